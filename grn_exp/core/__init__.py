@@ -1,0 +1,1 @@
+"""What flows through the framework: frozen NumPy containers that check themselves."""

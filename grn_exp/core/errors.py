@@ -1,0 +1,21 @@
+"""The error that means "your input, not our code"."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """A value that the user gave cannot be used.
+
+    The message is one line that names the value and the way out. The command line prints it
+    as it stands and exits with code 2; every other exception is a defect and keeps its
+    traceback.
+    """
+
+
+def close_matches(value: str, choices: Iterable[str]) -> str:
+    """Return ``did you mean 'a' or 'b'? `` for a misspelt choice, or an empty string."""
+    matches = difflib.get_close_matches(value, list(choices), n=3, cutoff=0.5)
+    if not matches:
+        return ""
+    return f"did you mean {' or '.join(repr(match) for match in matches)}? "

@@ -1,0 +1,119 @@
+"""A gene regulatory network: regulator, target pairs."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """Directed edges between the genes of one index.
+
+    Attributes
+    ----------
+    genes
+        The genes that ``regulator`` and ``target`` point into.
+    regulator, target
+        Positions in ``genes``, shape ``(n_edges,)``, int64.
+    source
+        Where the network comes from.
+    n_self_loops, n_duplicates, n_foreign
+        What :meth:`from_names` left out: self-loops, repeated pairs, pairs with a gene outside
+        ``genes``. Counted, so that a loader can report them.
+
+    Raises
+    ------
+    InputError
+        On a self-loop, a repeated pair or a position outside ``genes``.
+    """
+
+    genes: GeneIndex
+    regulator: NDArray[np.int64]
+    target: NDArray[np.int64]
+    source: str = "unnamed"
+    n_self_loops: int = 0
+    n_duplicates: int = 0
+    n_foreign: int = 0
+
+    def __post_init__(self) -> None:
+        if self.regulator.shape != self.target.shape or self.regulator.ndim != 1:
+            raise InputError(
+                f"{self.source}: {self.regulator.shape} regulators for {self.target.shape} targets"
+            )
+        if len(self.regulator) == 0:
+            return
+        low = int(min(self.regulator.min(), self.target.min()))
+        high = int(max(self.regulator.max(), self.target.max()))
+        if low < 0 or high >= len(self.genes):
+            raise InputError(
+                f"{self.source}: gene position {low if low < 0 else high} is outside "
+                f"0..{len(self.genes) - 1}"
+            )
+        loops = np.flatnonzero(self.regulator == self.target)
+        if len(loops):
+            symbol = self.genes.symbols[int(self.regulator[loops[0]])]
+            raise InputError(f"{self.source}: self-loop on gene {symbol!r}; drop it")
+        codes = self.regulator * len(self.genes) + self.target
+        if len(np.unique(codes)) != len(codes):
+            raise InputError(f"{self.source}: an edge occurs twice; keep one of each")
+
+    def __len__(self) -> int:
+        return len(self.regulator)
+
+    @classmethod
+    def from_names(
+        cls,
+        genes: GeneIndex,
+        regulators: "NDArray[np.str_] | list[str]",
+        targets: "NDArray[np.str_] | list[str]",
+        *,
+        source: str,
+    ) -> "Network":
+        """Build from symbol pairs; what does not belong is left out and counted.
+
+        Raises
+        ------
+        InputError
+            If no pair joins two different genes of ``genes``.
+        """
+        pairs = list(zip(map(str, regulators), map(str, targets), strict=True))
+        known = [(r, t) for r, t in pairs if r in genes and t in genes]
+        no_loops = [(r, t) for r, t in known if r != t]
+        unique = list(dict.fromkeys(no_loops))
+        if not unique:
+            example = pairs[0] if pairs else ("", "")
+            raise InputError(
+                f"{source}: none of its {len(pairs)} edges (such as {example[0]!r} -> "
+                f"{example[1]!r}) joins two genes of the {genes.name} (such as "
+                f"{', '.join(map(repr, genes.symbols[:3]))}); "
+                "use the same species and the same kind of symbols in both"
+            )
+        return cls(
+            genes=genes,
+            regulator=genes.positions(r for r, _ in unique),
+            target=genes.positions(t for _, t in unique),
+            source=source,
+            n_self_loops=len(known) - len(no_loops),
+            n_duplicates=len(no_loops) - len(unique),
+            n_foreign=len(pairs) - len(known),
+        )
+
+    @property
+    def regulators(self) -> GeneIndex:
+        """Genes with at least one outgoing edge, in the order of ``genes``."""
+        return self.genes.take(np.unique(self.regulator))
+
+    @property
+    def targets(self) -> GeneIndex:
+        """Genes with at least one incoming edge, in the order of ``genes``."""
+        return self.genes.take(np.unique(self.target))
+
+    def adjacency(self) -> NDArray[np.bool_]:
+        """Dense ``adjacency[regulator, target]``, shape ``(n_genes, n_genes)``."""
+        dense = np.zeros((len(self.genes), len(self.genes)), dtype=np.bool_)
+        dense[self.regulator, self.target] = True
+        return dense

@@ -1,0 +1,1 @@
+"""Benchmarks as Lightning DataModules, and the files behind them."""

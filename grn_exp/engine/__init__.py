@@ -1,0 +1,1 @@
+"""One run: data in, model fitted, files out."""

@@ -1,0 +1,1 @@
+"""Ranking metrics as NumPy functions, and torchmetrics shells over them."""

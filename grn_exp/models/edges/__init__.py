@@ -1,0 +1,1 @@
+"""Methods that score regulator, target pairs."""

@@ -1,0 +1,1 @@
+"""Gene embeddings that models may use as priors."""

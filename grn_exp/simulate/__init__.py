@@ -1,0 +1,1 @@
+"""Simulators: SERGIO steady state, random gene regulatory networks."""
