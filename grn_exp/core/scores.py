@@ -1,0 +1,68 @@
+"""What an edge method hands back."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EdgeScores:
+    """``values[regulator, target]``, higher = likelier.
+
+    Attributes
+    ----------
+    regulators, genes
+        Rows and columns, in any order: the benchmark aligns them by symbol.
+    values
+        Shape ``(n_regulators, n_genes)``, float32; finite except, if the method likes, for the
+        pair of a gene with itself.
+
+    Raises
+    ------
+    InputError
+        On a wrong shape or dtype, or a NaN or infinite score of two different genes.
+    """
+
+    regulators: GeneIndex
+    genes: GeneIndex
+    values: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.regulators), len(self.genes))
+        if self.values.shape != shape or self.values.dtype != np.float32:
+            raise InputError(
+                f"scores: {self.values.dtype}{self.values.shape}, expected float32{shape}"
+            )
+        bad = ~np.isfinite(self.values) & ~self.self_pairs()
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise InputError(
+                f"scores: {self.values[row, column]} for "
+                f"{self.regulators.symbols[row]} -> {self.genes.symbols[column]} "
+                f"({int(bad.sum())} such pairs): the model diverged; lower its learning rate"
+            )
+
+    def self_pairs(self) -> NDArray[np.bool_]:
+        """Mask of a gene with itself, shape ``(n_regulators, n_genes)``."""
+        return self.regulators.array[:, None] == self.genes.array[None, :]
+
+    def align(self, regulators: GeneIndex, genes: GeneIndex) -> NDArray[np.float32]:
+        """Return the scores in the order of ``regulators`` x ``genes``."""
+        rows = self.regulators.positions(regulators)
+        columns = self.genes.positions(genes)
+        return self.values[np.ix_(rows, columns)]
+
+    def ranked(self, n_top: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the ``n_top`` likeliest pairs, best first, no gene with itself.
+
+        Ties keep the order of the rows and columns.
+        """
+        values = np.where(self.self_pairs(), -np.inf, self.values).ravel()
+        n_pairs = int(np.isfinite(values).sum())
+        order = np.argsort(-values, kind="stable")[: min(n_top, n_pairs)]
+        rows, columns = np.unravel_index(order, self.values.shape)
+        return rows.astype(np.int64), columns.astype(np.int64)

@@ -1,0 +1,108 @@
+"""All that a model may see."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.expression import Expression
+from grn_exp.core.genes import GeneIndex
+
+UNKNOWN = -1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GeneEmbedding:
+    """One vector per gene.
+
+    Attributes
+    ----------
+    genes
+        One symbol per row.
+    values
+        Shape ``(n_genes, width)``, float32, finite.
+    known
+        Shape ``(n_genes,)``, bool: has the gene a vector of its own, or the stand-in.
+    source
+        Where the vectors come from.
+
+    Raises
+    ------
+    InputError
+        On a wrong shape, a non-finite value, or if no gene has a vector.
+    """
+
+    genes: GeneIndex
+    values: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    source: str
+
+    def __post_init__(self) -> None:
+        n_genes = len(self.genes)
+        if self.values.ndim != 2 or self.values.shape[0] != n_genes or self.values.shape[1] == 0:
+            raise InputError(f"{self.source}: {self.values.shape} vectors for {n_genes} genes")
+        if self.values.dtype != np.float32 or self.known.shape != (n_genes,):
+            raise InputError(f"{self.source}: vectors must be float32, one known flag a gene")
+        if not np.isfinite(self.values).all():
+            row = int(np.argwhere(~np.isfinite(self.values))[0, 0])
+            raise InputError(
+                f"{self.source}: the vector of {self.genes.symbols[row]!r} has a NaN or infinite "
+                "entry; drop that gene from the file"
+            )
+        if not self.known.any():
+            raise InputError(
+                f"{self.source}: no vector for any of the {n_genes} genes (such as "
+                f"{', '.join(map(repr, self.genes.symbols[:3]))}); use the same symbols in both"
+            )
+
+    @property
+    def width(self) -> int:
+        """Length of one vector."""
+        return self.values.shape[1]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainView:
+    """Training data of one run: no validation and no test label is in it.
+
+    Attributes
+    ----------
+    expression
+        Cells x genes.
+    regulators
+        The genes whose outgoing edges are asked for; a subset of ``expression.genes``.
+    labels
+        Shape ``(n_regulators, n_genes)``, int8: 1 edge, 0 no edge, ``UNKNOWN`` for every pair
+        that is not for training. None for a method that declares that it reads no labels.
+    embedding
+        Prior gene embedding; None for a method that declares that it reads none.
+    seed
+        Seed of the model (not of the split).
+    """
+
+    expression: Expression
+    regulators: GeneIndex
+    labels: NDArray[np.int8] | None
+    embedding: GeneEmbedding | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.genes.positions(self.regulators)
+        if self.labels is not None and self.labels.shape != (
+            len(self.regulators),
+            len(self.genes),
+        ):
+            raise InputError(f"view: labels {self.labels.shape} do not fit its genes")
+        if self.embedding is not None and self.embedding.genes != self.genes:
+            raise InputError("view: the embedding's genes are not the expression's genes")
+
+    @property
+    def genes(self) -> GeneIndex:
+        """The genes of the expression matrix."""
+        return self.expression.genes
+
+    @property
+    def regulator_positions(self) -> NDArray[np.int64]:
+        """Columns of the regulators in the expression matrix."""
+        return self.genes.positions(self.regulators)

@@ -1,0 +1,195 @@
+"""What every edge benchmark does: split, show the training part, judge."""
+
+import abc
+from typing import ClassVar, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.expression import Expression
+from grn_exp.core.genes import GeneIndex
+from grn_exp.core.network import Network
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.splits import EdgeSplit, EdgeTruth, Subset
+from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
+from grn_exp.data.splitting import SeenUnseenSplitter
+from grn_exp.metrics.ranking import RankingRow, average_precision, evaluate_ranking
+from grn_exp.priors.base import DatasetPrior, Prior
+
+EVALUATED: tuple[Subset, ...] = ("val", "test_seen", "test_unseen")
+
+
+class EdgeDataModule(pl.LightningDataModule, abc.ABC):
+    """An expression matrix, a network, a split, and the only place that knows the labels.
+
+    A dataset implements :meth:`load`. The regulators are the network's regulators, the labelled
+    pairs are its regulators x its targets without self-pairs.
+
+    Parameters
+    ----------
+    splitter
+        Divides the labelled pairs.
+    prior
+        Gives the genes' prior embedding, when a model asks for one.
+    genes
+        ``all``: a gene without a vector of its own gets the mean of the others'.
+        ``with_embedding``: it is dropped, for every model, as the InfoSEM paper does.
+    """
+
+    task: ClassVar[str] = "edges"
+
+    def __init__(
+        self,
+        *,
+        splitter: SeenUnseenSplitter,
+        prior: Prior | DatasetPrior,
+        genes: Literal["all", "with_embedding"] = "all",
+    ) -> None:
+        super().__init__()
+        self.splitter = splitter
+        self.prior = prior
+        self.gene_choice = genes
+        self._loaded: tuple[Expression, EdgeTruth, EdgeSplit] | None = None
+        self._embedding: GeneEmbedding | None = None
+
+    @abc.abstractmethod
+    def load(self) -> tuple[Expression, Network]:
+        """Return the expression matrix and a network over its genes."""
+
+    def own_embedding(self) -> GeneEmbedding | None:
+        """Return the embedding that the dataset itself brings, if any."""
+        return None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and split; a second call does nothing."""
+        del stage
+        if self._loaded is not None:
+            return
+        expression, network = self.load()
+        if self.gene_choice == "with_embedding":
+            embedding = self._embed(expression)
+            kept = expression.genes.take(np.flatnonzero(embedding.known))
+            expression, network = expression.take_genes(kept), _restrict(network, kept)
+        truth = truth_of(network)
+        self._loaded = (expression, truth, self.splitter.split(truth))
+
+    @property
+    def expression(self) -> Expression:
+        """The cells x genes matrix."""
+        return self._require()[0]
+
+    @property
+    def truth(self) -> EdgeTruth:
+        """Every label. For judging, and for the oracle control; never for a model."""
+        return self._require()[1]
+
+    @property
+    def split(self) -> EdgeSplit:
+        """The division of the labelled pairs."""
+        return self._require()[2]
+
+    def _require(self) -> tuple[Expression, EdgeTruth, EdgeSplit]:
+        self.setup()
+        if self._loaded is None:
+            raise RuntimeError("setup() left nothing loaded")
+        return self._loaded
+
+    def view(self, *, labels: bool, embedding: bool, seed: int) -> TrainView:
+        """Return what a model may see.
+
+        Parameters
+        ----------
+        labels, embedding
+            Does the model read training labels, the prior embedding.
+        seed
+            The model's seed.
+        """
+        visible = None
+        if labels:
+            train = self.split.train
+            visible = np.where(train, self.truth.labels, UNKNOWN).astype(np.int8)
+        return TrainView(
+            expression=self.expression,
+            regulators=self.truth.regulators,
+            labels=visible,
+            embedding=self.embedding() if embedding else None,
+            seed=seed,
+        )
+
+    def embedding(self) -> GeneEmbedding:
+        """Return the prior embedding of the genes."""
+        if self._embedding is None:
+            self._embedding = self._embed(self.expression)
+        return self._embedding
+
+    def _embed(self, expression: Expression) -> GeneEmbedding:
+        if not isinstance(self.prior, DatasetPrior):
+            return self.prior.embed(expression)
+        own = self.own_embedding()
+        if own is None:
+            raise InputError(
+                "prior=dataset: this dataset brings no embedding; choose prior=biobert, "
+                "prior=table, prior=one_hot or prior=random"
+            )
+        return own
+
+    def evaluate(self, scores: EdgeScores) -> list[RankingRow]:
+        """Judge scores on every subset that holds both classes."""
+        truth = self.truth
+        values = scores.align(truth.regulators, truth.genes)
+        scale = float(values[truth.universe].max())
+        rows: list[RankingRow] = []
+        for subset in EVALUATED:
+            mask = self.split.mask(subset)
+            if self._has_both_classes(subset):
+                rows += evaluate_ranking(
+                    values[mask],
+                    truth.labels[mask],
+                    np.nonzero(mask)[0],
+                    subset=subset,
+                    scale=scale,
+                )
+        return rows
+
+    def validation_ap(self, scores: EdgeScores) -> float | None:
+        """Average precision on ``val``; None if that set is empty or of one class."""
+        if not self._has_both_classes("val"):
+            return None
+        mask = self.split.val
+        values = scores.align(self.truth.regulators, self.truth.genes)
+        return average_precision(values[mask], self.truth.labels[mask])
+
+    def _has_both_classes(self, subset: Subset) -> bool:
+        labels = self.truth.labels[self.split.mask(subset)]
+        return bool(labels.any() and not labels.all())
+
+    def describe(self) -> dict[str, object]:
+        """Facts for the run's provenance."""
+        truth = self.truth
+        return {
+            "n_cells": self.expression.n_cells,
+            "n_genes": self.expression.n_genes,
+            "n_regulators": len(truth.regulators),
+            "n_targets": int(truth.universe.any(axis=0).sum()),
+            "n_positive": int(truth.labels.sum()),
+            "n_pairs": int(truth.universe.sum()),
+            "expression_source": self.expression.source,
+        }
+
+
+def truth_of(network: Network) -> EdgeTruth:
+    """Label the pairs of a network's regulators and its targets."""
+    regulators = network.regulators
+    labels = network.adjacency()[network.genes.positions(regulators)]
+    is_target = labels.any(axis=0)
+    universe = np.repeat(is_target[None, :], len(regulators), axis=0)
+    universe[np.arange(len(regulators)), network.genes.positions(regulators)] = False
+    return EdgeTruth(regulators=regulators, genes=network.genes, labels=labels, universe=universe)
+
+
+def _restrict(network: Network, genes: GeneIndex) -> Network:
+    symbols = network.genes.array
+    return Network.from_names(
+        genes, symbols[network.regulator], symbols[network.target], source=network.source
+    )

@@ -1,0 +1,143 @@
+"""Draw the pairs that are held out."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenUnseenSplitter:
+    """Seen and unseen genes, seen and unseen interactions (InfoSEM section 4.2, figure 2).
+
+    Regulators and targets with known interactions are divided into seen and unseen ones. All
+    pairs of an unseen regulator and an unseen target are ``test_unseen``. The pairs of seen
+    regulators and seen targets are divided, regulator by regulator and in proportion to its
+    positives and negatives, into ``train`` (with ``val`` taken out of it) and ``test_seen``. The
+    pairs of a seen and an unseen gene belong to no subset.
+
+    "With known interactions" is read block by block: a target without any edge from the block's
+    regulators is left out of that block. So read, the shares of positives come out as the
+    paper's "Random" rows have them (mDC unseen 0.23, not 0.09); ``known_within="network"``
+    keeps every target that has an edge from anywhere.
+
+    A gene that is regulator and target has one fate for both, or a gene of ``test_unseen``
+    could occur in training in its other role; the pure targets are drawn so that the targets'
+    ratio still comes out.
+
+    Parameters
+    ----------
+    seed
+        Seed of the division; no model reads it.
+    seen_fraction
+        Share of seen regulators, and of seen targets (paper: 3:1).
+    train_fraction
+        Share of seen x seen pairs that are for training (paper: 3:1).
+    validation_fraction
+        Share of the training pairs that becomes ``val``; 0 for none.
+    known_within
+        Where a target needs a known interaction to be counted in: its own ``block`` (seen x
+        seen, unseen x unseen) or the whole ``network``.
+
+    Raises
+    ------
+    InputError
+        If a fraction is out of range or, when splitting, a test set would be empty or of one
+        class only.
+    """
+
+    seed: int = 0
+    seen_fraction: float = 0.75
+    train_fraction: float = 0.75
+    validation_fraction: float = 0.1
+    known_within: Literal["block", "network"] = "block"
+
+    def __post_init__(self) -> None:
+        for name in ("seen_fraction", "train_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(f"split.{name}={getattr(self, name)}: give a share in (0, 1)")
+        if not 0 <= self.validation_fraction < 1:
+            raise InputError(
+                f"split.validation_fraction={self.validation_fraction}: give a share in [0, 1)"
+            )
+        if self.seed < 0:
+            raise InputError(f"split.seed={self.seed}: give a whole number from 0 on")
+
+    def split(self, truth: EdgeTruth) -> EdgeSplit:
+        """Divide the universe of ``truth``."""
+        rng = np.random.default_rng([self.seed, 0x5917])
+        rows_seen, columns_seen = self._seen_genes(truth, rng)
+        seen = truth.universe & rows_seen[:, None] & columns_seen[None, :]
+        unseen = truth.universe & ~rows_seen[:, None] & ~columns_seen[None, :]
+        if self.known_within == "block":
+            seen &= (seen & truth.labels).any(axis=0)
+            unseen &= (unseen & truth.labels).any(axis=0)
+        train, val, test_seen = (np.zeros_like(seen) for _ in range(3))
+        for row in np.flatnonzero(rows_seen):
+            positive = rng.permutation(np.flatnonzero(seen[row] & truth.labels[row]))
+            negative = rng.permutation(np.flatnonzero(seen[row] & ~truth.labels[row]))
+            columns = np.concatenate([positive, negative])
+            for_training = _spread(len(columns), self.train_fraction, rng)
+            test_seen[row, columns[~for_training]] = True
+            columns = columns[for_training]
+            for_validation = _spread(len(columns), self.validation_fraction, rng)
+            val[row, columns[for_validation]] = True
+            train[row, columns[~for_validation]] = True
+        self._check(truth, test_seen=test_seen, test_unseen=unseen)
+        return EdgeSplit(
+            regulators=truth.regulators,
+            genes=truth.genes,
+            train=train,
+            val=val,
+            test_seen=test_seen,
+            test_unseen=unseen,
+            seed=self.seed,
+        )
+
+    def _seen_genes(self, truth: EdgeTruth, rng: np.random.Generator) -> tuple[Mask, Mask]:
+        """Return which regulators and which columns are seen."""
+        rows_seen = _choose(truth.universe.any(axis=1), self.seen_fraction, rng)
+        own_column = truth.genes.positions(truth.regulators)
+        is_target = truth.universe.any(axis=0)
+        columns_seen = np.zeros(len(truth.genes), dtype=np.bool_)
+        columns_seen[own_column] = rows_seen
+        columns_seen &= is_target
+        is_pure_target = is_target.copy()
+        is_pure_target[own_column] = False
+        pure = rng.permutation(np.flatnonzero(is_pure_target))
+        wanted = round(self.seen_fraction * int(is_target.sum())) - int(columns_seen.sum())
+        columns_seen[pure[: max(wanted, 0)]] = True
+        return rows_seen, columns_seen
+
+    def _check(self, truth: EdgeTruth, **masks: Mask) -> None:
+        for subset, mask in masks.items():
+            n_pairs, n_positive = int(mask.sum()), int(truth.labels[mask].sum())
+            if n_positive in (0, n_pairs):
+                raise InputError(
+                    f"split.seed={self.seed}: {subset} has {n_positive} positives among "
+                    f"{n_pairs} pairs ({len(truth.regulators)} regulators in all), so no score "
+                    "can be computed; take another split.seed, or a larger network"
+                )
+
+
+def _choose(candidates: Mask, fraction: float, rng: np.random.Generator) -> Mask:
+    """Mark ``round(fraction * n)`` of the candidates, at random."""
+    order = rng.permutation(np.flatnonzero(candidates))
+    chosen = np.zeros(candidates.shape, dtype=np.bool_)
+    chosen[order[: round(fraction * len(order))]] = True
+    return chosen
+
+
+def _spread(n: int, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Mark a share of ``n`` places evenly, from a random start.
+
+    Every place is marked with probability ``fraction``, and any run of places holds its share:
+    with positives first and negatives after them, both are divided in proportion, and a
+    regulator with a single positive has no preferred side.
+    """
+    marks = np.floor(rng.random() + fraction * np.arange(n + 1))
+    return np.diff(marks) > 0

@@ -1,0 +1,305 @@
+"""DeepSEM (Shu et al. 2021): a structural equation variational autoencoder."""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.views import TrainView
+from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.nn.scalar_network import FrozenTable, ScalarNetwork, look_up
+from grn_exp.nn.structural import FullMixing, Mixing, RegulatorMixing
+
+Standardisation = Literal["nonzero", "all"]
+_CLIP = 10.0
+_EPSILON = 1e-10
+
+
+class DeepSEM(GradientModel):
+    """Gene expression explained through a gene-to-gene adjacency (InfoSEM eq. 4 to 8).
+
+    Each value is encoded by itself into a mean and a log-variance, both are taken through
+    ``I - A`` to the noise ``z``, a sample of ``z`` goes back through its inverse and is decoded
+    value by value. Loss of a batch, with means over its cells and genes::
+
+        reconstruction + beta * [log q(z|x) - log p(z)] + alpha * mean |A|
+
+    ``p(z)`` is a learned Gaussian a gene that goes through ``I - A`` like the posterior. Epochs
+    0, 3, 6, ... train the networks with A frozen, the others train A with the networks frozen
+    (DeepSEM's published schedule), and each phase computes only what changes in it.
+
+    Unsupervised: reads expression only. A subclass with another prior of the adjacency
+    overrides :meth:`effects`, :meth:`adjacency_terms` and :meth:`adjacency_groups`.
+
+    Parameters
+    ----------
+    view
+        Expression on a log scale, cells x genes.
+    alpha
+        Weight of ``mean |A|``, the mean over all ordered gene pairs: the Laplace prior's
+        ``1 / sigma_a`` times ``n_genes^2`` (eq. 5).
+    beta
+        Weight of the Kullback-Leibler term.
+    standardise
+        ``nonzero``: z-score with mean and spread of a gene's non-zero cells, clipped to +-10; a
+        zero is scaled like any value, but left out of the reconstruction error. ``all``: plain
+        z-score, every value counts.
+    regulators
+        ``all``: any gene may regulate (the papers); ``known``: only the view's regulators have
+        outgoing edges, which costs far less on many genes.
+    score
+        ``abs`` ranks by |A| (the papers), ``signed`` by A.
+    learning_rate, learning_rate_decay
+        Of the networks, and its factor an epoch.
+    adjacency_learning_rate
+        Of A.
+    hidden_width
+        Units of the networks' hidden layers.
+    table_points
+        Grid points for the networks' tables; 0 evaluates them at every value.
+    batch_size, optimizer
+        As in :class:`GradientModel`; batches are cells.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or no gene varies.
+    """
+
+    def __init__(
+        self,
+        view: TrainView,
+        *,
+        alpha: float,
+        beta: float,
+        standardise: Standardisation,
+        regulators: Literal["all", "known"],
+        score: Literal["abs", "signed"],
+        learning_rate: float,
+        learning_rate_decay: float,
+        adjacency_learning_rate: float,
+        hidden_width: int,
+        table_points: int,
+        batch_size: int,
+        optimizer: OptimizerFactory,
+    ) -> None:
+        super().__init__(
+            view, n_items=view.expression.n_cells, batch_size=batch_size, optimizer=optimizer
+        )
+        require_positive(
+            learning_rate=learning_rate,
+            learning_rate_decay=learning_rate_decay,
+            adjacency_learning_rate=adjacency_learning_rate,
+            hidden_width=hidden_width,
+            batch_size=batch_size,
+        )
+        if alpha < 0 or beta < 0:
+            raise InputError(f"model.alpha={alpha}, model.beta={beta}: neither may be negative")
+        if table_points < 0 or table_points == 1:
+            raise InputError(f"model.table_points={table_points}: give 2 or more, or 0 for none")
+        self.alpha = alpha
+        self.beta = beta
+        self.score = score
+        self.learning_rate = learning_rate
+        self.learning_rate_decay = learning_rate_decay
+        self.adjacency_learning_rate = adjacency_learning_rate
+        self.table_points = table_points
+        self.n_genes = len(view.genes)
+
+        values, weight = standardise_expression(view.expression.values, standardise)
+        self.register_buffer("values", torch.from_numpy(values), persistent=False)
+        self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
+        positions = torch.from_numpy(view.regulator_positions)
+        self.register_buffer("regulator_positions", positions, persistent=False)
+        self.known_only = regulators == "known"
+        own_columns = positions if self.known_only else torch.arange(self.n_genes)
+        self.register_buffer("own_columns", own_columns, persistent=False)
+
+        self.encoder = ScalarNetwork(hidden_width=hidden_width, n_outputs=2)
+        self.decoder = ScalarNetwork(hidden_width=hidden_width, n_outputs=1)
+        self.prior_moments = nn.Parameter(torch.zeros(2, self.n_genes))
+        self.edge_effects = nn.Parameter(self._initial_effects())
+        # what stays the same within a phase: see begin_epoch
+        self._mixing: Mixing | None = None
+        self._encoded: Tensor | None = None
+        self._frozen_decoder: FrozenTable | None = None
+        self._frozen_terms: dict[str, Tensor] = {}
+        self._noise: torch.Generator | None = None
+
+    # -- the adjacency ---------------------------------------------------------------------
+
+    def effects(self) -> Tensor:
+        """Return A before its self-pairs are set to zero, shape ``(n_rows, n_genes)``."""
+        return self.edge_effects
+
+    def adjacency_terms(self) -> dict[str, Tensor]:
+        """Return the named terms that the prior of A adds to the loss (eq. 5)."""
+        return {"sparsity": self.alpha * self.edge_effects.abs().sum() / self.n_genes**2}
+
+    def adjacency_groups(self) -> list[dict[str, Any]]:
+        """Return the parameter groups that the adjacency epochs train."""
+        return [{"params": [self.edge_effects], "lr": self.adjacency_learning_rate}]
+
+    @property
+    def n_rows(self) -> int:
+        """Genes that may regulate."""
+        return len(self.own_columns)
+
+    def _initial_effects(self) -> Tensor:
+        """Return DeepSEM's start, ``1 / (n_genes - 1) + U(0, 2e-4)``, self-pairs zero."""
+        start = 1 / max(self.n_genes - 1, 1) + 2e-4 * torch.rand(self.n_rows, self.n_genes)
+        return self.without_self_pairs(start)
+
+    def without_self_pairs(self, matrix: Tensor) -> Tensor:
+        """Return ``matrix`` with zero where a gene meets itself."""
+        rows = torch.arange(self.n_rows, device=matrix.device)
+        zero = matrix.new_zeros(())
+        return matrix.index_put((rows, self.own_columns), zero)
+
+    def adjacency(self) -> Tensor:
+        """Return ``A[regulator, target]``, shape ``(n_rows, n_genes)``."""
+        return self.without_self_pairs(self.effects())
+
+    def edge_scores(self) -> EdgeScores:
+        """Return |A| or A of the view's regulators."""
+        with torch.no_grad():
+            adjacency = self.adjacency()
+            if not self.known_only:
+                adjacency = adjacency[self.regulator_positions]
+            return self.as_scores(adjacency.abs() if self.score == "abs" else adjacency)
+
+    # -- training --------------------------------------------------------------------------
+
+    @staticmethod
+    def trains_networks(epoch: int) -> bool:
+        """Say whether an epoch trains the networks (and not the adjacency)."""
+        return epoch % 3 == 0
+
+    def network_parameters(self) -> list[nn.Parameter]:
+        """Return the weights of encoder, decoder and latent prior."""
+        return [*self.encoder.parameters(), *self.decoder.parameters(), self.prior_moments]
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the networks' group and the adjacency's groups."""
+        networks = {
+            "params": self.network_parameters(),
+            "lr": self.learning_rate,
+            "decay": self.learning_rate_decay,
+        }
+        return [networks, *self.adjacency_groups()]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Freeze one half of the model and compute, once, what then cannot change."""
+        networks = self.trains_networks(epoch)
+        for parameter in self.network_parameters():
+            parameter.requires_grad_(networks)
+        for group in self.adjacency_groups():
+            for parameter in group["params"]:
+                parameter.requires_grad_(not networks)
+        self._mixing = self._encoded = self._frozen_decoder = None
+        self._frozen_terms = {}
+        with torch.no_grad():
+            if networks:
+                self._mixing = self._mix(reuse=True)
+                self._frozen_terms = self.adjacency_terms()
+            else:
+                self._encoded = look_up(self.encoder, self.values, n_points=self.table_points)
+                self._frozen_decoder = FrozenTable(self.decoder, n_points=self.table_points)
+        generator = torch.Generator(device=self.values.device)
+        self._noise = generator.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
+
+    def _mix(self, *, reuse: bool) -> Mixing:
+        adjacency = self.adjacency()
+        if self.known_only:
+            return RegulatorMixing(adjacency, self.own_columns, reuse=reuse)
+        return FullMixing(adjacency, reuse=reuse)
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        """Return the loss of a batch of cells and its parts."""
+        x, weight = self.values[batch], self.weight[batch]
+        if self._encoded is not None:
+            moments = self._encoded[:, batch]
+        else:
+            moments = look_up(self.encoder, x, n_points=self.table_points)
+        mixing = self._mixing if self._mixing is not None else self._mix(reuse=False)
+        mixed = mixing.remove(torch.cat([moments.flatten(0, 1), self.prior_moments]))
+        mean, log_variance = mixed[: len(x)], mixed[len(x) : -2]
+        prior_mean, prior_log_variance = mixed[-2], mixed[-1]
+
+        noise = torch.randn(x.shape, generator=self._noise, device=x.device)
+        z = torch.addcmul(mean, noise, torch.sqrt(torch.exp(log_variance) + _EPSILON))
+        h = mixing.propagate(z)
+        if self._frozen_decoder is not None:
+            decoded = self._frozen_decoder(h)[0]
+        else:
+            decoded = look_up(self.decoder, h, n_points=self.table_points)[0]
+
+        parts = {
+            "reconstruction": ((decoded - x).square() * weight).sum() / weight.sum(),
+            "kl": 0.5
+            * (
+                (prior_log_variance - log_variance)
+                + (z - prior_mean).square() * torch.exp(-prior_log_variance)
+                - noise.square()
+            ).mean(),
+            **(self._frozen_terms or self.adjacency_terms()),
+        }
+        weights = {"kl": self.beta}
+        total = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
+        return {"total": total, **parts}
+
+
+def standardise_expression(
+    values: NDArray[np.float32], how: Standardisation
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Z-score genes as DeepSEM does.
+
+    Parameters
+    ----------
+    values
+        Cells x genes, log scale.
+    how
+        See :class:`DeepSEM`. A gene without spread becomes 0.
+
+    Returns
+    -------
+    tuple of ndarray
+        The input and the weight of each value in the reconstruction error, both of the shape of
+        ``values``. Standard deviations have ddof 0.
+
+    Raises
+    ------
+    InputError
+        If no gene varies.
+    """
+    counted = values != 0 if how == "nonzero" else np.ones(values.shape, dtype=np.bool_)
+    n = np.maximum(counted.sum(axis=0), 1)
+    wide = values.astype(np.float64)
+    mean = (wide * counted).sum(axis=0) / n
+    variance = (np.square(wide - mean) * counted).sum(axis=0) / n
+    if not (variance > 0).any():
+        raise InputError(
+            f"no gene varies over the {len(values)} cells, so there is nothing to infer from; "
+            "check that the matrix holds expression values"
+        )
+    scaled = np.divide(wide - mean, np.sqrt(variance), out=np.zeros_like(wide), where=variance > 0)
+    if how == "nonzero":
+        scaled = np.clip(scaled, -_CLIP, _CLIP)
+    return scaled.astype(np.float32), counted.astype(np.float32)
+
+
+def require_positive(**values: float) -> None:
+    """Refuse model options that are not above zero.
+
+    Raises
+    ------
+    InputError
+        Naming the first such option.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise InputError(f"model.{name}={value}: give a number above 0")

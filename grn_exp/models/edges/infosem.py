@@ -1,0 +1,222 @@
+"""InfoSEM (Cui et al. 2025): DeepSEM with informative priors on the edges."""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.models.base import OptimizerFactory
+from grn_exp.models.edges.deepsem import DeepSEM, Standardisation, require_positive
+
+_LOGIT_95 = float(np.log(0.95 / 0.05))
+# spread of the label logits at the start: near 0, so that every probability starts near 1/2
+_INITIAL_LOGIT_SPREAD = 0.1
+
+
+class InfoSEM(DeepSEM):
+    """InfoSEM with whatever priors the view holds; with neither it is DeepSEM.
+
+    With an embedding, edges have a prior mean that is additive over the two genes,
+    ``m_ik = h_i w_1 + h_k w_2`` (eq. 9). With labels, ``A = A^e * sigmoid(A^l)`` (eq. 10), where
+    the logits ``A^l = A_a A_b`` of rank ``h`` are pulled to those of 0.95 and 0.05 for known
+    pairs and left alone for all others (eq. 13). All are MAP estimates (eq. 14 and 15).
+
+    Scales: each prior enters as its negative logarithm over ``n_genes^2``, like DeepSEM's mean
+    over pairs. So the loss adds ``alpha mean |A^e - M|``, ``sum w^2 / (2 sigma_w^2 n_genes^2)``
+    and ``sum_known (a^l - logit)^2 / (2 sigma_l^2 n_genes^2)``.
+
+    Parameters
+    ----------
+    parametrisation
+        ``centred`` (eq. 9 as written): A^e is free and pulled to M. ``non_centred``:
+        ``A^e = M + E`` with the pull on E; the same optimum, another path to it, since the
+        reconstruction then trains w.
+    embedding_scaling
+        What is done to the embedding first: ``none``, ``centre`` (subtract the mean gene) or
+        ``zscore`` (each coordinate to mean 0 and standard deviation 1).
+    sigma_w, sigma_l, h
+        Of the priors of w and A^l, and the rank of A^l (Appendix C).
+    embedding_learning_rate, label_learning_rate
+        Of w and of the factors of A^l; the paper names none of its own.
+    view, alpha, beta, standardise, regulators, score, learning_rate, learning_rate_decay,
+    adjacency_learning_rate, hidden_width, table_points, batch_size, optimizer
+        As in :class:`DeepSEM`.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    """
+
+    free_effects: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        view: TrainView,
+        *,
+        alpha: float,
+        beta: float,
+        standardise: Standardisation,
+        regulators: Literal["all", "known"],
+        score: Literal["abs", "signed"],
+        learning_rate: float,
+        learning_rate_decay: float,
+        adjacency_learning_rate: float,
+        hidden_width: int,
+        table_points: int,
+        batch_size: int,
+        optimizer: OptimizerFactory,
+        parametrisation: Literal["centred", "non_centred"],
+        embedding_scaling: Literal["none", "centre", "zscore"],
+        sigma_w: float,
+        embedding_learning_rate: float,
+        sigma_l: float = 0.1,
+        h: int = 128,
+        label_learning_rate: float = 1e-2,
+    ) -> None:
+        super().__init__(
+            view,
+            alpha=alpha,
+            beta=beta,
+            standardise=standardise,
+            regulators=regulators,
+            score=score,
+            learning_rate=learning_rate,
+            learning_rate_decay=learning_rate_decay,
+            adjacency_learning_rate=adjacency_learning_rate,
+            hidden_width=hidden_width,
+            table_points=table_points,
+            batch_size=batch_size,
+            optimizer=optimizer,
+        )
+        require_positive(
+            sigma_w=sigma_w,
+            sigma_l=sigma_l,
+            h=h,
+            embedding_learning_rate=embedding_learning_rate,
+            label_learning_rate=label_learning_rate,
+        )
+        self.centred = parametrisation == "centred"
+        self.sigma_w, self.sigma_l = sigma_w, sigma_l
+        self.embedding_learning_rate = embedding_learning_rate
+        self.label_learning_rate = label_learning_rate
+        self._add_gene_effects(embedding_scaling)
+        self._add_label_logits(h)
+
+    def _add_gene_effects(self, scaling: str) -> None:
+        """Add w_1 and w_2; without an embedding they are free effects, or absent."""
+        self.gene_weights: nn.Parameter | None = None
+        self.embedding: Tensor | None = None
+        if self.free_effects:
+            self.gene_weights = nn.Parameter(torch.zeros(2, self.n_genes))
+        elif self.view.embedding is not None:
+            vectors = scale_embedding(self.view.embedding.values, scaling)
+            self.register_buffer("embedding", torch.from_numpy(vectors), persistent=False)
+            self.gene_weights = nn.Parameter(torch.zeros(2, vectors.shape[1]))
+
+    def _add_label_logits(self, rank: int) -> None:
+        """Add the factors of A^l and the known pairs, if the view has labels."""
+        self.logit_rows: nn.Parameter | None = None
+        self.logit_columns: nn.Parameter | None = None
+        if self.view.labels is None:
+            return
+        rows, columns = np.nonzero(self.view.labels != UNKNOWN)
+        labels = self.view.labels[rows, columns]
+        if not self.known_only:
+            rows = self.view.regulator_positions[rows]
+        self.register_buffer("known_rows", torch.from_numpy(rows), persistent=False)
+        self.register_buffer("known_columns", torch.from_numpy(columns), persistent=False)
+        wanted = torch.from_numpy(np.where(labels == 1, _LOGIT_95, -_LOGIT_95).astype(np.float32))
+        self.register_buffer("wanted_logits", wanted, persistent=False)
+        spread = (_INITIAL_LOGIT_SPREAD / rank**0.5) ** 0.5
+        self.logit_rows = nn.Parameter(spread * torch.randn(self.n_rows, rank))
+        self.logit_columns = nn.Parameter(spread * torch.randn(rank, self.n_genes))
+        with torch.no_grad():
+            self.edge_effects.mul_(2)  # sigmoid(0) = 1/2: A starts where DeepSEM's does
+
+    def prior_mean(self) -> Tensor | None:
+        """Return ``M = [h_i, h_k] w``, shape ``(n_rows, n_genes)``; None without a prior."""
+        if self.gene_weights is None:
+            return None
+        if self.embedding is None:
+            as_regulator, as_target = self.gene_weights
+        else:
+            as_regulator, as_target = self.gene_weights @ self.embedding.T
+        return as_regulator[self.own_columns][:, None] + as_target[None, :]
+
+    def label_logits(self) -> Tensor | None:
+        """Return ``A^l``, shape ``(n_rows, n_genes)``; None without labels."""
+        if self.logit_rows is None or self.logit_columns is None:
+            return None
+        return self.logit_rows @ self.logit_columns
+
+    def effects(self) -> Tensor:
+        """Return A (eq. 10), self-pairs not yet masked."""
+        effects = self.edge_effects
+        if not self.centred:
+            mean = self.prior_mean()
+            effects = effects if mean is None else effects + mean
+        logits = self.label_logits()
+        return effects if logits is None else effects * torch.sigmoid(logits)
+
+    def adjacency_terms(self) -> dict[str, Tensor]:
+        """Return the negative log-priors of A^e, w and A^l (eq. 9, 11, 13)."""
+        n_pairs = self.n_genes**2
+        deviation = self.edge_effects
+        mean = self.prior_mean()
+        if self.centred and mean is not None:
+            deviation = deviation - self.without_self_pairs(mean)
+        terms = {"sparsity": self.alpha * deviation.abs().sum() / n_pairs}
+        if self.gene_weights is not None:
+            scale = 2 * self.sigma_w**2 * n_pairs
+            terms["gene_weights"] = self.gene_weights.square().sum() / scale
+        if self.logit_rows is not None and self.logit_columns is not None:
+            logits = (self.logit_rows @ self.logit_columns)[self.known_rows, self.known_columns]
+            error = (logits - self.wanted_logits).square().sum()
+            terms["labels"] = error / (2 * self.sigma_l**2 * n_pairs)
+        return terms
+
+    def adjacency_groups(self) -> list[dict[str, Any]]:
+        """Return the groups of A^e, w and A^l, each with its own rate."""
+        groups = [{"params": [self.edge_effects], "lr": self.adjacency_learning_rate}]
+        if self.gene_weights is not None:
+            groups.append({"params": [self.gene_weights], "lr": self.embedding_learning_rate})
+        if self.logit_rows is not None and self.logit_columns is not None:
+            factors = [self.logit_rows, self.logit_columns]
+            groups.append({"params": factors, "lr": self.label_learning_rate})
+        return groups
+
+
+class InfoSEMB(InfoSEM):
+    """InfoSEM-B: the gene embedding as prior, no labels (eq. 9 and 14)."""
+
+    reads_embedding: ClassVar[bool] = True
+
+
+class InfoSEMBC(InfoSEM):
+    """InfoSEM-BC: the gene embedding and the training labels as priors (eq. 10 to 15)."""
+
+    reads_embedding: ClassVar[bool] = True
+    reads_labels: ClassVar[bool] = True
+
+
+class InfoSEMFree(InfoSEM):
+    """The control for InfoSEM-B: a free effect of each gene as regulator and as target.
+
+    The same additive prior mean without any text; InfoSEM-B with one-hot vectors is this.
+    """
+
+    free_effects: ClassVar[bool] = True
+
+
+def scale_embedding(values: "np.ndarray", scaling: str) -> "np.ndarray":
+    """Centre or z-score an embedding over genes; constant coordinates become 0."""
+    if scaling == "none":
+        return values
+    centred = values - values.mean(axis=0)
+    if scaling == "centre":
+        return centred
+    spread = values.std(axis=0)
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)

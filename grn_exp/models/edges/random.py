@@ -1,0 +1,18 @@
+"""The control that knows nothing."""
+
+import numpy as np
+
+from grn_exp.core.scores import EdgeScores
+from grn_exp.models.base import ClosedFormModel
+
+
+class Random(ClosedFormModel):
+    """Uniform random scores: average precision comes out at the prevalence."""
+
+    def fit(self) -> None:
+        """Nothing to fit."""
+
+    def edge_scores(self) -> EdgeScores:
+        """Return independent uniform numbers, drawn with the model's seed."""
+        rng = np.random.default_rng([self.view.seed, 0x7A4D])
+        return self.as_scores(rng.random((len(self.view.regulators), len(self.view.genes))))

@@ -1,0 +1,1 @@
+"""Files: known downloads with their hashes, the cache, writing without half-written results."""

@@ -1,0 +1,207 @@
+"""Known files: where they come from, where they lie, whether they are what they should be.
+
+A file is looked for in the folder that ``GRN_EXP_DATA`` names (never written to), then in the
+cache (``GRN_EXP_CACHE``, else the platform's user cache), and is downloaded into the cache if it
+is in neither. Every file is checked against the hash of the commit it is pinned to.
+"""
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+from grn_exp.core.errors import InputError, close_matches
+from grn_exp.storage.atomic import make_folder
+
+log = logging.getLogger(__name__)
+
+_GITHUB = "https://raw.githubusercontent.com"
+SOURCES = {
+    # BEELINE matrices and networks, as GENELink and its successors distribute them
+    "bridge_grn": f"{_GITHUB}/haohaostats/bridge-grn/27d21d94f6f96f5d2a8a7b41d392cb12410e46ea",
+    "genelink": f"{_GITHUB}/zpliulab/GENELink/4eb816af27f5fe0cb26f9230286401801b251129",
+    # SERGIO's GRNs and its authors' simulations (GPL-3.0)
+    "sergio": f"{_GITHUB}/PayamDiba/SERGIO/a6190b74425112834c8fa9b4b6157d9cb3d1ab88",
+    # BioBERT vectors of gene symbols
+    "scgreat": f"{_GITHUB}/WangyuchenCS/scGREAT/73f3f63d7f06762d1e4f5ac3182386cbef86954b",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownFile:
+    r"""One line of the registry.
+
+    Attributes
+    ----------
+    key
+        Path of the file below a data folder and below the cache.
+    url
+        Download address, pinned to a commit.
+    git_blob_sha1
+        SHA-1 of ``b"blob <size>\0"`` followed by the content.
+    n_bytes
+        Size, None where it is not known.
+    """
+
+    key: str
+    url: str
+    git_blob_sha1: str
+    n_bytes: int | None
+
+
+@functools.cache
+def registry() -> dict[str, KnownFile]:
+    """Every file that can be fetched, by key."""
+    with Path(__file__).with_name("registry.csv").open(newline="") as stream:
+        return {
+            row["key"]: KnownFile(
+                key=row["key"],
+                url=f"{SOURCES[row['source']]}/{row['path']}",
+                git_blob_sha1=row["git_blob_sha1"],
+                n_bytes=int(row["bytes"]) if row["bytes"] else None,
+            )
+            for row in csv.DictReader(stream)
+        }
+
+
+def known_file(key: str) -> KnownFile:
+    """Return the registry's entry for ``key``.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    entries = registry()
+    if key not in entries:
+        raise InputError(
+            f"no file {key!r} in the registry; {close_matches(key, entries)}"
+            "see `python -m grn_exp.data list`"
+        )
+    return entries[key]
+
+
+def data_dir() -> Path | None:
+    """Return the folder that ``GRN_EXP_DATA`` names, None if it is not set.
+
+    Raises
+    ------
+    InputError
+        If the variable names no folder.
+    """
+    value = os.environ.get("GRN_EXP_DATA", "")
+    if not value:
+        return None
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"GRN_EXP_DATA={value} is no folder; correct or unset the variable")
+    return folder
+
+
+def cache_dir() -> Path:
+    """Return the folder for downloads and parsed files."""
+    value = os.environ.get("GRN_EXP_CACHE", "")
+    if value:
+        return Path(value).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("grn_exp"))
+
+
+def locate(key: str) -> Path | None:
+    """Return where the file ``key`` lies, None if it has to be downloaded. No hash check."""
+    known_file(key)
+    folder = data_dir()
+    candidates = [cache_dir() / key] if folder is None else [folder / key, cache_dir() / key]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def git_blob_sha1(path: Path) -> str:
+    """Hash a file as git does."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fetch(key: str) -> Path:
+    """Return the verified file ``key``, downloading it into the cache if need be.
+
+    Raises
+    ------
+    InputError
+        If the key is unknown, the content is not the expected one (a bad file in the cache is
+        deleted, one in ``GRN_EXP_DATA`` is left alone), or the download fails.
+    """
+    known = known_file(key)
+    path = locate(key)
+    if path is None:
+        return _download(known)
+    if git_blob_sha1(path) == known.git_blob_sha1:
+        return path
+    if path.is_relative_to(cache_dir()):
+        path.unlink()
+        raise InputError(
+            f"{path}: its hash is not {known.git_blob_sha1}; deleted, run the command again to "
+            "download it"
+        )
+    raise InputError(
+        f"{path}: its hash is not {known.git_blob_sha1} (truncated, or another version); "
+        "replace it or unset GRN_EXP_DATA"
+    )
+
+
+def _download(known: KnownFile) -> Path:
+    """Download to ``<name>.part``, going on where an earlier try stopped; verify; rename."""
+    from filelock import FileLock
+
+    target = cache_dir() / known.key
+    part = target.with_name(target.name + ".part")
+    make_folder(target.parent)
+    with FileLock(target.with_name(target.name + ".lock")):  # a sweep asks many times at once
+        if target.is_file():
+            return target
+        log.info("downloading %s", known.key)
+        resumed = part.exists()
+        failure = _append(known.url, part)
+        if resumed and git_blob_sha1(part) != known.git_blob_sha1 and failure is None:
+            part.unlink()  # what an earlier run left was no part of this file
+            failure = _append(known.url, part)
+        if failure is not None:
+            raise InputError(
+                f"cannot download {known.url} ({failure[:200]}); connect, or put the file at "
+                f"{target} or below the folder that GRN_EXP_DATA names"
+            )
+        if git_blob_sha1(part) != known.git_blob_sha1:
+            part.unlink()
+            raise InputError(
+                f"{known.url}: what came is not the file with hash {known.git_blob_sha1}; "
+                "deleted. Try again later, or put the file there by hand"
+            )
+        part.replace(target)
+    return target
+
+
+def _append(url: str, part: Path) -> str | None:
+    """Download the bytes that ``part`` lacks; return what went wrong, if anything."""
+    import pooch
+    import requests
+
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # a range of compressed bytes is of no use
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    download = pooch.HTTPDownloader(
+        progressbar=True, chunk_size=1 << 16, headers=headers, timeout=60
+    )
+    try:
+        with part.open("ab") as stream:
+            download(url, stream, None)
+    except (requests.RequestException, OSError) as error:
+        range_beyond_end = "416" in str(error) and start
+        return None if range_beyond_end else f"{type(error).__name__}: {error}"
+    return None
