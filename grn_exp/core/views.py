@@ -61,6 +61,13 @@ class GeneEmbedding:
         """Length of one vector."""
         return self.values.shape[1]
 
+    def take(self, genes: GeneIndex) -> "GeneEmbedding":
+        """Return the vectors of ``genes``, in that order."""
+        rows = self.genes.positions(genes)
+        return dataclasses.replace(
+            self, genes=genes, values=self.values[rows], known=self.known[rows]
+        )
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainView:

@@ -51,6 +51,7 @@ class InfoSEM(DeepSEM):
     """
 
     free_effects: ClassVar[bool] = False
+    embedding: Tensor | None
 
     def __init__(
         self,
@@ -108,12 +109,12 @@ class InfoSEM(DeepSEM):
     def _add_gene_effects(self, scaling: str) -> None:
         """Add w_1 and w_2; without an embedding they are free effects, or absent."""
         self.gene_weights: nn.Parameter | None = None
-        self.embedding: Tensor | None = None
+        self.register_buffer("embedding", None, persistent=False)
         if self.free_effects:
             self.gene_weights = nn.Parameter(torch.zeros(2, self.n_genes))
         elif self.view.embedding is not None:
             vectors = scale_embedding(self.view.embedding.values, scaling)
-            self.register_buffer("embedding", torch.from_numpy(vectors), persistent=False)
+            self.embedding = torch.from_numpy(vectors)
             self.gene_weights = nn.Parameter(torch.zeros(2, vectors.shape[1]))
 
     def _add_label_logits(self, rank: int) -> None:

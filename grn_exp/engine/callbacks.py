@@ -1,0 +1,169 @@
+"""What happens beside training: curves, history, checkpoints, the progress bar."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
+from grn_exp.storage.atomic import make_folder
+
+
+class ValidationCurve(pl.Callback):
+    """Log ``val/ap`` every few epochs and after the last.
+
+    Parameters
+    ----------
+    judge
+        The benchmark's own validation score; the model never sees the labels behind it.
+    every
+        Epochs between two values; 0 for none.
+    """
+
+    def __init__(self, judge: Callable[[EdgeScores], float | None], *, every: int) -> None:
+        self.judge = judge
+        self.every = every
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judge the current scores."""
+        epoch = trainer.current_epoch + 1
+        if self.every == 0 or (epoch % self.every and epoch != trainer.max_epochs):
+            return
+        value = self.judge(pl_module.edge_scores())  # type: ignore[operator]
+        if value is not None:
+            pl_module.log("val/ap", value)
+
+
+class History(Checkpoint):
+    """Keep one row of logged values an epoch, through checkpoints too.
+
+    A ``Checkpoint`` for its place in the order: Lightning calls those after the model's own
+    end of epoch, when the epoch's losses are known.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take down the epoch's values."""
+        del pl_module
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append({"epoch": float(trainer.current_epoch), **values})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows as plain numbers."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after the rows of the run that was cut off."""
+        self.rows = list(state_dict["rows"])
+
+
+class TimedCheckpoint(Checkpoint):
+    """Write ``last.ckpt`` at the end of an epoch, but no more often than asked.
+
+    Parameters
+    ----------
+    path
+        The checkpoint; written to another name, then renamed.
+    seconds
+        Least time between two.
+    """
+
+    def __init__(self, path: Path, *, seconds: float) -> None:
+        self.path = path
+        self.seconds = seconds
+        self.written_at = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save if it is time."""
+        del pl_module
+        if time.monotonic() - self.written_at < self.seconds:
+            return
+        self.save(trainer)
+
+    def save(self, trainer: pl.Trainer, *, weights_only: bool = False) -> None:
+        """Save now.
+
+        Raises
+        ------
+        InputError
+            If the disk is full or the folder may not be written.
+        """
+        make_folder(self.path.parent)
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            trainer.save_checkpoint(temporary, weights_only=weights_only)
+            temporary.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            raise InputError(
+                f"cannot write {self.path}: {error}; free space or give another paths.outputs"
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        self.written_at = time.monotonic()
+
+
+class ProgressBar(Checkpoint):
+    """One bar a run: epochs done, time left, last loss and validation score."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.bar: Progress | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the bar where a terminal is watching."""
+        del pl_module
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            return
+        columns: Iterable[Any] = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[values]}"),
+        )
+        self.bar = Progress(*columns, console=console, transient=True)
+        self.bar.start()
+        self.task = self.bar.add_task(
+            self.title, total=trainer.max_epochs, completed=trainer.current_epoch, values=""
+        )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Move on."""
+        del pl_module
+        if self.bar is None:
+            return
+        shown = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name in ("train/loss", "val/ap")
+        }
+        text = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        self.bar.update(self.task, completed=trainer.current_epoch + 1, values=text)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the bar away."""
+        del trainer, pl_module
+        self._stop()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Take the bar away."""
+        del trainer, pl_module, exception
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

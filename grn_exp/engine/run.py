@@ -1,0 +1,191 @@
+"""One run, from data to files."""
+
+import contextlib
+import gc
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+import yaml
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
+from grn_exp.data.base import EdgeDataModule
+from grn_exp.engine.fit import fit, resolve_accelerator
+from grn_exp.engine.folder import SCHEMA, RunFolder
+from grn_exp.engine.loggers import Mirror
+from grn_exp.engine.provenance import provenance
+from grn_exp.engine.spec import RunSpec
+from grn_exp.models.base import ControlWithTruth, GRNModel
+from grn_exp.storage.atomic import write_json, write_npz, write_text, write_with
+
+log = logging.getLogger(__name__)
+
+# network.csv is for reading; scores.npz holds every pair
+_TOP_EDGES = 100_000
+
+
+class Stopwatch:
+    """Wall time by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start
+
+
+def run(spec: RunSpec, *, force: bool = False) -> list[dict[str, Any]]:
+    """Do a run and return its metric rows.
+
+    All input is read and checked before the run folder is made, so bad input leaves no trace.
+
+    Parameters
+    ----------
+    spec
+        The run.
+    force
+        Do a finished run again; without it its results are returned as they are.
+
+    Raises
+    ------
+    InputError
+        If anything that the user gave cannot be used, or the folder is in use.
+    """
+    _quiet_lightning()
+    watch = Stopwatch()
+    _check_fit(spec)
+    resolve_accelerator(spec.trainer)
+    with watch.stage("data"):
+        data = spec.make_data()
+        data.prepare_data()
+        data.setup()
+    with watch.stage("model"):
+        model = _make_model(spec, data)
+    folder = RunFolder(spec.identity.folder)
+    try:
+        with folder.locked(), folder.logging_to_file():
+            if folder.state() == "finished":
+                if not force:  # another process was faster
+                    return folder.metrics()
+                folder.clear()
+            return _run_in(folder, spec, data, model, watch)
+    finally:
+        del model, data
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _check_fit(spec: RunSpec) -> None:
+    data_task, model_task = spec.data_class.task, spec.model_class.task
+    if data_task != model_task:
+        able = ", ".join(spec.models_by_task(data_task))
+        raise InputError(
+            f"model={spec.identity.model} scores {model_task}, but data={spec.identity.data} "
+            f"asks for {data_task}; models that can: {able}"
+        )
+
+
+def _make_model(spec: RunSpec, data: EdgeDataModule) -> GRNModel:
+    pl.seed_everything(spec.seed, workers=True, verbose=False)
+    reads = spec.model_class
+    view = data.view(labels=reads.reads_labels, embedding=reads.reads_embedding, seed=spec.seed)
+    model = spec.make_model(view)
+    if isinstance(model, ControlWithTruth):
+        model.truth = data.truth
+    return model
+
+
+def _run_in(
+    folder: RunFolder, spec: RunSpec, data: EdgeDataModule, model: GRNModel, watch: Stopwatch
+) -> list[dict[str, Any]]:
+    mirror: Mirror = spec.mirror
+    folder.set_state("running")
+    logger, rows, exit_code = None, [], 1
+    try:
+        write_text(folder / "config.yaml", yaml.safe_dump(spec.identity.config, sort_keys=False))
+        write_npz(folder / "split.npz", data.split.arrays())
+        logger = mirror.open(spec.identity)
+        with watch.stage("fit"):
+            history, device = fit(
+                model,
+                folder=folder,
+                settings=spec.trainer,
+                judge=data.validation_ap,
+                logger=logger,
+                title=f"{spec.identity.data} {spec.identity.model}",
+            )
+        with watch.stage("evaluate"):
+            scores = model.edge_scores()
+            rows = [row.as_dict() for row in data.evaluate(scores)]
+        facts = provenance(
+            data=data.describe(),
+            seconds=watch.seconds,
+            device=device,
+            model={"n_parameters": sum(p.numel() for p in model.parameters())},
+        )
+        _write_results(folder, scores=scores, history=history, facts=facts, rows=rows)
+        folder.set_state("finished")
+        exit_code = 0
+    except BaseException as error:
+        with contextlib.suppress(InputError):  # the disk may be what failed
+            folder.set_state("failed", error=f"{type(error).__name__}: {error}")
+        log.error("failed: %s", error, exc_info=not isinstance(error, InputError))  # noqa: TRY400
+        raise
+    finally:
+        mirror.close(logger, rows, exit_code=exit_code)
+    return rows
+
+
+def _write_results(
+    folder: RunFolder,
+    *,
+    scores: EdgeScores,
+    history: list[dict[str, float]],
+    facts: dict[str, Any],
+    rows: list[dict[str, Any]],
+) -> None:
+    """Write every file of a finished run, the metrics last."""
+    arrays = {
+        "regulators": scores.regulators.array,
+        "genes": scores.genes.array,
+        "scores": scores.values,
+    }
+    write_npz(folder / "scores.npz", arrays)
+    row, column = scores.ranked(_TOP_EDGES)
+    network = pd.DataFrame(
+        {
+            "regulator": scores.regulators.array[row],
+            "target": scores.genes.array[column],
+            "score": scores.values[row, column],
+        }
+    )
+    write_with(folder / "network.csv", lambda path: network.to_csv(path, index=False))
+    table = pd.DataFrame(history).astype({"epoch": np.int64}) if history else pd.DataFrame()
+    write_with(folder / "history.csv", lambda path: table.to_csv(path, index=False))
+    write_json(folder / "provenance.json", facts)
+    write_json(folder / "metrics.json", {"schema": SCHEMA, "rows": rows})
+
+
+def _quiet_lightning() -> None:
+    """Leave Lightning's warnings on, its announcements and two known notices off."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.*",  # Lightning 2.6 with torch 2.13
+        ".*does not have many workers.*",  # batches are index tensors, no workers wanted
+        ".*srun.*",  # wherever Slurm happens to be installed
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,101 @@
+"""What one run is made of. Imports nothing heavy: a finished run is skipped on this alone."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class RunIdentity:
+    """Where a run lives and what it is called.
+
+    Attributes
+    ----------
+    experiment, data, model
+        Names of the choices, which are folders below the outputs folder.
+    run_key
+        Hash of everything that can change the result.
+    outputs
+        The outputs folder.
+    config
+        The resolved configuration as plain dicts, lists and numbers.
+    """
+
+    experiment: str
+    data: str
+    model: str
+    run_key: str
+    outputs: Path
+    config: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.outputs / self.experiment / self.data / self.model / self.run_key
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSpec:
+    """A run that is ready to start.
+
+    Attributes
+    ----------
+    identity
+        Who it is.
+    data_class, model_class
+        The classes; they say which task they are for and what the method reads.
+    make_model
+        Makes the method from a training view.
+    make_data
+        Makes the benchmark.
+    mirror
+        Opens and closes a logger beyond the run folder's own files.
+    trainer
+        Hardware and length of the training.
+    seed
+        The model's seed.
+    models_by_task
+        Names of the models for each task, for the message when data and model do not fit.
+    """
+
+    identity: RunIdentity
+    data_class: Any
+    model_class: Any
+    make_model: Callable[[Any], Any]
+    make_data: Callable[[], Any]
+    mirror: Any
+    trainer: "TrainerSettings"
+    seed: int
+    models_by_task: Callable[[str], list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerSettings:
+    """Hardware and length of the training.
+
+    Parameters
+    ----------
+    accelerator
+        ``cpu``, ``gpu`` or ``auto`` (a GPU if there is one).
+    devices
+        Devices of one run.
+    num_threads
+        Threads on the processor; None leaves it to torch.
+    max_epochs
+        Epochs; None for a method that is fitted without any.
+    validate_every
+        Epochs between two values of ``val/ap``; 0 for none.
+    checkpoint_seconds
+        Least time between two checkpoints.
+    progress
+        Show a progress bar where a terminal is watching.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_threads: int | None = None
+    max_epochs: int | None = None
+    validate_every: int = 5
+    checkpoint_seconds: float = 30.0
+    progress: bool = True
