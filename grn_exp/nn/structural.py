@@ -4,7 +4,7 @@ With cells as rows and ``adjacency[regulator, target]`` that reads ``Z = H (I - 
 ``H = Z (I - A)^-1``: the noise ``z`` of a target is its value less what its regulators explain.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,20 +22,41 @@ class Mixing(Protocol):
         ...
 
 
+class _Solve(torch.autograd.Function):
+    """``z M^-1``, one factorisation for value and gradient.
+
+    The gradient to M is ``-h^T (dh M^-T)``. The sign goes onto the thin factor, so no pass over
+    an ``n_genes x n_genes`` array is spent on it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, matrix: Tensor) -> Tensor:  # noqa: ANN401
+        factors, pivots = torch.linalg.lu_factor(matrix)
+        h = torch.linalg.lu_solve(factors, pivots, z, left=False)
+        ctx.save_for_backward(factors, pivots, h)
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN401
+        factors, pivots, h = ctx.saved_tensors
+        for_z = torch.linalg.lu_solve(factors, pivots, gradients[0], left=False, adjoint=True)
+        for_matrix = (-h).T @ for_z if ctx.needs_input_grad[1] else None
+        return for_z, for_matrix
+
+
 class FullMixing:
     """Every gene may regulate: the adjacency is ``(n_genes, n_genes)``.
 
     Parameters
     ----------
-    adjacency
-        ``A[regulator, target]`` with a zero diagonal.
+    effects
+        ``A[regulator, target]``; its diagonal is taken as zero whatever it holds.
     reuse
         True if many calls will use this value: factorise once, without gradients to A.
     """
 
-    def __init__(self, adjacency: Tensor, *, reuse: bool) -> None:
-        identity = torch.eye(len(adjacency), device=adjacency.device, dtype=adjacency.dtype)
-        self.matrix = identity - adjacency
+    def __init__(self, effects: Tensor, *, reuse: bool) -> None:
+        self.matrix = (-effects).fill_diagonal_(1.0)
         self.factors = torch.linalg.lu_factor(self.matrix) if reuse else None
 
     def remove(self, h: Tensor) -> Tensor:
@@ -46,7 +67,7 @@ class FullMixing:
         """Return ``z (I - A)^-1`` by a solve."""
         if self.factors is not None:
             return torch.linalg.lu_solve(*self.factors, z, left=False)
-        return torch.linalg.solve(self.matrix, z, left=False)
+        return _Solve.apply(z, self.matrix)
 
 
 class RegulatorMixing:

@@ -138,7 +138,7 @@ class DeepSEM(GradientModel):
 
     def adjacency_terms(self) -> dict[str, Tensor]:
         """Return the named terms that the prior of A adds to the loss (eq. 5)."""
-        return {"sparsity": self.alpha * self.edge_effects.abs().sum() / self.n_genes**2}
+        return {"sparsity": self.alpha * absolute_sum(self.edge_effects) / self.n_genes**2}
 
     def adjacency_groups(self) -> list[dict[str, Any]]:
         """Return the parameter groups that the adjacency epochs train."""
@@ -213,10 +213,9 @@ class DeepSEM(GradientModel):
         self._noise = generator.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
 
     def _mix(self, *, reuse: bool) -> Mixing:
-        adjacency = self.adjacency()
         if self.known_only:
-            return RegulatorMixing(adjacency, self.own_columns, reuse=reuse)
-        return FullMixing(adjacency, reuse=reuse)
+            return RegulatorMixing(self.adjacency(), self.own_columns, reuse=reuse)
+        return FullMixing(self.effects(), reuse=reuse)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch of cells and its parts."""
@@ -251,6 +250,11 @@ class DeepSEM(GradientModel):
         weights = {"kl": self.beta}
         total = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
         return {"total": total, **parts}
+
+
+def absolute_sum(matrix: Tensor) -> Tensor:
+    """Return the sum of absolute values, without a copy of the matrix."""
+    return torch.linalg.vector_norm(matrix, ord=1)
 
 
 def standardise_expression(

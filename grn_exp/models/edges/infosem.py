@@ -8,7 +8,12 @@ from torch import Tensor, nn
 
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import OptimizerFactory
-from grn_exp.models.edges.deepsem import DeepSEM, Standardisation, require_positive
+from grn_exp.models.edges.deepsem import (
+    DeepSEM,
+    Standardisation,
+    absolute_sum,
+    require_positive,
+)
 
 _LOGIT_95 = float(np.log(0.95 / 0.05))
 # spread of the label logits at the start: near 0, so that every probability starts near 1/2
@@ -169,7 +174,7 @@ class InfoSEM(DeepSEM):
         mean = self.prior_mean()
         if self.centred and mean is not None:
             deviation = deviation - self.without_self_pairs(mean)
-        terms = {"sparsity": self.alpha * deviation.abs().sum() / n_pairs}
+        terms = {"sparsity": self.alpha * absolute_sum(deviation) / n_pairs}
         if self.gene_weights is not None:
             scale = 2 * self.sigma_w**2 * n_pairs
             terms["gene_weights"] = self.gene_weights.square().sum() / scale

@@ -1,0 +1,1 @@
+"""Speed and memory, each against a plain reference implementation in the same run."""
