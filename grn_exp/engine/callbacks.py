@@ -31,10 +31,14 @@ class ValidationCurve(pl.Callback):
         self.judge = judge
         self.every = every
 
+    def is_due(self, trainer: pl.Trainer) -> bool:
+        """Say whether the current epoch gets a value."""
+        epoch = trainer.current_epoch + 1
+        return self.every > 0 and (epoch % self.every == 0 or epoch == trainer.max_epochs)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Judge the current scores."""
-        epoch = trainer.current_epoch + 1
-        if self.every == 0 or (epoch % self.every and epoch != trainer.max_epochs):
+        if not self.is_due(trainer):
             return
         value = self.judge(pl_module.edge_scores())  # type: ignore[operator]
         if value is not None:
@@ -46,15 +50,23 @@ class History(Checkpoint):
 
     A ``Checkpoint`` for its place in the order: Lightning calls those after the model's own
     end of epoch, when the epoch's losses are known.
+
+    Parameters
+    ----------
+    curve
+        Tells in which epochs ``val/ap`` is new: Lightning keeps showing the old value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, curve: ValidationCurve) -> None:
+        self.curve = curve
         self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take down the epoch's values."""
         del pl_module
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not self.curve.is_due(trainer):
+            values.pop("val/ap", None)
         self.rows.append({"epoch": float(trainer.current_epoch), **values})
 
     def state_dict(self) -> dict[str, Any]:

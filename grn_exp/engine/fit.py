@@ -57,9 +57,10 @@ def fit(
     if settings.num_threads is not None:
         torch.set_num_threads(settings.num_threads)
     accelerator = resolve_accelerator(settings)
-    history = History()
+    curve = ValidationCurve(judge, every=settings.validate_every)
+    history = History(curve)
     checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
-    callbacks = [ValidationCurve(judge, every=settings.validate_every), history, checkpoint]
+    callbacks = [curve, history, checkpoint]
     if settings.progress:
         callbacks.append(ProgressBar(title))
     trainer = pl.Trainer(

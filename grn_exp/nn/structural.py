@@ -22,24 +22,33 @@ class Mixing(Protocol):
         ...
 
 
+def factorise(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the LU factors of the transpose: ``z M^-1 = (M^-T z^T)^T``.
+
+    LAPACK stores columns first and torch rows first, so the transpose of everything is what it
+    takes without reordering memory.
+    """
+    return torch.linalg.lu_factor(matrix.mT)
+
+
 class _Solve(torch.autograd.Function):
     """``z M^-1``, one factorisation for value and gradient.
 
     The gradient to M is ``-h^T (dh M^-T)``. The sign goes onto the thin factor, so no pass over
-    an ``n_genes x n_genes`` array is spent on it.
+    an ``n_genes x n_genes`` array is spent on it. See :func:`factorise` for the transposes.
     """
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, matrix: Tensor) -> Tensor:  # noqa: ANN401
-        factors, pivots = torch.linalg.lu_factor(matrix)
-        h = torch.linalg.lu_solve(factors, pivots, z, left=False)
+        factors, pivots = factorise(matrix)
+        h = torch.linalg.lu_solve(factors, pivots, z.mT).mT
         ctx.save_for_backward(factors, pivots, h)
         return h
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN401
         factors, pivots, h = ctx.saved_tensors
-        for_z = torch.linalg.lu_solve(factors, pivots, gradients[0], left=False, adjoint=True)
+        for_z = torch.linalg.lu_solve(factors, pivots, gradients[0].mT, adjoint=True).mT
         for_matrix = (-h).T @ for_z if ctx.needs_input_grad[1] else None
         return for_z, for_matrix
 
@@ -57,7 +66,7 @@ class FullMixing:
 
     def __init__(self, effects: Tensor, *, reuse: bool) -> None:
         self.matrix = (-effects).fill_diagonal_(1.0)
-        self.factors = torch.linalg.lu_factor(self.matrix) if reuse else None
+        self.factors = factorise(self.matrix) if reuse else None
 
     def remove(self, h: Tensor) -> Tensor:
         """Return ``h (I - A)``."""
@@ -66,7 +75,7 @@ class FullMixing:
     def propagate(self, z: Tensor) -> Tensor:
         """Return ``z (I - A)^-1`` by a solve."""
         if self.factors is not None:
-            return torch.linalg.lu_solve(*self.factors, z, left=False)
+            return torch.linalg.lu_solve(*self.factors, z.mT).mT
         return _Solve.apply(z, self.matrix)
 
 

@@ -17,6 +17,8 @@ from grn_exp.nn.structural import FullMixing, Mixing, RegulatorMixing
 Standardisation = Literal["nonzero", "all"]
 _CLIP = 10.0
 _EPSILON = 1e-10
+# a table that serves a whole epoch may be finer than one that is made in every step
+_FROZEN_FACTOR = 2
 
 
 class DeepSEM(GradientModel):
@@ -60,7 +62,8 @@ class DeepSEM(GradientModel):
     hidden_width
         Units of the networks' hidden layers.
     table_points
-        Grid points for the networks' tables; 0 evaluates them at every value.
+        Grid points for the networks' tables while the networks train, twice as many while they
+        are frozen; 0 evaluates the networks at every value.
     batch_size, optimizer
         As in :class:`GradientModel`; batches are cells.
 
@@ -200,15 +203,19 @@ class DeepSEM(GradientModel):
         for group in self.adjacency_groups():
             for parameter in group["params"]:
                 parameter.requires_grad_(not networks)
-        self._mixing = self._encoded = self._frozen_decoder = None
+        self._mixing = self._frozen_decoder = None
         self._frozen_terms = {}
+        if networks:
+            self._encoded = None
         with torch.no_grad():
             if networks:
                 self._mixing = self._mix(reuse=True)
                 self._frozen_terms = self.adjacency_terms()
             else:
-                self._encoded = look_up(self.encoder, self.values, n_points=self.table_points)
-                self._frozen_decoder = FrozenTable(self.decoder, n_points=self.table_points)
+                n_points = _FROZEN_FACTOR * self.table_points
+                if self._encoded is None:
+                    self._encoded = look_up(self.encoder, self.values, n_points=n_points)
+                self._frozen_decoder = FrozenTable(self.decoder, n_points=n_points)
         generator = torch.Generator(device=self.values.device)
         self._noise = generator.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
 

@@ -80,7 +80,7 @@ class InfoSEM(DeepSEM):
         embedding_learning_rate: float,
         sigma_l: float = 0.1,
         h: int = 128,
-        label_learning_rate: float = 1e-2,
+        label_learning_rate: float = 1e-3,
     ) -> None:
         super().__init__(
             view,
