@@ -9,6 +9,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -38,12 +39,15 @@ def _task(cfg: DictConfig) -> float | None:
             rows = run(config.build_spec(identity), force=cfg.force)
     except InputError as error:
         # in a sweep the other jobs go on, so say it now and not at the end
-        if HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
             log.error("%s %s: %s", identity.data, identity.model, error)  # noqa: TRY400
         raise
-    from grn_exp.engine.table import show
+    from grn_exp.engine.table import show, show_line
 
-    show(rows, identity)
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        show_line(rows, identity)
+    else:
+        show(rows, identity)
     return _validation_score(rows)
 
 

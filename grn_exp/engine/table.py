@@ -18,7 +18,13 @@ _TITLES = {
     "ap_per_regulator": "AUPRC, mean over regulators",
 }
 # the value of a score that knows nothing, where that is no number of the data
-_RANDOM = {"ap_ratio": "1", "auroc": "0.5", "epr": "1", "recall_at_half": "-"}
+_RANDOM = {
+    "ap_ratio": "1",
+    "auroc": "0.5",
+    "epr": "1",
+    "recall_at_half": "-",
+    "ap_per_regulator": "-",
+}
 
 
 def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
@@ -43,6 +49,17 @@ def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
         table.add_row(*cells)
     console.print(table)
     console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
+
+
+def show_line(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
+    """Print a run of a sweep in one line: average precision, and what random would get."""
+    parts = [
+        f"{row['subset']} {row['value']:.3f} (random {row['prevalence']:.3f})"
+        for row in rows
+        if row["metric"] == "ap"
+    ]
+    text = f"{identity.data:8} {identity.model:14} AUPRC  {'  '.join(parts)}  {identity.folder}"
+    Console().print(text, soft_wrap=True, highlight=False)
 
 
 def _random(row: dict[str, Any]) -> str:
