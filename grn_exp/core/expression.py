@@ -1,7 +1,7 @@
 """Expression matrices: cells are rows."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,11 +103,23 @@ class Expression:
 
     @classmethod
     def from_anndata(cls, adata: "AnnData", *, transform: Transform, source: str) -> "Expression":
-        """Read ``adata.X`` (dense or sparse) with ``adata.var_names`` as symbols."""
-        values = adata.X
-        dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)  # type: ignore[union-attr]
+        """Read ``adata.X`` (dense or sparse) with ``adata.var_names`` as symbols.
+
+        Raises
+        ------
+        InputError
+            If there is no X, it holds no numbers, or the values or symbols are refused.
+        """
+        values: Any = adata.X
+        if values is None:
+            raise InputError(f"{source}: the AnnData has no X; store the matrix there")
+        dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
+        if not (np.issubdtype(dense.dtype, np.integer) or np.issubdtype(dense.dtype, np.floating)):
+            raise InputError(f"{source}: X is of type {dense.dtype}; give numbers")
+        with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
+            dense = np.ascontiguousarray(dense, dtype=np.float32)
         return cls(
-            values=np.ascontiguousarray(dense, dtype=np.float32),
+            values=dense,
             genes=GeneIndex(adata.var_names, name=source),
             transform=transform,
             source=source,

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 
+# what pandas, R and AnnData make of a missing name
+_MISSING = frozenset({"", "nan", "NaN", "NA", "<NA>", "None"})
+
 
 class GeneIndex:
     """An ordered set of gene symbols.
@@ -22,7 +25,7 @@ class GeneIndex:
     Raises
     ------
     InputError
-        If a symbol is empty or occurs twice.
+        If a symbol is empty, stands for a missing name (``NA``, ``nan``) or occurs twice.
     """
 
     def __init__(self, symbols: Iterable[str], *, name: str = "genes") -> None:
@@ -30,10 +33,11 @@ class GeneIndex:
         self.name = name
         positions: dict[str, int] = {}
         for position, symbol in enumerate(self.symbols):
-            if not symbol or symbol == "nan":
+            if symbol.strip() in _MISSING:
+                what = f"{symbol!r}, a missing name" if symbol.strip() else "empty"
                 raise InputError(
-                    f"{name}: the gene symbol at position {position} is empty; "
-                    "name it or drop that row"
+                    f"{name}: the gene symbol at position {position} is {what}; "
+                    "name it or drop that gene"
                 )
             if symbol in positions:
                 raise InputError(

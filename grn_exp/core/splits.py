@@ -50,8 +50,10 @@ class EdgeSplit:
             mask = self.mask(subset)
             if mask.shape != shape or mask.dtype != np.bool_:
                 raise InputError(f"split: mask {subset} is {mask.dtype}{mask.shape}, not {shape}")
-            if mask[np.arange(shape[0]), own_column].any():
-                raise InputError(f"split: {subset} holds the pair of a gene with itself")
+            own = np.flatnonzero(mask[np.arange(shape[0]), own_column])
+            if len(own):
+                symbol = self.regulators.symbols[own[0]]
+                raise InputError(f"split: {subset} holds the pair of gene {symbol!r} with itself")
             total += mask
         if (total > 1).any():
             row, column = np.argwhere(total > 1)[0]

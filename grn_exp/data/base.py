@@ -52,13 +52,18 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
         self.gene_choice = genes
         self._loaded: tuple[Expression, EdgeTruth, EdgeSplit] | None = None
         self._embedding: GeneEmbedding | None = None
+        self._left_out: dict[str, int] = {}
 
     @abc.abstractmethod
     def load(self) -> tuple[Expression, Network]:
         """Return the expression matrix and a network over its genes."""
 
     def own_embedding(self) -> GeneEmbedding | None:
-        """Return the embedding that the dataset itself brings, if any."""
+        """Return the embedding that the dataset itself brings, if any.
+
+        It covers at least the genes that :meth:`load` returns, and may not ask for
+        :meth:`setup`, which may ask for it.
+        """
         return None
 
     def setup(self, stage: str | None = None) -> None:
@@ -67,6 +72,11 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
         if self._loaded is not None:
             return
         expression, network = self.load()
+        self._left_out = {
+            "self_loops": network.n_self_loops,
+            "duplicates": network.n_duplicates,
+            "outside_matrix": network.n_foreign,
+        }
         if self.gene_choice == "with_embedding":
             embedding = self._embed(expression)
             kept = expression.genes.take(np.flatnonzero(embedding.known))
@@ -132,7 +142,7 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
                 "prior=dataset: this dataset brings no embedding; choose prior=biobert, "
                 "prior=table, prior=one_hot or prior=random"
             )
-        return own
+        return own.take(expression.genes)
 
     def evaluate(self, scores: EdgeScores) -> list[RankingRow]:
         """Judge scores on every subset that holds both classes."""
@@ -175,6 +185,7 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
             "n_positive": int(truth.labels.sum()),
             "n_pairs": int(truth.universe.sum()),
             "expression_source": self.expression.source,
+            "edges_left_out": dict(self._left_out),
         }
 
 
@@ -182,14 +193,17 @@ def truth_of(network: Network) -> EdgeTruth:
     """Label the pairs of a network's regulators and its targets."""
     regulators = network.regulators
     labels = network.adjacency()[network.genes.positions(regulators)]
-    is_target = labels.any(axis=0)
+    is_target = np.asarray(labels.any(axis=0))
     universe = np.repeat(is_target[None, :], len(regulators), axis=0)
     universe[np.arange(len(regulators)), network.genes.positions(regulators)] = False
     return EdgeTruth(regulators=regulators, genes=network.genes, labels=labels, universe=universe)
 
 
 def _restrict(network: Network, genes: GeneIndex) -> Network:
-    symbols = network.genes.array
+    symbols = network.genes.symbols
     return Network.from_names(
-        genes, symbols[network.regulator], symbols[network.target], source=network.source
+        genes,
+        [symbols[position] for position in network.regulator],
+        [symbols[position] for position in network.target],
+        source=network.source,
     )

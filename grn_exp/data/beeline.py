@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,8 @@ from grn_exp.data.splitting import SeenUnseenSplitter
 from grn_exp.priors.base import DatasetPrior, Prior
 from grn_exp.storage import store
 from grn_exp.storage.atomic import write_with
+
+log = logging.getLogger(__name__)
 
 Dataset = Literal["hESC", "hHEP", "mDC", "mESC", "mHSC-E", "mHSC-GM", "mHSC-L"]
 GeneSet = Literal["tfs500", "tfs1000"]
@@ -59,6 +62,8 @@ class BeelineDataModule(EdgeDataModule):
         super().__init__(splitter=splitter, prior=prior, genes=genes)
         if not 0 < cell_fraction <= 1:
             raise InputError(f"data.cell_fraction={cell_fraction}: give a share in (0, 1]")
+        if cell_seed < 0:
+            raise InputError(f"data.cell_seed={cell_seed}: give a whole number from 0 on")
         if network == "lofgof" and dataset != "mESC":
             raise InputError(
                 f"data.network=lofgof: {dataset} has no such network, only mESC; choose "
@@ -97,6 +102,11 @@ class BeelineDataModule(EdgeDataModule):
 
     def _subsample(self, expression: Expression) -> Expression:
         n_cells = round(self.cell_fraction * expression.n_cells)
+        if n_cells < 2:
+            raise InputError(
+                f"data.cell_fraction={self.cell_fraction}: leaves {n_cells} of "
+                f"{expression.n_cells} cells; inference needs at least 2, give a larger share"
+            )
         rng = np.random.default_rng([self.cell_seed, 0xCE11])
         return expression.take_cells(np.sort(rng.permutation(expression.n_cells)[:n_cells]))
 
@@ -132,8 +142,9 @@ def load_expression(dataset: str, gene_set: str) -> Expression:
     if parsed.is_file():
         try:
             return dataclasses.replace(read_expression(parsed), source=key)
-        except InputError:
-            parsed.unlink()
+        except InputError as error:
+            log.warning("the parsed copy is made again: %s", error)
+            parsed.unlink(missing_ok=True)  # another process may have been faster
     expression = dataclasses.replace(read_expression(store.fetch(key)), source=key)
     write_with(parsed, lambda path: _write_h5ad(expression, path))
     return expression

@@ -1,5 +1,6 @@
 """Read expression matrices and networks from files, refusing what is broken."""
 
+import warnings
 import zlib
 from pathlib import Path
 
@@ -32,37 +33,57 @@ def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
         non-number, a NaN or infinite value, a negative value, or fewer than 2 cells.
     """
     if not path.is_file():
-        raise InputError(f"expression file {path}: no such file; check data.expression")
+        raise InputError(f"expression file {path}: no such file; check the path")
     if path.suffix == ".h5ad":
         return _read_h5ad(path, transform)
     if not path.name.endswith((".csv", ".csv.gz")):
         raise InputError(f"expression file {path}: unknown ending; give .csv, .csv.gz or .h5ad")
-    table = _read_csv(path, index_col=0)
-    words = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
-    if words:
-        column = pd.to_numeric(table[words[0]], errors="coerce")
-        gene = table.index[int(np.flatnonzero(column.isna())[0])] if column.isna().any() else "?"
-        raise InputError(
-            f"{path}: cell {words[0]!r} has a value that is no number (gene {gene!r}); "
-            "rows are genes, columns are cells"
-        )
+    # as text, or a gene called "01" would become "1"
+    table = _read_csv(path, index_col=0, converters={0: str})
+    _check_numbers(table, path)
+    with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
+        values = np.ascontiguousarray(table.to_numpy(dtype=np.float32).T)
     return Expression(
-        values=np.ascontiguousarray(table.to_numpy(dtype=np.float32).T),
-        genes=GeneIndex(table.index.astype(str), name=str(path)),
+        values=values,
+        genes=GeneIndex(table.index, name=str(path)),
         transform=transform,
         source=str(path),
     )
+
+
+def _check_numbers(table: pd.DataFrame, path: Path) -> None:
+    """Refuse words, and a last row that stops before its end."""
+    for position, cell in enumerate(table.columns):
+        column = table.iloc[:, position]
+        if column.dtype.kind in "iuf":
+            continue
+        as_number = pd.to_numeric(column.astype(str), errors="coerce")
+        row = int(np.argmax(np.isnan(np.asarray(as_number)) & column.notna().to_numpy()))
+        raise InputError(
+            f"{path}: cell {cell!r} has {str(column.iloc[row])!r} for gene "
+            f"{table.index[row]!r}, which is no number; rows are genes, columns are cells"
+        )
+    missing = table.isna().to_numpy()
+    n_read = missing.shape[1] - int(missing[-1].sum())
+    if missing[-1].any() and missing[-1, n_read:].all() and not missing[:-1].any():
+        raise InputError(
+            f"{path}: the last row (gene {table.index[-1]!r}) ends after {n_read} of "
+            f"{missing.shape[1]} cells; the file is truncated, copy or download it again"
+        )
 
 
 def _read_h5ad(path: Path, transform: Transform) -> Expression:
     import anndata
 
     try:
-        adata = anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError, anndata.io.IORegistryError) as error:
-        raise InputError(f"{path}: cannot read it as AnnData ({_brief(error)})") from error
-    if adata.X is None:
-        raise InputError(f"{path}: the AnnData has no X; store the matrix there")
+        with warnings.catch_warnings():  # names that occur twice are refused below, by name
+            warnings.filterwarnings("ignore", message=".*names are not unique.*")
+            adata = anndata.read_h5ad(path)
+    except Exception as error:  # AnnData's own errors have no common base
+        raise InputError(
+            f"{path}: cannot read it as AnnData ({_brief(error)}); it may be truncated, "
+            "write or copy it again"
+        ) from error
     return Expression.from_anndata(adata, transform=transform, source=str(path))
 
 
@@ -74,10 +95,11 @@ def read_network(path: Path, genes: GeneIndex) -> Network:
     Raises
     ------
     InputError
-        If the file is missing, truncated or lacks a column, or no edge joins two of ``genes``.
+        If the file is missing, truncated or lacks a column, if its rows do not fit its header,
+        or if no edge joins two of ``genes``.
     """
     if not path.is_file():
-        raise InputError(f"network file {path}: no such file")
+        raise InputError(f"network file {path}: no such file; check the path")
     table = _read_csv(path, dtype=str, keep_default_na=False)
     for column in ("Gene1", "Gene2"):
         if column not in table.columns:
@@ -85,9 +107,18 @@ def read_network(path: Path, genes: GeneIndex) -> Network:
                 f"{path}: no column {column!r}, only {', '.join(map(str, table.columns[:5]))}; "
                 "give columns Gene1 (regulator) and Gene2 (target)"
             )
-    return Network.from_names(
-        genes, table["Gene1"].tolist(), table["Gene2"].tolist(), source=str(path)
-    )
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first columns as an index
+        raise InputError(
+            f"{path}: its rows have more columns than its header ({', '.join(table.columns)}); "
+            "name every column"
+        )
+    regulators, targets = table["Gene1"].tolist(), table["Gene2"].tolist()
+    if not (regulators[-1] and targets[-1]):
+        raise InputError(
+            f"{path}: the last edge ({regulators[-1]!r} -> {targets[-1]!r}) is cut off; the file "
+            "is truncated, copy or download it again"
+        )
+    return Network.from_names(genes, regulators, targets, source=str(path))
 
 
 def _read_csv(path: Path, **options: object) -> pd.DataFrame:
@@ -95,13 +126,19 @@ def _read_csv(path: Path, **options: object) -> pd.DataFrame:
         table = pd.read_csv(path, **options)  # type: ignore[call-overload]
     except _UNREADABLE as error:
         raise InputError(
-            f"{path}: cannot read it to the end ({_brief(error)}); it may be truncated, "
-            "copy or download it again"
+            f"{path}: cannot read it to the end ({_brief(error)}); it may be truncated or no "
+            "UTF-8 text, copy or download it again"
         ) from error
     except ValueError as error:
-        raise InputError(f"{path}: cannot read it ({_brief(error)})") from error
+        raise InputError(
+            f"{path}: cannot read it ({_brief(error)}); give a table with a header, "
+            "separated by commas"
+        ) from error
     if table.empty:
-        raise InputError(f"{path}: the table is empty")
+        raise InputError(
+            f"{path}: no values ({len(table)} rows, {len(table.columns)} columns of values); give "
+            "a table with a header, separated by commas"
+        )
     return table
 
 

@@ -100,9 +100,9 @@ class SeenUnseenSplitter:
 
     def _seen_genes(self, truth: EdgeTruth, rng: np.random.Generator) -> tuple[Mask, Mask]:
         """Return which regulators and which columns are seen."""
-        rows_seen = _choose(truth.universe.any(axis=1), self.seen_fraction, rng)
+        rows_seen = _choose(np.asarray(truth.universe.any(axis=1)), self.seen_fraction, rng)
         own_column = truth.genes.positions(truth.regulators)
-        is_target = truth.universe.any(axis=0)
+        is_target = np.asarray(truth.universe.any(axis=0))
         columns_seen = np.zeros(len(truth.genes), dtype=np.bool_)
         columns_seen[own_column] = rows_seen
         columns_seen &= is_target

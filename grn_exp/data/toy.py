@@ -122,10 +122,11 @@ class ToyDataModule(EdgeDataModule):
         A gene's place: its out- and in-degree and its coordinates in the leading singular
         vectors of the adjacency, each of unit variance, in a random basis.
         """
-        self.setup()
+        if self._network is None:
+            self.load()
         network = self._network
         if network is None:
-            raise RuntimeError("setup() left no network")
+            raise RuntimeError("load() left no network")
         rng = np.random.default_rng([self.seed, 0xE3B])
         signal = _places(network.adjacency().astype(np.float64), self.embedding_width)
         basis = np.linalg.qr(rng.standard_normal((self.embedding_width, self.embedding_width)))[0]
@@ -137,7 +138,7 @@ class ToyDataModule(EdgeDataModule):
             values=values.astype(np.float32),
             known=np.ones(len(network.genes), dtype=np.bool_),
             source=f"toy(seed={self.seed}, informativeness={share})",
-        ).take(self.expression.genes)
+        )
 
 
 def _places(adjacency: NDArray[np.float64], width: int) -> NDArray[np.float64]:

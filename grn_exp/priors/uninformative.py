@@ -43,6 +43,8 @@ class RandomPrior:
         """Return vectors drawn from N(0, 1 / width), shape ``(n_genes, width)``."""
         if self.width < 1:
             raise InputError(f"prior.width={self.width}: give a positive number")
+        if self.seed < 0:
+            raise InputError(f"prior.seed={self.seed}: give a whole number from 0 on")
         rng = np.random.default_rng([self.seed, 0xE3B])
         n_genes = expression.n_genes
         values = rng.standard_normal((n_genes, self.width)) / np.sqrt(self.width)

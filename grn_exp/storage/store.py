@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.storage.atomic import make_folder
+from grn_exp.storage.atomic import make_folder, unwritable
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,8 @@ def fetch(key: str) -> Path:
         return _download(known)
     if git_blob_sha1(path) == known.git_blob_sha1:
         return path
-    if path.is_relative_to(cache_dir()):
+    own = data_dir()
+    if path.is_relative_to(cache_dir()) and (own is None or not path.is_relative_to(own)):
         path.unlink()
         raise InputError(
             f"{path}: its hash is not {known.git_blob_sha1}; deleted, run the command again to "
@@ -162,7 +163,12 @@ def _download(known: KnownFile) -> Path:
     target = cache_dir() / known.key
     part = target.with_name(target.name + ".part")
     make_folder(target.parent)
-    with FileLock(target.with_name(target.name + ".lock")):  # a sweep asks many times at once
+    lock = FileLock(target.with_name(target.name + ".lock"))
+    try:
+        lock.acquire()  # a sweep asks many times at once
+    except OSError as error:
+        raise unwritable(target, error) from error
+    try:
         if target.is_file():
             return target
         log.info("downloading %s", known.key)
@@ -180,9 +186,11 @@ def _download(known: KnownFile) -> Path:
             part.unlink()
             raise InputError(
                 f"{known.url}: what came is not the file with hash {known.git_blob_sha1}; "
-                "deleted. Try again later, or put the file there by hand"
+                f"deleted. Try again later, or put the file at {target} by hand"
             )
         part.replace(target)
+    finally:
+        lock.release()
     return target
 
 
@@ -201,7 +209,9 @@ def _append(url: str, part: Path) -> str | None:
     try:
         with part.open("ab") as stream:
             download(url, stream, None)
-    except (requests.RequestException, OSError) as error:
-        range_beyond_end = "416" in str(error) and start
-        return None if range_beyond_end else f"{type(error).__name__}: {error}"
+    except requests.RequestException as error:
+        range_beyond_end = error.response is not None and error.response.status_code == 416
+        return None if range_beyond_end and start else f"{type(error).__name__}: {error}"
+    except OSError as error:
+        raise unwritable(part, error) from error
     return None

@@ -1,0 +1,98 @@
+"""What every test shares: a cache of its own, the real data if held, small containers."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grn_exp.core.expression import Expression
+from grn_exp.core.genes import GeneIndex
+from grn_exp.core.network import Network
+from grn_exp.core.views import GeneEmbedding, TrainView
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch) -> Path:
+    """Give every test an empty cache, so none reads or writes the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("GRN_EXP_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def real_data() -> Callable[..., Path]:
+    """Return ``real_data(*keys)``: the folder of real data; skips where a file is absent."""
+
+    def folder_with(*keys: str) -> Path:
+        value = os.environ.get("GRN_EXP_DATA", "")
+        if not value:
+            pytest.skip("GRN_EXP_DATA is not set: no real data")
+        folder = Path(value)
+        for key in keys:
+            if not (folder / key).is_file():
+                pytest.skip(f"GRN_EXP_DATA does not hold {key}")
+        return folder
+
+    return folder_with
+
+
+@pytest.fixture
+def no_data(monkeypatch) -> None:
+    """Hide the real data."""
+    monkeypatch.delenv("GRN_EXP_DATA", raising=False)
+
+
+@pytest.fixture
+def make_expression() -> Callable[..., Expression]:
+    """Return a factory of positive random matrices."""
+
+    def make(symbols="ABCDEF", *, n_cells: int = 7, seed: int = 0) -> Expression:
+        genes = GeneIndex(symbols, name="expression matrix")
+        values = np.random.default_rng(seed).gamma(2.0, size=(n_cells, len(genes)))
+        return Expression(values=values.astype(np.float32), genes=genes, transform="log")
+
+    return make
+
+
+@pytest.fixture
+def make_network() -> Callable[..., Network]:
+    """Return a factory: ``make_network("ABC", "A>B B>C")``."""
+
+    def make(symbols, edges: str) -> Network:
+        pairs = [edge.split(">") for edge in edges.split()]
+        return Network.from_names(
+            GeneIndex(symbols), [r for r, _ in pairs], [t for _, t in pairs], source="test"
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_view(make_expression) -> Callable[..., TrainView]:
+    """Return a factory of views: the first ``n_regulators`` genes regulate, a few labels."""
+
+    def make(
+        symbols="ABCDEF", *, n_regulators: int = 2, width: int = 4, n_cells: int = 7, seed: int = 0
+    ) -> TrainView:
+        expression = make_expression(symbols, n_cells=n_cells, seed=seed)
+        genes = expression.genes
+        rng = np.random.default_rng([seed, 1])
+        labels = rng.integers(-1, 2, size=(n_regulators, len(genes))).astype(np.int8)
+        labels[np.arange(n_regulators), np.arange(n_regulators)] = -1
+        embedding = GeneEmbedding(
+            genes=genes,
+            values=rng.standard_normal((len(genes), width)).astype(np.float32),
+            known=np.ones(len(genes), dtype=np.bool_),
+            source="test",
+        )
+        return TrainView(
+            expression=expression,
+            regulators=genes.take(range(n_regulators)),
+            labels=labels,
+            embedding=embedding,
+            seed=seed,
+        )
+
+    return make

@@ -1,0 +1,195 @@
+"""Reading matrices and networks: every broken file ends in one line that says what to do."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex
+from grn_exp.data.readers import read_expression, read_network
+
+MATRIX = "gene,c1,c2,c3\nA,1,2,3\nB,0,0.5,2\nC,1,4,1\n"
+CELLS_BY_GENES = [[1, 0, 1], [2, 0.5, 4], [3, 2, 1]]
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def refused(read, path, *parts):
+    with pytest.raises(InputError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (path.name, *parts):
+        assert part in message
+    return message
+
+
+def read_abc(path):
+    return read_network(path, GeneIndex("ABC", name="expression matrix"))
+
+
+# -- expression ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.csv", MATRIX),
+        ("m.csv", MATRIX.replace("\n", "\r\n")),
+        ("m.csv", b"\xef\xbb\xbf" + MATRIX.encode()),
+        ("m.csv", MATRIX.replace("gene,", "", 1)),  # as R writes row names
+        ("m.csv.gz", gzip.compress(MATRIX.encode(), mtime=0)),
+    ],
+)
+def test_genes_by_cells_become_cells_by_genes(tmp_path, name, content):
+    matrix = read_expression(write(tmp_path, name, content))
+    assert matrix.genes == GeneIndex("ABC")
+    assert matrix.values.dtype == np.float32
+    assert matrix.values.tolist() == CELLS_BY_GENES
+    assert matrix.values.flags.c_contiguous
+
+
+def test_h5ad_is_cells_by_genes(tmp_path):
+    matrix = read_expression(write(tmp_path, "m.csv", MATRIX))
+    matrix.to_anndata().write_h5ad(tmp_path / "m.h5ad")
+    again = read_expression(tmp_path / "m.h5ad", transform="log1p")
+    assert again.values.tolist() == CELLS_BY_GENES
+    assert again.genes == matrix.genes
+    assert again.transform == "log1p"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.98])
+def test_a_truncated_h5ad_is_refused(tmp_path, make_expression, share):
+    whole = tmp_path / "whole.h5ad"
+    make_expression([f"g{i}" for i in range(50)], n_cells=200).to_anndata().write_h5ad(whole)
+    content = whole.read_bytes()
+    path = write(tmp_path, "m.h5ad", content[: int(share * len(content))])
+    refused(read_expression, path, "cannot read it as AnnData", "truncated")
+
+
+def test_an_h5_file_that_is_no_anndata_is_refused(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "m.h5ad", "w") as file:
+        file["X"] = np.ones((2, 2))
+        file["X"].attrs["encoding-type"] = "unheard-of"
+        file["X"].attrs["encoding-version"] = "9"
+        file.attrs["encoding-type"] = "anndata"
+        file.attrs["encoding-version"] = "0.1.0"
+    refused(read_expression, tmp_path / "m.h5ad", "cannot read it as AnnData")
+
+
+def test_a_duplicate_gene_in_an_h5ad_is_named_without_a_warning(tmp_path, make_expression):
+    adata = make_expression("ABC").to_anndata()
+    adata.var_names = ["A", "B", "A"]
+    adata.write_h5ad(tmp_path / "m.h5ad")
+    refused(read_expression, tmp_path / "m.h5ad", "gene 'A' occurs twice")
+
+
+@pytest.mark.parametrize("cut", [5, 100, 400])
+def test_a_truncated_gz_is_refused(tmp_path, cut):
+    rows = "".join(f"g{i},{i},{i * 7 % 13},1\n" for i in range(300))
+    content = gzip.compress(("gene,c1,c2,c3\n" + rows).encode())
+    path = write(tmp_path, "m.csv.gz", content[:-cut])
+    refused(read_expression, path, "truncated", "download it again")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("m.csv.gz", MATRIX, ["cannot read it", "Not a gzipped file"]),
+        ("m.csv", MATRIX[:-5], ["the last row (gene 'C') ends after 1 of 3", "truncated"]),
+        ("m.csv", MATRIX[:-3], ["the last row (gene 'C') ends after 2 of 3", "truncated"]),
+        ("m.csv", MATRIX + "D,1,2,3,4\n", ["Expected 4 fields in line 5, saw 5"]),
+        ("m.csv", MATRIX.replace("0.5", "low"), ["'low' for gene 'B'", "cell 'c2'", "no number"]),
+        ("m.csv", MATRIX.replace("0.5", "1+2j"), ["'1+2j' for gene 'B'", "cell 'c2'"]),
+        ("m.csv", "gene,c1,c2\nA,True,1\nB,False,2\n", ["'True' for gene 'A'", "cell 'c1'"]),
+        ("m.csv", MATRIX.replace("0.5", ""), ["nan for gene 'B' in cell 1"]),
+        ("m.csv", MATRIX.replace("0.5", "inf"), ["inf for gene 'B' in cell 1"]),
+        ("m.csv", MATRIX.replace("0.5", "1e39"), ["inf for gene 'B' in cell 1"]),
+        ("m.csv", MATRIX.replace("0.5", "-1"), ["negative value -1 for gene 'B' in cell 1"]),
+        ("m.csv", MATRIX.replace("C,", "A,"), ["gene 'A' occurs twice (positions 0 and 2)"]),
+        ("m.csv", MATRIX.replace("C,", ","), ["position 2 is", "name it or drop"]),
+        ("m.csv", MATRIX.replace("C,", "NA,"), ["position 2 is", "missing name"]),
+        ("m.csv", "gene,c1\nA,1\nB,2\n", ["1 cell(s)", "at least 2"]),
+        ("m.csv", MATRIX.replace(",", ";"), ["no values", "separated by commas"]),
+        ("m.csv", MATRIX.replace(",", "\t"), ["no values", "separated by commas"]),
+        ("m.csv", MATRIX.splitlines()[0], ["no values (0 rows"]),
+        ("m.csv", "", ["No columns to parse", "separated by commas"]),
+        ("m.csv", MATRIX.encode("utf-16"), ["no UTF-8 text"]),
+        ("m.txt", MATRIX, ["unknown ending; give .csv, .csv.gz or .h5ad"]),
+    ],
+)
+def test_a_broken_matrix_is_refused(tmp_path, name, content, parts):
+    refused(read_expression, write(tmp_path, name, content), *parts)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    refused(read_expression, tmp_path / "none.csv", "no such file")
+    refused(read_abc, tmp_path / "none.csv", "no such file")
+    refused(read_expression, tmp_path, "no such file")
+
+
+def test_symbols_that_look_like_numbers_stay_as_they_are(tmp_path):
+    matrix = read_expression(write(tmp_path, "m.csv", "gene,c1,c2\n01,1,2\n1,3,4\n1e5,5,6\n"))
+    assert matrix.genes.symbols == ("01", "1", "1e5")
+
+
+def test_cells_by_genes_by_mistake_end_in_no_gene_in_common(tmp_path):
+    text = "cell,A,B,C\ncell1,1,2,3\ncell2,0,1,2\ncell3,1,1,1\n"
+    matrix = read_expression(write(tmp_path, "transposed.csv", text))
+    network = write(tmp_path, "n.csv", "Gene1,Gene2\nA,B\n")
+    message = refused(lambda path: read_network(path, matrix.genes), network, "'A' -> 'B'")
+    assert "transposed.csv (such as 'cell1', 'cell2'" in message
+
+
+# -- networks ------------------------------------------------------------------------------
+
+
+def test_a_network_is_read_regulator_first_whatever_the_column_order(tmp_path):
+    path = write(tmp_path, "n.csv", "Score,Gene2,Gene1\n0.5,B,A\n0.1,A,C\n")
+    network = read_abc(path)
+    assert network.regulators == GeneIndex("AC")
+    assert network.targets == GeneIndex("AB")
+
+
+def test_na_and_nan_in_a_network_are_symbols_that_the_matrix_lacks(tmp_path):
+    path = write(tmp_path, "n.csv", "Gene1,Gene2\nNA,A\nA,nan\nnull,B\nA,B\n")
+    network = read_abc(path)
+    assert len(network) == 1
+    assert network.n_foreign == 3
+
+
+def test_a_gene_called_null_is_a_gene(tmp_path):
+    path = write(tmp_path, "n.csv", "Gene1,Gene2\nnull,A\nA,01\n")
+    network = read_network(path, GeneIndex(["A", "null", "01", "1"]))
+    assert network.regulator.tolist() == [1, 0]
+    assert network.target.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("n.csv", "TF,target\nA,B\n", ["no column 'Gene1', only TF, target", "give columns"]),
+        ("n.csv", "Gene1,target\nA,B\n", ["no column 'Gene2'"]),
+        ("n.csv", "Gene1\tGene2\nA\tB\n", ["no column 'Gene1'"]),
+        ("n.csv", "Gene1,Gene2\n", ["no values (0 rows"]),
+        ("n.csv", "", ["No columns to parse"]),
+        # read with the first column as an index, these would be the edge B -> C
+        ("n.csv", "Gene1,Gene2\nA,B,C\n", ["more columns than its header (Gene1, Gene2)"]),
+        ("n.csv", "Gene1,Gene2\nA,B\nB,C,A\n", ["Expected 2 fields in line 3, saw 3"]),
+        ("n.csv", "Gene1,Gene2\nA,B\nB", ["the last edge ('B' -> '') is cut off"]),
+        ("n.csv", "Gene1,Gene2\nX,Y\n", ["'X' -> 'Y'", "expression matrix", "same species"]),
+        ("n.csv", "Gene1,Gene2\na,b\n", ["'a' -> 'b'", "same kind of symbols"]),
+        ("n.csv", "Gene1,Gene2\nA,A\n", ["'A' -> 'A'", "joins two"]),
+        ("n.csv.gz", "Gene1,Gene2\nA,B\n", ["Not a gzipped file"]),
+        ("n.csv.gz", gzip.compress(b"Gene1,Gene2\nA,B\n", mtime=0)[:-3], ["truncated"]),
+    ],
+)
+def test_a_broken_network_is_refused(tmp_path, name, content, parts):
+    refused(read_abc, write(tmp_path, name, content), *parts)

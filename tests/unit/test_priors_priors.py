@@ -1,0 +1,243 @@
+"""Gene embeddings: the right vector for the right gene, the mean for the others."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex
+from grn_exp.priors.base import fill_missing
+from grn_exp.priors.published import PublishedBioBertPrior
+from grn_exp.priors.table import TablePrior
+from grn_exp.priors.uninformative import OneHotPrior, RandomPrior
+from grn_exp.storage import store
+
+BIOBERT = [
+    f"biobert/{name}/{file}"
+    for name in ("hESC500", "mESC500")
+    for file in ("Target.csv", "biovect768.npy")
+]
+VECTORS = {"A": [1.0, 2.0], "B": [3.0, 5.0], "Z": [100.0, 100.0]}
+
+
+# -- a gene without a vector ---------------------------------------------------------------
+
+
+def test_a_gene_without_a_vector_gets_the_mean_of_those_found():
+    vectors = {gene: np.array(v, dtype=np.float32) for gene, v in VECTORS.items()}
+    found = fill_missing(vectors, GeneIndex("BXA"), source="test")
+    assert found.values.tolist() == [[3, 5], [2, 3.5], [1, 2]]  # Z is no gene of the matrix
+    assert found.known.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("vectors", [{}, {"Z": np.ones(2, dtype=np.float32)}])
+def test_no_gene_in_common_names_examples(vectors):
+    with pytest.raises(InputError, match=r"test: no vector for any of the 2 genes .*'A', 'B'"):
+        fill_missing(vectors, GeneIndex("AB"), source="test")
+
+
+# -- BioBERT as published ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["hESC500", "mESC500"])
+def test_row_0_of_the_published_vectors_is_the_header_word(real_data, make_expression, name):
+    folder = real_data(*BIOBERT)
+    values = np.load(folder / f"biobert/{name}/biovect768.npy")
+    names = pd.read_csv(folder / f"biobert/{name}/Target.csv", dtype=str)["Gene"].tolist()
+    assert len(values) == len(names) + 1
+    # the same symbol has the same vector in both files, which the header row would shift
+    other = "mESC500" if name == "hESC500" else "hESC500"
+    other_values = np.load(folder / f"biobert/{other}/biovect768.npy")
+    other_names = pd.read_csv(folder / f"biobert/{other}/Target.csv", dtype=str)["Gene"].tolist()
+    np.testing.assert_allclose(values[0], other_values[0], atol=1e-4)
+    shared = sorted(set(names) & set(other_names))
+    for symbol in shared[:20]:
+        mine, theirs = names.index(symbol), other_names.index(symbol)
+        np.testing.assert_allclose(values[mine + 1], other_values[theirs + 1], atol=1e-4)
+    positions = [0, 1, len(names) // 2, len(names) - 1]
+    expected = values[[position + 1 for position in positions]]
+    chosen = [names[position].upper() for position in positions]
+    embedding = PublishedBioBertPrior().embed(make_expression(chosen))
+    assert embedding.values.shape == (4, 768)
+    assert embedding.known.all()
+    np.testing.assert_allclose(embedding.values, expected, atol=1e-4)
+
+
+def test_published_vectors_are_found_whatever_the_case(real_data, make_expression):
+    real_data(*BIOBERT)
+    embedding = PublishedBioBertPrior().embed(make_expression(["Nanog", "NANOG", "no-such"]))
+    assert embedding.known.tolist() == [True, True, False]
+    np.testing.assert_array_equal(embedding.values[0], embedding.values[1])
+    np.testing.assert_allclose(embedding.values[2], embedding.values[0], rtol=1e-6)
+
+
+def test_files_that_do_not_fit_each_other_are_refused(monkeypatch, tmp_path, make_expression):
+    np.save(tmp_path / "biovect768.npy", np.ones((3, 768)))
+    (tmp_path / "Target.csv").write_text("Gene,index\nA,0\nB,1\nC,2\n")
+    monkeypatch.setattr(
+        "grn_exp.priors.published.fetch", lambda key: tmp_path / key.rsplit("/", 1)[-1]
+    )
+    with pytest.raises(InputError, match="hESC500: 2 vectors for 3 symbols"):
+        PublishedBioBertPrior().embed(make_expression("ABC"))
+
+
+@pytest.mark.usefixtures("no_data")
+def test_without_the_files_the_message_says_where_to_put_them(monkeypatch, make_expression):
+    entries = {
+        key: store.KnownFile(key, f"http://127.0.0.1:9/{key}", "0" * 40, None) for key in BIOBERT
+    }
+    monkeypatch.setattr(store, "registry", lambda: entries)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with pytest.raises(InputError, match=r"cannot download .*biovect768\.npy.*GRN_EXP_DATA"):
+        PublishedBioBertPrior().embed(make_expression("ABC"))
+
+
+# -- a table of the user's -----------------------------------------------------------------
+
+
+def write_table(folder, ending, genes, vectors):
+    path = folder / f"vectors{ending}"
+    frame = pd.DataFrame(vectors, index=pd.Index(genes, name="gene"))
+    frame.columns = [f"v{i}" for i in range(frame.shape[1])]
+    if ending == ".npz":
+        np.savez(path, genes=np.array(genes), vectors=np.array(vectors))
+    elif ending == ".parquet":
+        frame.to_parquet(path)
+    elif ending == ".column.parquet":
+        frame.reset_index().to_parquet(path, index=False)
+    else:
+        frame.to_csv(path)
+    return path
+
+
+@pytest.mark.parametrize("ending", [".npz", ".csv", ".csv.gz", ".parquet", ".column.parquet"])
+def test_every_kind_of_table_gives_the_same_vectors(tmp_path, make_expression, ending):
+    path = write_table(tmp_path, ending, list(VECTORS), list(VECTORS.values()))
+    embedding = TablePrior(path=str(path), width=2).embed(make_expression("BXA"))
+    assert embedding.values.tolist() == [[3, 5], [2, 3.5], [1, 2]]
+    assert embedding.values.dtype == np.float32
+    assert embedding.known.tolist() == [True, False, True]
+
+
+def table_fails(path, expression, *parts, width=None):
+    with pytest.raises(InputError) as caught:
+        TablePrior(path=str(path), width=width).embed(expression)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (path.name, *parts):
+        assert part in message
+
+
+@pytest.mark.parametrize("ending", [".npz", ".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("genes", "vectors", "width", "parts"),
+    [
+        ("ABC", np.ones((3, 2)), 3, ["width 2", "prior.width=3", "correct or drop"]),
+        ("XYZ", np.ones((3, 2)), None, ["no vector for any", "'A', 'B'"]),
+        ("ABA", np.ones((3, 2)), None, ["gene 'A' occurs twice"]),
+        ("ABC", np.full((3, 2), np.nan), None, ["vector of 'A' has a NaN"]),
+        ("ABC", np.full((3, 2), 1e300), None, ["vector of 'A' has a NaN or infinite"]),
+        ("ABC", np.ones((3, 0)), None, ["shape (3, 0)", "one vector a gene"]),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(
+    tmp_path, make_expression, *, ending, genes, vectors, width, parts
+):
+    path = write_table(tmp_path, ending, list(genes), vectors)
+    table_fails(path, make_expression("ABC"), *parts, width=width)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("column", [["x", "y", "z"], [True, False, True]])
+def test_a_column_without_numbers_is_named(tmp_path, make_expression, ending, column):
+    frame = pd.DataFrame({"v0": [1.0, 2.0, 3.0], "kind": column}, index=list("ABC"))
+    path = tmp_path / f"vectors{ending}"
+    frame.to_csv(path) if ending == ".csv" else frame.to_parquet(path)
+    table_fails(path, make_expression("ABC"), "'kind' does not hold numbers; drop it")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "part"),
+    [
+        ({"vectors": np.ones((3, 2))}, "no array 'genes', only ['vectors']"),
+        ({"genes": np.array(list("ABC"))}, "no array 'vectors'"),
+        ({"genes": np.array(list("ABC")), "vectors": np.ones((2, 2))}, "for 3 genes"),
+        ({"genes": np.array(list("ABC")), "vectors": np.ones(3)}, "shape (3,)"),
+        ({"genes": np.array([b"A", b"B", b"C"]), "vectors": np.ones((3, 2))}, "give text"),
+        ({"genes": np.array(list("ABC")), "vectors": np.array([["x"]] * 3)}, "cannot read"),
+        ({"genes": np.array("A"), "vectors": np.ones((1, 2))}, "one symbol a vector"),
+    ],
+)
+def test_an_npz_of_another_form_is_refused(tmp_path, make_expression, arrays, part):
+    np.savez(tmp_path / "vectors.npz", **arrays)
+    table_fails(tmp_path / "vectors.npz", make_expression("ABC"), part)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("v.npz", b""),
+        ("v.npz", b"no zip at all"),
+        ("v.npz", b"PK\x03\x04 broken"),
+        ("v.csv", b""),
+        ("v.csv", b"gene,v0\nA,1\nB,2,3,4\n"),
+        ("v.csv.gz", gzip.compress(b"gene,v0\nA,1\nB,2\n", mtime=0)[:-6]),
+        ("v.csv.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\xff" * 40),
+        ("v.parquet", b"PAR1 broken PAR1"),
+        ("v.parquet", b""),
+    ],
+)
+def test_an_unreadable_table_is_one_line(tmp_path, make_expression, name, content):
+    (tmp_path / name).write_bytes(content)
+    table_fails(tmp_path / name, make_expression("AB"), "cannot read gene vectors")
+
+
+def test_an_npy_under_the_name_of_an_npz_is_one_line(tmp_path, make_expression):
+    with (tmp_path / "v.npz").open("wb") as stream:
+        np.save(stream, np.ones((2, 2)))
+    table_fails(tmp_path / "v.npz", make_expression("AB"), "cannot read gene vectors")
+
+
+def test_an_empty_table_a_missing_file_and_another_ending_are_refused(tmp_path, make_expression):
+    expression = make_expression("AB")
+    pd.DataFrame({"gene": [], "v0": []}).to_parquet(tmp_path / "v.parquet")
+    table_fails(tmp_path / "v.parquet", expression)
+    (tmp_path / "v.csv").write_text("gene,v0\n")
+    table_fails(tmp_path / "v.csv", expression)
+    table_fails(tmp_path / "none.csv", expression, "prior.path=", "no such file")
+    (tmp_path / "v.txt").write_text("A 1")
+    table_fails(tmp_path / "v.txt", expression, "unknown ending", "give .npz")
+
+
+# -- controls ------------------------------------------------------------------------------
+
+
+def test_one_hot_gives_every_gene_its_own_direction(make_expression):
+    embedding = OneHotPrior().embed(make_expression("CAB"))
+    np.testing.assert_array_equal(embedding.values, np.eye(3))
+    assert embedding.genes == GeneIndex("CAB")
+
+
+def test_random_vectors_follow_their_seed_and_have_about_unit_length(make_expression):
+    expression = make_expression([f"g{i}" for i in range(200)])
+    one, again, other = (RandomPrior(seed=s).embed(expression).values for s in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).all()
+    assert one.shape == (200, 768)
+    lengths = (one.astype(float) ** 2).sum(axis=1)
+    # a chi-square over its degrees of freedom: mean 1, variance 2 / 768
+    assert abs(lengths.mean() - 1) < 5 * np.sqrt(2 / 768 / 200)
+
+
+@pytest.mark.parametrize(
+    ("prior", "name"),
+    [
+        (RandomPrior(width=0), r"prior\.width=0"),
+        (RandomPrior(seed=-1), r"prior\.seed=-1: give a whole number"),
+    ],
+)
+def test_options_out_of_range_are_named(make_expression, prior, name):
+    with pytest.raises(InputError, match=name):
+        prior.embed(make_expression("AB"))
