@@ -6,10 +6,13 @@ grid and looked up in between: for 64 cells x 1,000 genes and a grid of 4,096 po
 sixteen times fewer evaluations, forward and backward.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from grn_exp.core.errors import InputError
 
 
 class ScalarNetwork(nn.Module):
@@ -76,6 +79,17 @@ def grid_points(low: float, high: float, n_points: int, *, device: torch.device)
     return low + spacing * torch.arange(n_points, device=device, dtype=torch.float32)
 
 
+def _ends(x: Tensor) -> tuple[float, float]:
+    """Return smallest and largest element; a number that is not finite has no place in a table."""
+    low, high = (float(end) for end in torch.aminmax(x))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InputError(
+            f"training diverged: a network was given numbers from {low} to {high}; "
+            "lower the learning rates"
+        )
+    return low, high
+
+
 class _Interpolate(torch.autograd.Function):
     """Linear interpolation; gradients to the table and to the positions' numbers."""
 
@@ -130,11 +144,16 @@ def look_up(network: ScalarNetwork, x: Tensor, *, n_points: int) -> Tensor:
 
     With ``n_points = 0`` the network is evaluated at every element. Gradients flow to the
     network's weights and to ``x`` in both cases.
+
+    Raises
+    ------
+    InputError
+        If ``n_points`` is not 0 and ``x`` holds a NaN or infinite number: training diverged.
     """
     if n_points == 0:
         return network(x)
     with torch.no_grad():
-        low, high = (float(end) for end in torch.aminmax(x))
+        low, high = _ends(x)
         positions = GridPositions(x, low, high, n_points)
     table = network(grid_points(low, high, n_points, device=x.device))
     return interpolate(table, x, positions)
@@ -160,11 +179,17 @@ class FrozenTable:
         self.table: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return the outputs at ``x``, shape ``(n_outputs, *x.shape)``; differentiable in x."""
+        """Return the outputs at ``x``, shape ``(n_outputs, *x.shape)``; differentiable in x.
+
+        Raises
+        ------
+        InputError
+            As :func:`look_up`.
+        """
         if self.n_points == 0:
             return self.network(x)
         with torch.no_grad():
-            low, high = (float(end) for end in torch.aminmax(x))
+            low, high = _ends(x)
             if self.table is None or low < self.low or high > self.high:
                 self._tabulate(low, high, x.device)
             positions = GridPositions(x, self.low, self.high, self.n_points)

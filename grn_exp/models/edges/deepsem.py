@@ -73,6 +73,11 @@ class DeepSEM(GradientModel):
         If a number is out of range, or no gene varies.
     """
 
+    values: Tensor
+    weight: Tensor
+    regulator_positions: Tensor
+    own_columns: Tensor
+
     def __init__(
         self,
         view: TrainView,

@@ -57,6 +57,9 @@ class InfoSEM(DeepSEM):
 
     free_effects: ClassVar[bool] = False
     embedding: Tensor | None
+    known_rows: Tensor
+    known_columns: Tensor
+    wanted_logits: Tensor
 
     def __init__(
         self,

@@ -1,0 +1,132 @@
+"""What every model's and every dataset's YAML promises. Composed, not run: needs no data."""
+
+import itertools
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from grn_exp import config
+from grn_exp.core.errors import InputError
+from grn_exp.models.base import ClosedFormModel, GradientModel, GRNModel
+
+MODELS = config.choices("model")
+
+
+def networks_of(data):
+    """The networks that a dataset's presets speak of: its own only, or BEELINE's two."""
+    own = OmegaConf.load(config.conf_dir() / "data" / f"{data}.yaml").get("network")
+    return [own] if own else ["cell_type_specific", "non_specific"]
+
+
+BENCHMARKS = [(d, n) for d in config.choices("data") for n in networks_of(d)]
+
+
+def identify(*overrides, data, model):
+    config.register_resolvers()
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        cfg = compose("config", overrides=[f"data={data}", f"model={model}", *overrides])
+        return config.identify(cfg, data=data, model=model)
+
+
+def test_there_is_something_to_test():
+    assert {"random", "degree", "oracle"} <= set(MODELS)  # the controls are always there
+    assert len(BENCHMARKS) > 2
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("data", "network"), BENCHMARKS)
+def test_a_models_yaml_and_its_signature_fit_on_every_dataset(data, network, model):
+    spec = config.build_spec(identify(f"data.network={network}", data=data, model=model))
+    assert issubclass(spec.model_class, GRNModel)
+    assert spec.model_class.task == spec.data_class.task
+    for reserved in ("n_genes", "n_cells", "n_regulators"):
+        assert reserved not in spec.identity.config["model"]  # sizes come from the data
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_keys_that_the_signature_does_not_know_are_refused(model):
+    with pytest.raises(InputError, match=r"model\.no_such_option: no such key"):
+        config.build_spec(identify("+model.no_such_option=1", data="toy", model=model))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_keys_that_the_signature_needs_are_missed(model):
+    identity = identify(data="toy", model=model)
+    spec = config.build_spec(identity)
+    if issubclass(spec.model_class, ClosedFormModel):
+        assert set(identity.config["model"]) == {"_target_"}
+        return
+    del identity.config["model"]["optimizer"]
+    with pytest.raises(InputError, match=r"model\.optimizer: no value"):
+        config.build_spec(identity)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_epochs_are_for_models_that_are_trained(model):
+    spec = config.build_spec(identify(data="toy", model=model))
+    is_trained = issubclass(spec.model_class, GradientModel)
+    assert is_trained != issubclass(spec.model_class, ClosedFormModel)
+    assert (spec.trainer.max_epochs is not None) == is_trained
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_first_line_says_what_it_is(model):
+    first = (config.conf_dir() / "model" / f"{model}.yaml").read_text().splitlines()
+    assert next(line for line in first if "@package" not in line).startswith("# ")
+
+
+# InfoSEM, appendix C: the order is hESC, hHEP, mDC, mESC
+ROOT = 0.1**0.5
+APPENDIX_C = {
+    "cell_type_specific": {"sigma_w": (0.1, 10, 10, 1), "sigma_l": (0.1, ROOT, ROOT, 0.1)},
+    "non_specific": {"sigma_w": (100, 100, 100, 100), "sigma_l": (ROOT, 0.1, ROOT, ROOT)},
+}
+COLUMNS = ("hesc", "hhep", "mdc", "mesc")
+
+
+@pytest.mark.parametrize(
+    ("network", "column"), list(itertools.product(APPENDIX_C, range(len(COLUMNS))))
+)
+def test_infosem_has_the_values_of_appendix_c(network, column):
+    data = COLUMNS[column]
+    both = {}
+    for model in ("infosem_b", "infosem_bc"):
+        identity = identify(f"data.network={network}", data=data, model=model)
+        both[model] = identity.config["model"]
+    table = APPENDIX_C[network]
+    assert both["infosem_b"]["sigma_w"] == both["infosem_bc"]["sigma_w"]
+    assert both["infosem_bc"]["sigma_w"] == table["sigma_w"][column]
+    assert both["infosem_bc"]["sigma_l"] == pytest.approx(table["sigma_l"][column], rel=1e-8)
+    assert both["infosem_bc"]["h"] == 128
+
+
+SPECIFIC = {"beta": 0.01, "standardise": "nonzero"}
+NON_SPECIFIC = {"alpha": 100.0, "beta": 1.0, "standardise": "all"}
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "expected", "epochs"),
+    [
+        # n_epochs + 1 epochs, as DeepSEM's published code counts
+        ("cell_type_specific", "hesc", {"alpha": 0.1, **SPECIFIC}, 151),
+        ("cell_type_specific", "mhsc_e", {"alpha": 0.1, **SPECIFIC}, 151),
+        ("cell_type_specific", "mesc", {"alpha": 1.0, **SPECIFIC}, 151),
+        ("non_specific", "hesc", NON_SPECIFIC, 91),
+        ("non_specific", "mesc", NON_SPECIFIC, 91),
+    ],
+)
+def test_deepsem_has_its_published_settings(network, data, expected, epochs):
+    settings = identify(f"data.network={network}", data=data, model="deepsem").config
+    everywhere = {
+        "learning_rate": 1e-4,
+        "learning_rate_decay": 0.95,
+        "adjacency_learning_rate": 2e-5,
+        "hidden_width": 128,
+        "batch_size": 64,
+        "regulators": "all",
+        "score": "abs",
+    }
+    wanted = {**everywhere, **expected}
+    assert {name: settings["model"][name] for name in wanted} == wanted
+    assert settings["trainer"]["max_epochs"] == epochs

@@ -1,0 +1,204 @@
+"""The run's key, the preset values, the checked objects."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from grn_exp import config
+from grn_exp.core.errors import InputError
+from grn_exp.engine.construct import check_value, load_class, partial
+from grn_exp.engine.spec import TrainerSettings
+
+
+@pytest.fixture
+def key():
+    """Return ``key(*overrides)``: the key of that command's run."""
+    config.register_resolvers()
+
+    def call(*overrides: str) -> str:
+        return identity(*overrides).run_key
+
+    return call
+
+
+def identity(*overrides: str):
+    config.register_resolvers()
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        cfg = compose("config", overrides=list(overrides))
+    return config.identify(cfg, data="toy", model="infosem_bc")
+
+
+# -- the key ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("paths.outputs=elsewhere",),
+        ("logger=tensorboard",),
+        ("logger=wandb", "logger.project=x"),
+        ("trainer=cpu",),
+        ("trainer.num_threads=1",),
+        ("trainer.progress=false",),
+        ("trainer.checkpoint_seconds=0",),
+        ("trainer.validate_every=1",),
+        ("force=true",),
+        ("preset.deepsem.lofgof=null",),  # a value that this run does not use
+    ],
+)
+def test_what_cannot_change_a_result_is_not_in_the_key(key, overrides):
+    assert key(*overrides) == key()
+
+
+def test_the_experiment_is_not_in_the_key():
+    values = {"trainer": {}, "seed": 0}
+    assert config.run_key({**values, "experiment": "x"}) == config.run_key(values)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("seed=1", "split.seed=1", "split.seen_fraction=0.5", "data.seed=1", "prior=one_hot"),
+        *("model.alpha=3", "model=infosem_b", "trainer.max_epochs=3", "data.noise=clean"),
+        "model.optimizer._target_=torch.optim.Adam",
+        "preset.deepsem.simulated.default.alpha=3",
+    ],
+)
+def test_what_can_change_a_result_is_in_the_key(key, override):
+    assert key(override) != key()
+
+
+def test_a_preset_value_counts_like_one_that_is_given(key):
+    assert key("preset.deepsem.simulated.default.alpha=3.0") == key("model.alpha=3.0")
+
+
+def test_a_file_counts_by_its_content(key, tmp_path):
+    command = ("data=mesc", "model=random")
+    paths = [tmp_path / name for name in ("a.csv", "b.csv", "other.csv")]
+    for path, text in zip(paths, ("same", "same", "not the same"), strict=True):
+        path.write_text(text)
+    keys = [key(*command, f"data.expression={path}") for path in paths]
+    assert keys[0] == keys[1] != keys[2]
+    assert key(*command) not in keys
+    paths[1].write_text("changed")
+    assert key(*command, f"data.expression={paths[1]}") != keys[1]
+
+
+@pytest.mark.parametrize("text", ["a/" + "b" * 5000, "~nobody_at_all/x", "a.\0b"])
+def test_a_text_that_cannot_be_a_path_is_a_text(text):
+    values = {"trainer": {}, "data": {"text": text}}
+    assert config.run_key(values) != config.run_key({"trainer": {}, "data": {"text": "x"}})
+
+
+def test_the_folder_of_a_run():
+    found = identity("paths.outputs='~/runs'")
+    assert found.folder == Path.home() / "runs/runs/toy/infosem_bc" / found.run_key
+    assert "preset" not in found.config
+
+
+# -- presets and choices ---------------------------------------------------------------------
+
+
+def test_presets_go_from_dataset_to_network_to_method():
+    def alpha(*overrides: str) -> float:
+        return identity("model=deepsem", *overrides).config["model"]["alpha"]
+
+    assert alpha("data=hesc") == 0.1
+    assert alpha("data=mdc") == 1.0
+    assert alpha("data=hesc", "data.network=non_specific") == 100.0
+    assert alpha() == 10.0
+
+
+def test_a_preset_that_is_missing_is_named():
+    with pytest.raises(InputError, match=r"preset: no value 'infosem.h'.*set model.h"):
+        identity("~preset.infosem.h")
+
+
+def test_models_by_task_finds_those_that_build_on_another():
+    assert config.models_by_task("edges") == config.choices("model")
+    assert config.models_by_task("nothing") == []
+
+
+# -- checked objects -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        (1, float, 1.0),
+        (1, int, 1),
+        (None, int | None, None),
+        ("a", Literal["a", "b"], "a"),
+        (None, Literal["a"] | None, None),
+        (2, Literal["a"] | int, 2),
+        ([1, 2], tuple[int, ...], (1, 2)),
+        ([1, 2], tuple[float, float], (1.0, 2.0)),
+        (["a"], list[str], ["a"]),
+        ({"a": 1}, dict[str, int], {"a": 1}),
+        ("x", object, "x"),
+    ],
+)
+def test_values_that_fit(value, hint, expected):
+    found = check_value(value, hint, "model.x")
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "words"),
+    [
+        (True, int, "model.x=True: give a whole number"),
+        (1, bool, "model.x=1: give true or false"),
+        (1.5, int, "model.x=1.5: give a whole number"),
+        (None, float, "model.x=None: give a number"),
+        (float("inf"), float, "finite"),
+        (float("nan"), float | None, "finite"),
+        ("c", Literal["a", "b"], "choose from a, b"),
+        (True, Literal[1, 2], "choose from 1, 2"),
+        ("ab", tuple[str, ...], "give a list"),
+        (["a"], tuple[int, ...], r"model.x.0='a'"),
+        ([1], tuple[int, int], "give 2 values"),
+        ([1], int, "whole number"),
+        ("adam", TrainerSettings, "TrainerSettings"),
+        ({}, float, "a number"),
+    ],
+)
+def test_values_that_do_not_fit(value, hint, words):
+    with pytest.raises(InputError, match=words):
+        check_value(value, hint, "model.x")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    size: int = 1
+
+
+class Outer:
+    def __init__(self, view: str, *, inner: Inner, rate: float) -> None:
+        self.view, self.inner, self.rate = view, inner, rate
+
+
+def node(name: str, **values) -> dict:
+    return {"_target_": f"{__name__}.{name}", **values}
+
+
+def test_nodes_are_built_children_first(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Outer.__module__])
+    make = partial(node("Outer", inner=node("Inner", size=3), rate=2), "model", given=("view",))
+    made = make("v")
+    assert (made.view, made.inner.size, made.rate) == ("v", 3, 2.0)
+
+
+def test_nodes_that_cannot_be_built():
+    with pytest.raises(InputError, match=r"model\._target_=nowhere\.X"):
+        load_class("nowhere.X", "model")
+    with pytest.raises(InputError, match=r"model\._target_: no value"):
+        partial({}, "model")
+    settings = f"{TrainerSettings.__module__}.TrainerSettings"
+    with pytest.raises(InputError, match=r"trainer\.epochs: .* did you mean 'max_epochs'"):
+        partial({"_target_": settings, "epochs": 3}, "trainer")
