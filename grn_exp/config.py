@@ -5,22 +5,23 @@ Hydra and OmegaConf stop here and in ``cli.py``.
 
 import functools
 import hashlib
-import importlib
-import inspect
 import json
-import typing
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.engine.construct import check_value, instantiate, load_class, partial
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
 
 # Raise it when the same configuration would give other numbers: every key changes with it.
 RESULTS_VERSION = 1
 
+_LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
 _NOT_IN_KEY = ("paths", "logger", "preset", "experiment", "force")
 _HARDWARE = (
     "accelerator",
@@ -85,17 +86,74 @@ def identify(cfg: DictConfig, *, data: str, model: str) -> RunIdentity:
         The composed configuration.
     data, model
         Names of the choices.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, or something outside the groups is misspelt or of the wrong kind.
     """
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    del config["preset"]  # its values are where they are used
+    try:
+        config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = error.full_key or "a value"
+        raise InputError(f"{key}=???: no value; set it, as in {key}=...") from error
+    except InterpolationResolutionError as error:
+        cause = error.__cause__
+        raise InputError(str(cause if isinstance(cause, InputError) else error)) from error
+    _check_root(config)
+    config.pop("preset", None)  # its values are where they are used
     return RunIdentity(
         experiment=str(cfg.experiment),
         data=data,
         model=model,
         run_key=run_key(config),
-        outputs=Path(cfg.paths.outputs).expanduser(),
+        outputs=_expanded(config["paths"]["outputs"]),
         config=config,
     )
+
+
+@functools.cache
+def _root_keys() -> tuple[list[str], list[str], list[str]]:
+    """Return the keys of ``config.yaml``, those of its ``paths``, and the groups."""
+    root: Any = OmegaConf.load(conf_dir() / "config.yaml")
+    own = [str(key) for key in root if key not in ("defaults", "hydra")]
+    groups = [path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "hydra"]
+    return own, [str(key) for key in root.paths], sorted(set(groups) - set(own))
+
+
+def _check_root(config: Mapping[str, Any]) -> None:
+    """Refuse what is wrong outside the groups' own classes."""
+    own, paths, groups = _root_keys()
+    for path, found, known in (
+        ("", config, [*own, *groups]),
+        ("paths.", config.get("paths") or {}, paths),
+    ):
+        for name in found:
+            if name not in known:
+                raise InputError(
+                    f"{path}{name}: no such key; {close_matches(name, known)}"
+                    f"choose from {', '.join(path + key for key in known)}"
+                )
+    for name in ("data", "model", "prior", "split", "trainer", "logger"):
+        if not isinstance(config.get(name), dict):
+            raise InputError(f"{name}={config.get(name)}: choose from {', '.join(choices(name))}")
+    seed = check_value(config.get("seed"), int, "seed")
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise InputError(f"seed={seed}: give a whole number from 0 to {_LARGEST_SEED}")
+    check_value(config.get("force"), bool, "force")
+    experiment = str(config.get("experiment"))
+    if not re.fullmatch(r"[\w-][\w.-]*", experiment):
+        raise InputError(f"experiment={experiment!r}: give the name of a folder, without slashes")
+    outputs = (config.get("paths") or {}).get("outputs")
+    if not isinstance(outputs, str) or not outputs.strip():
+        raise InputError(f"paths.outputs={outputs!r}: give a folder for the runs")
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {error}; give the folder's full path") from error
 
 
 def run_key(config: Mapping[str, Any]) -> str:
@@ -119,10 +177,13 @@ def _by_content(node: Any) -> Any:  # noqa: ANN401 - a JSON tree
     if isinstance(node, list):
         return [_by_content(value) for value in node]
     if isinstance(node, str) and ("/" in node or "." in node):
-        path = Path(node).expanduser()
-        if path.is_file():
-            status = path.stat()
-            return _file_hash(path, status.st_size, status.st_mtime_ns)
+        try:
+            path = Path(node).expanduser()
+            if path.is_file():
+                status = path.stat()
+                return _file_hash(path, status.st_size, status.st_mtime_ns)
+        except (OSError, RuntimeError):  # a text too long for a file name, no such user
+            return node
     return node
 
 
@@ -133,7 +194,7 @@ def _file_hash(path: Path, size: int, modified: int) -> str:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-# -- checked instantiation -----------------------------------------------------------------
+# -- the run ------------------------------------------------------------------------------
 
 
 def build_spec(identity: RunIdentity) -> RunSpec:
@@ -147,11 +208,12 @@ def build_spec(identity: RunIdentity) -> RunSpec:
     config = identity.config
     splitter = instantiate(config["split"], "split")
     prior = instantiate(config["prior"], "prior")
-    trainer = instantiate({"_target_": _path_of(TrainerSettings), **config["trainer"]}, "trainer")
+    settings = f"{TrainerSettings.__module__}.{TrainerSettings.__qualname__}"
+    trainer = instantiate({"_target_": settings, **config["trainer"]}, "trainer")
     return RunSpec(
         identity=identity,
-        data_class=load_class(config["data"]["_target_"], "data"),
-        model_class=load_class(config["model"]["_target_"], "model"),
+        data_class=_class_with_task(config["data"], "data"),
+        model_class=_class_with_task(config["model"], "model"),
         make_data=partial(config["data"], "data", splitter=splitter, prior=prior),
         make_model=partial(config["model"], "model", given=("view",)),
         mirror=instantiate(config["logger"], "logger"),
@@ -161,126 +223,31 @@ def build_spec(identity: RunIdentity) -> RunSpec:
     )
 
 
+def _class_with_task(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any class
+    found = load_class(node.get("_target_", ""), path)
+    if not hasattr(found, "task"):
+        raise InputError(
+            f"{path}._target_={node['_target_']}: that is no {path}; choose from "
+            f"{', '.join(choices(path))}"
+        )
+    return found
+
+
 def models_by_task(task: str) -> list[str]:
     """Return the names of the models that can do a task."""
     able = []
     for name in choices("model"):
-        node = OmegaConf.load(conf_dir() / "model" / f"{name}.yaml")
-        target = OmegaConf.select(node, "model._target_") or OmegaConf.select(node, "_target_")
+        target = _model_target(name)
         if target and load_class(target, "model").task == task:
             able.append(name)
     return able
 
 
-def instantiate(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any class
-    """Build the object that a config node describes, children first."""
-    return partial(node, path)()
-
-
-def partial(
-    node: Mapping[str, Any], path: str, *, given: tuple[str, ...] = (), **extra: object
-) -> Callable[..., Any]:
-    """Return a callable that builds the object of a config node.
-
-    Parameters
-    ----------
-    node
-        ``_target_`` (dotted path), its arguments, ``_partial_: true`` for a factory.
-    path
-        Where the node is in the configuration, for messages.
-    given
-        Positional arguments that the caller will pass.
-    extra
-        Objects that are passed beside the node's own arguments.
-
-    Raises
-    ------
-    InputError
-        If the target has no such argument, lacks one, or a value is of the wrong kind.
-    """
-    target = load_class(node["_target_"], path)
-    arguments: dict[str, Any] = {}
-    for name, value in node.items():
-        if name in ("_target_", "_partial_"):
-            continue
-        if isinstance(value, Mapping) and "_target_" in value:
-            child = partial(value, f"{path}.{name}")
-            arguments[name] = child if value.get("_partial_") else child()
-        else:
-            arguments[name] = value
-    _check_arguments(target, arguments, path, given=given, extra=extra)
-    return functools.partial(target, **arguments, **extra)
-
-
-def load_class(dotted: str, path: str) -> Any:  # noqa: ANN401 - any class
-    """Import what ``package.module.Name`` names."""
-    module, _, name = dotted.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{path}._target_={dotted}: cannot import it ({error})") from error
-
-
-def _path_of(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _check_arguments(
-    target: Any,  # noqa: ANN401 - any class
-    arguments: dict[str, Any],
-    path: str,
-    *,
-    given: tuple[str, ...],
-    extra: Mapping[str, object],
-) -> None:
-    parameters = inspect.signature(target).parameters
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    own = [name for name in parameters if name not in given and name not in extra]
-    for name in arguments:
-        if name not in own and not open_ended:
-            raise InputError(
-                f"{path}.{name}: no such key; {close_matches(name, own)}"
-                f"{path} has {', '.join(own) or 'none'}"
-            )
-    if target.__module__.startswith("grn_exp"):
-        missing = [n for n in own if parameters[n].default is inspect.Parameter.empty]
-        missing = [name for name in missing if name not in arguments]
-        if missing and not open_ended:
-            raise InputError(f"{path}.{missing[0]}: no value; set it")
-        # a dataclass is annotated on itself, a plain class on its constructor
-        annotated = target if "__dataclass_fields__" in vars(target) else target.__init__
-        hints = typing.get_type_hints(annotated)
-        for name, value in arguments.items():
-            arguments[name] = _check_value(value, hints.get(name, Any), f"{path}.{name}")
-
-
-def _check_value(value: Any, hint: Any, path: str) -> Any:  # noqa: ANN401 - any value and type
-    """Return ``value`` as its annotation wants it."""
-    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
-    if value is None and type(None) in kinds:
-        return None
-    for kind in kinds:
-        if typing.get_origin(kind) is typing.Literal:
-            allowed = typing.get_args(kind)
-            if value in allowed:
-                return value
-            raise InputError(
-                f"{path}={value}: {close_matches(str(value), map(str, allowed))}"
-                f"choose from {', '.join(map(str, allowed))}"
-            )
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if typing.get_origin(kind) is tuple and isinstance(value, list):
-            return tuple(value)
-        if kind not in (int, float, str, bool):
-            return value  # an object: its class checks itself
-        if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
-            return value
-    names = " or ".join("none" if k is type(None) else k.__name__ for k in kinds)
-    raise InputError(f"{path}={value!r}: give {names}")
-
-
-def _is_union(hint: Any) -> bool:  # noqa: ANN401 - any type
-    import types
-
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+def _model_target(name: str) -> str | None:
+    """Return the class that a model's file names, itself or through the file it builds on."""
+    path = conf_dir() / "model" / f"{name}.yaml"
+    node: Any = OmegaConf.load(path) if path.is_file() else OmegaConf.create()
+    target = OmegaConf.select(node, "model._target_") or OmegaConf.select(node, "_target_")
+    bases = [base for base in node.get("defaults", []) if isinstance(base, str)]
+    inherited = (_model_target(base) for base in bases if base != "_self_")
+    return target or next(filter(None, inherited), None)

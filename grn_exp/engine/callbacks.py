@@ -1,5 +1,6 @@
 """What happens beside training: curves, history, checkpoints, the progress bar."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.storage.atomic import make_folder
+
+
+def diverged(epoch: int) -> InputError:
+    """Return the error for a training whose numbers went to infinity."""
+    return InputError(
+        f"training diverged in epoch {epoch}: loss or weights are not finite; lower the "
+        "learning rates or the weights of the loss (model.*)"
+    )
 
 
 class ValidationCurve(pl.Callback):
@@ -62,9 +71,17 @@ class History(Checkpoint):
         self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take down the epoch's values."""
+        """Take down the epoch's values.
+
+        Raises
+        ------
+        InputError
+            If the loss is no number any more.
+        """
         del pl_module
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not math.isfinite(values.get("train/loss", 0.0)):
+            raise diverged(trainer.current_epoch)
         if not self.curve.is_due(trainer):
             values.pop("val/ap", None)
         self.rows.append({"epoch": float(trainer.current_epoch), **values})

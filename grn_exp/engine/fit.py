@@ -1,7 +1,13 @@
 """Fit a model. The only place that makes a Trainer."""
 
+import contextlib
 import logging
-from collections.abc import Callable
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -9,10 +15,17 @@ from pytorch_lightning.loggers import Logger
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
-from grn_exp.engine.callbacks import History, ProgressBar, TimedCheckpoint, ValidationCurve
+from grn_exp.engine.callbacks import (
+    History,
+    ProgressBar,
+    TimedCheckpoint,
+    ValidationCurve,
+    diverged,
+)
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import TrainerSettings
 from grn_exp.models.base import ClosedFormModel, GRNModel
+from grn_exp.storage.atomic import write_with
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +36,11 @@ def resolve_accelerator(settings: TrainerSettings) -> str:
     Raises
     ------
     InputError
-        If a GPU is asked for and there is none, or the accelerator is unknown.
+        If a GPU is asked for and there is none.
     """
     has_gpu = torch.cuda.is_available()
     if settings.accelerator == "auto":
         return "gpu" if has_gpu else "cpu"
-    if settings.accelerator not in ("cpu", "gpu"):
-        raise InputError(f"trainer.accelerator={settings.accelerator}: give cpu, gpu or auto")
     if settings.accelerator == "gpu" and not has_gpu:
         raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
     return settings.accelerator
@@ -54,8 +65,6 @@ def fit(
     if isinstance(model, ClosedFormModel):
         model.fit()
         return [], "cpu"
-    if settings.num_threads is not None:
-        torch.set_num_threads(settings.num_threads)
     accelerator = resolve_accelerator(settings)
     curve = ValidationCurve(judge, every=settings.validate_every)
     history = History(curve)
@@ -74,12 +83,104 @@ def fit(
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    resume = folder.checkpoint if folder.checkpoint.is_file() else None
-    if resume is not None:
-        log.info("going on from %s", resume)
-    trainer.fit(model, ckpt_path=resume, weights_only=True if resume else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    resume = _checkpoint_to_go_on_from(folder.checkpoint, model)
+    _train(trainer, model, resume)
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise diverged(trainer.current_epoch - 1)
     device = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
-    checkpoint.save(trainer, weights_only=True)
+    checkpoint.save(trainer)
     return history.rows, device
+
+
+def _train(trainer: pl.Trainer, model: GRNModel, resume: Path | None) -> None:
+    """Run Lightning's loop, with its errors as ours."""
+    with _own_interrupt_handler():
+        try:
+            trainer.fit(model, ckpt_path=resume, weights_only=True if resume else None)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C
+            if trainer.interrupted:
+                raise KeyboardInterrupt from error
+            raise
+        except InputError:
+            raise
+        except Exception as error:
+            if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+                raise diverged(trainer.current_epoch) from error
+            raise
+
+
+@contextlib.contextmanager
+def _own_interrupt_handler() -> Iterator[None]:
+    """Put the handler of Ctrl-C back: Lightning leaves it switched off once it was used."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _checkpoint_to_go_on_from(path: Path, model: GRNModel) -> Path | None:
+    """Return the checkpoint if training can go on from it.
+
+    One that is truncated, of another version of the method or bare weights is put away.
+    """
+    if not path.is_file():
+        return None
+    reason = _defect(path, model)
+    if reason is None:
+        log.info("going on from %s", path)
+        return path
+    log.warning("%s is of no use (%s): starting afresh", path, reason)
+    path.unlink()
+    return None
+
+
+def _defect(path: Path, model: GRNModel) -> str | None:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        return "cannot be read to the end"
+    if not isinstance(content, dict) or "state_dict" not in content:
+        return "no checkpoint"
+    if not {"loops", "optimizer_states", "callbacks"} <= content.keys():
+        return "only weights"
+    kept = {name: tuple(tensor.shape) for name, tensor in content["state_dict"].items()}
+    if kept != {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}:
+        return "from another version of the method"
+    return None
+
+
+def keep_weights(path: Path) -> None:
+    """Take out of a finished training's checkpoint what only a resumption needs."""
+    if not path.is_file():
+        return
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    kept: dict[str, Any] = {
+        name: value
+        for name, value in content.items()
+        if name not in ("loops", "optimizer_states", "lr_schedulers", "callbacks")
+    }
+    try:
+        write_with(path, lambda temporary: torch.save(kept, temporary))
+    except (InputError, RuntimeError) as error:  # a larger file than needed, no more
+        log.warning("%s keeps its optimiser's state: %s", path, error)
+
+
+@contextlib.contextmanager
+def limited_threads(n: int | None) -> Iterator[None]:
+    """Compute on ``n`` threads meanwhile, in torch and in NumPy; None changes nothing."""
+    if n is None:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    with threadpool_limits(n):
+        torch.set_num_threads(n)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

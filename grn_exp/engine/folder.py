@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,17 @@ from grn_exp.storage.atomic import make_folder, write_json
 
 State = Literal["new", "running", "failed", "finished"]
 SCHEMA = 1
+_RESULTS = (
+    "metrics.json",  # first: without it the run is not finished
+    "status.json",
+    "provenance.json",
+    "history.csv",
+    "network.csv",
+    "scores.npz",
+    "sets.csv",
+    "split.npz",
+    "config.yaml",
+)
 
 
 class RunFolder:
@@ -36,13 +48,16 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     def state(self) -> State:
-        """Return the state that ``status.json`` tells; ``finished`` needs the metrics too."""
+        """Return the state that ``status.json`` tells; ``finished`` needs the metrics too.
+
+        A file that cannot be understood makes the run one that has to be done again.
+        """
         try:
             status = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
             state = status["state"]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return "new"
-        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "failed"
         if state == "finished" and not self.metrics():
             return "failed"
@@ -52,22 +67,28 @@ class RunFolder:
         """Return the rows of ``metrics.json``; empty if it is missing or broken."""
         try:
             content = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        except (OSError, ValueError, RecursionError):
             return []
-        valid = isinstance(content, dict) and content.get("schema") == SCHEMA
-        return content["rows"] if valid else []
+        rows = content.get("rows") if isinstance(content, dict) else None
+        if not isinstance(rows, list) or content.get("schema") != SCHEMA:
+            return []
+        return rows if all(map(_is_row, rows)) else []
 
     def set_state(self, state: State, **facts: str) -> None:
         """Write ``status.json``."""
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         write_json(self.path / "status.json", {"state": state, "at": now, **facts})
 
-    def clear(self) -> None:
-        """Remove results and checkpoint of an earlier run, its metrics first."""
-        names = ("metrics.json", "status.json", "provenance.json", "history.csv", "network.csv")
-        for name in (*names, "scores.npz", "split.npz", "config.yaml"):
-            (self.path / name).unlink(missing_ok=True)
-        self.checkpoint.unlink(missing_ok=True)
+    def clear(self, *, keep_checkpoint: bool = False) -> None:
+        """Remove what an earlier run left: results, curves and, unless it is kept, checkpoint."""
+        try:
+            for name in _RESULTS:
+                (self.path / name).unlink(missing_ok=True)
+            if not keep_checkpoint:
+                self.checkpoint.unlink(missing_ok=True)
+                shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -89,9 +110,7 @@ class RunFolder:
                 f"{self.path} is in use by another process; wait for it, or stop it"
             ) from error
         except OSError as error:
-            raise InputError(
-                f"cannot write in {self.path}: {error.strerror}; give another paths.outputs"
-            ) from error
+            raise self._unwritable(error) from error
         try:
             yield
         finally:
@@ -99,13 +118,56 @@ class RunFolder:
 
     @contextlib.contextmanager
     def logging_to_file(self) -> Iterator[None]:
-        """Append the package's log to ``run.log`` meanwhile."""
-        handler = logging.FileHandler(self.path / "run.log", encoding="utf-8")
+        """Append the package's log to ``run.log`` meanwhile, and how it failed if it does.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be opened.
+        """
+        try:
+            handler = _QuietFileHandler(self.path / "run.log", encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable(error) from error
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger = logging.getLogger("grn_exp")
         logger.addHandler(handler)
         try:
             yield
+        except BaseException as error:
+            # to the file only: the terminal is told by whoever catches it
+            expected = isinstance(error, InputError | KeyboardInterrupt)
+            trace = None if expected else (type(error), error, error.__traceback__)
+            text = f"failed: {type(error).__name__}: {error}"
+            handler.handle(
+                logger.makeRecord(__name__, logging.ERROR, __file__, 0, text, (), trace)
+            )
+            raise
         finally:
             logger.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):
+                handler.close()
+
+    def _unwritable(self, error: OSError) -> InputError:
+        reason = error.strerror or str(error)
+        return InputError(f"cannot write in {self.path}: {reason}; give another paths.outputs")
+
+
+class _QuietFileHandler(logging.FileHandler):
+    """A log that a full disk silences; what needs the disk reports it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Let the line go."""
+        del record
+
+
+def _is_row(row: object) -> bool:
+    """Say whether a row of ``metrics.json`` has what the table and the report need."""
+    if not isinstance(row, dict):
+        return False
+    texts = (row.get("metric"), row.get("subset"))
+    numbers = (row.get("value"), row.get("n"), row.get("n_positive"), row.get("prevalence"))
+    return all(isinstance(text, str) for text in texts) and all(
+        number is None or (isinstance(number, int | float) and not isinstance(number, bool))
+        for number in numbers
+    )

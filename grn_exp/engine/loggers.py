@@ -1,6 +1,7 @@
 """Mirrors of a run's files: W&B, TensorBoard. The files are the truth."""
 
 import dataclasses
+import importlib.util
 import logging
 import netrc
 import os
@@ -60,9 +61,24 @@ class WandbMirror:
     mode: Literal["auto", "online", "offline"] = "auto"
 
     def open(self, identity: RunIdentity) -> Logger:
-        """Start a W&B run below the run folder."""
+        """Start a W&B run below the run folder; offline where the server does not answer."""
+        import wandb
+        from wandb.errors import Error as WandbError
+
+        wandb.finish(exit_code=1)  # a run that another job of this process left open
         mode = self._mode()
-        return WandbLogger(
+        try:
+            return self._start(identity, mode)
+        except (WandbError, OSError) as error:
+            if mode != "online":
+                raise InputError(f"logger=wandb: {' '.join(str(error).split())}") from error
+            reason = " ".join(str(error).split())
+            log.warning("W&B: %s; going offline (WANDB_MODE=offline saves the wait)", reason)
+            wandb.teardown()
+            return self._start(identity, "offline")
+
+    def _start(self, identity: RunIdentity, mode: str) -> WandbLogger:
+        logger = WandbLogger(
             save_dir=identity.folder,
             project=self.project,
             entity=self.entity,
@@ -76,6 +92,8 @@ class WandbMirror:
             resume="allow" if mode == "online" else None,
             settings={"silent": True, "console": "off"},
         )
+        _ = logger.experiment  # starts it
+        return logger
 
     def close(self, logger: Logger | None, rows: list[dict[str, Any]], *, exit_code: int) -> None:
         """Write the summary, end the run and say how to upload an offline one."""
@@ -99,22 +117,23 @@ class WandbMirror:
 
 @dataclasses.dataclass(frozen=True)
 class TensorBoardMirror:
-    """TensorBoard event files in ``tensorboard/`` below the run folder."""
+    """TensorBoard event files in ``tensorboard/`` below the run folder.
 
-    def open(self, identity: RunIdentity) -> Logger:
-        """Start the event file.
+    Raises
+    ------
+    InputError
+        If tensorboard is not installed.
+    """
 
-        Raises
-        ------
-        InputError
-            If tensorboard is not installed.
-        """
-        try:
-            return TensorBoardLogger(save_dir=identity.folder, name="tensorboard", version="")
-        except ModuleNotFoundError as error:
+    def __post_init__(self) -> None:
+        if not _is_installed("tensorboard"):
             raise InputError(
                 "logger=tensorboard: not installed; pip install 'grn_exp[tensorboard]'"
-            ) from error
+            )
+
+    def open(self, identity: RunIdentity) -> Logger:
+        """Start the event file."""
+        return TensorBoardLogger(save_dir=identity.folder, name="tensorboard", version="")
 
     def close(self, logger: Logger | None, rows: list[dict[str, Any]], *, exit_code: int) -> None:
         """Write the final metrics and close the file."""
@@ -128,6 +147,10 @@ def flat_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Return ``{"test_unseen/ap": value, ...}`` with each subset's prevalence."""
     flat = {f"{row['subset']}/{row['metric']}": row["value"] for row in rows}
     return flat | {f"{row['subset']}/prevalence": row["prevalence"] for row in rows}
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _has_wandb_key() -> bool:

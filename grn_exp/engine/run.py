@@ -17,12 +17,12 @@ import yaml
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.base import EdgeDataModule
-from grn_exp.engine.fit import fit, resolve_accelerator
+from grn_exp.engine.fit import fit, keep_weights, limited_threads, resolve_accelerator
 from grn_exp.engine.folder import SCHEMA, RunFolder
 from grn_exp.engine.loggers import Mirror
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
-from grn_exp.models.base import ControlWithTruth, GRNModel
+from grn_exp.models.base import ClosedFormModel, ControlWithTruth, GradientModel, GRNModel
 from grn_exp.storage.atomic import write_json, write_npz, write_text, write_with
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,10 @@ def run(spec: RunSpec, *, force: bool = False) -> list[dict[str, Any]]:
                 if not force:  # another process was faster
                     return folder.metrics()
                 folder.clear()
-            return _run_in(folder, spec, data, model, watch)
+            else:
+                folder.clear(keep_checkpoint=True)
+            with limited_threads(spec.trainer.num_threads):
+                return _run_in(folder, spec, data, model, watch)
     finally:
         del model, data
         gc.collect()
@@ -90,13 +93,19 @@ def run(spec: RunSpec, *, force: bool = False) -> list[dict[str, Any]]:
 
 
 def _check_fit(spec: RunSpec) -> None:
-    data_task, model_task = spec.data_class.task, spec.model_class.task
+    name, model_class = spec.identity.model, spec.model_class
+    data_task, model_task = spec.data_class.task, model_class.task
     if data_task != model_task:
         able = ", ".join(spec.models_by_task(data_task))
         raise InputError(
-            f"model={spec.identity.model} scores {model_task}, but data={spec.identity.data} "
-            f"asks for {data_task}; models that can: {able}"
+            f"model={name} scores {model_task}, but data={spec.identity.data} "
+            f"asks for {data_task}; models that can: {able or 'none'}"
         )
+    epochs = spec.trainer.max_epochs
+    if issubclass(model_class, ClosedFormModel) and epochs is not None:
+        raise InputError(f"trainer.max_epochs={epochs}: model={name} has no epochs; drop it")
+    if issubclass(model_class, GradientModel) and epochs is None:
+        raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")
 
 
 def _make_model(spec: RunSpec, data: EdgeDataModule) -> GRNModel:
@@ -140,14 +149,23 @@ def _run_in(
         _write_results(folder, scores=scores, history=history, facts=facts, rows=rows)
         folder.set_state("finished")
         exit_code = 0
+        keep_weights(folder.checkpoint)
     except BaseException as error:
         with contextlib.suppress(InputError):  # the disk may be what failed
-            folder.set_state("failed", error=f"{type(error).__name__}: {error}")
-        log.error("failed: %s", error, exc_info=not isinstance(error, InputError))  # noqa: TRY400
+            if exit_code:
+                folder.set_state("failed", error=f"{type(error).__name__}: {error}".rstrip(": "))
         raise
     finally:
-        mirror.close(logger, rows, exit_code=exit_code)
+        _close(mirror, logger, rows, exit_code)
     return rows
+
+
+def _close(mirror: Mirror, logger: Any, rows: list[dict[str, Any]], exit_code: int) -> None:  # noqa: ANN401
+    """End the mirror; its trouble is not the run's, whose files are complete without it."""
+    try:
+        mirror.close(logger, rows, exit_code=exit_code)
+    except Exception as error:  # noqa: BLE001 - a service's client may raise anything
+        log.warning("the logger did not close: %s", error)
 
 
 def _write_results(

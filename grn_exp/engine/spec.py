@@ -1,9 +1,12 @@
 """What one run is made of. Imports nothing heavy: a finished run is skipped on this alone."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from grn_exp.core.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +82,9 @@ class TrainerSettings:
     accelerator
         ``cpu``, ``gpu`` or ``auto`` (a GPU if there is one).
     devices
-        Devices of one run.
+        Devices of one run. No method here divides its batches among devices yet, so it is 1.
     num_threads
-        Threads on the processor; None leaves it to torch.
+        Threads on the processor; None leaves it to torch and NumPy.
     max_epochs
         Epochs; None for a method that is fitted without any.
     validate_every
@@ -90,12 +93,32 @@ class TrainerSettings:
         Least time between two checkpoints.
     progress
         Show a progress bar where a terminal is watching.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
     """
 
-    accelerator: str = "auto"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = 1
     num_threads: int | None = None
     max_epochs: int | None = None
     validate_every: int = 5
     checkpoint_seconds: float = 30.0
     progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.devices != 1:
+            raise InputError(
+                f"trainer.devices={self.devices}: a run is trained on 1 device; to use several, "
+                "start several runs side by side (-m with hydra/launcher=joblib)"
+            )
+        for name, least in (("num_threads", 1), ("max_epochs", 1), ("validate_every", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"trainer.{name}={value}: give {least} or more")
+        if not (math.isfinite(self.checkpoint_seconds) and self.checkpoint_seconds >= 0):
+            raise InputError(
+                f"trainer.checkpoint_seconds={self.checkpoint_seconds}: give 0 or more seconds"
+            )

@@ -1,0 +1,201 @@
+"""Checked instantiation: config nodes to objects, every argument held to its annotation."""
+
+import functools
+import importlib
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grn_exp.core.errors import InputError, close_matches
+
+_PLAIN = (str, int, float, bool, list, dict)
+
+
+def instantiate(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any class
+    """Build the object that a config node describes, children first."""
+    return partial(node, path)()
+
+
+def partial(
+    node: Mapping[str, Any], path: str, *, given: tuple[str, ...] = (), **extra: object
+) -> Callable[..., Any]:
+    """Return a callable that builds the object of a config node.
+
+    Parameters
+    ----------
+    node
+        ``_target_`` (dotted path), its arguments, ``_partial_: true`` for a factory.
+    path
+        Where the node is in the configuration, for messages.
+    given
+        Positional arguments that the caller will pass.
+    extra
+        Objects that are passed beside the node's own arguments.
+
+    Raises
+    ------
+    InputError
+        If the target has no such argument, lacks one, or a value is of the wrong kind.
+    """
+    if "_target_" not in node:
+        raise InputError(f"{path}._target_: no value; choose {path.split('.', 1)[0]}=... anew")
+    target = load_class(node["_target_"], path)
+    arguments: dict[str, Any] = {}
+    for name, value in node.items():
+        if name in ("_target_", "_partial_"):
+            continue
+        if isinstance(value, Mapping) and "_target_" in value:
+            child = partial(value, f"{path}.{name}")
+            arguments[name] = child if value.get("_partial_") else child()
+        else:
+            arguments[name] = value
+    _check_arguments(target, arguments, path, given=given, extra=extra)
+    return functools.partial(target, **arguments, **extra)
+
+
+def load_class(dotted: str, path: str) -> Any:  # noqa: ANN401 - any class
+    """Import what ``package.module.Name`` names."""
+    module, _, name = str(dotted).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"{path}._target_={dotted}: cannot import it ({error})") from error
+    if not callable(found):
+        raise InputError(f"{path}._target_={dotted}: no class; give the path of one")
+    return found
+
+
+def _check_arguments(
+    target: Any,  # noqa: ANN401 - any class
+    arguments: dict[str, Any],
+    path: str,
+    *,
+    given: tuple[str, ...],
+    extra: Mapping[str, object],
+) -> None:
+    parameters = inspect.signature(target).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    own = [name for name in parameters if name not in given and name not in extra]
+    for name in arguments:
+        if name not in own and not open_ended:
+            raise InputError(
+                f"{path}.{name}: no such key; {close_matches(name, own)}"
+                f"{path} has {', '.join(own) or 'none'}"
+            )
+    own_code = target.__module__.startswith("grn_exp")
+    if own_code and not open_ended:
+        missing = [n for n in own if parameters[n].default is inspect.Parameter.empty]
+        missing = [name for name in missing if name not in arguments]
+        if missing:
+            raise InputError(f"{path}.{missing[0]}: no value; set it")
+    hints = _hints(target)
+    for name, value in arguments.items():
+        checked = check_value(value, hints.get(name, Any), f"{path}.{name}")
+        if own_code:  # a library's class converts for itself
+            arguments[name] = checked
+
+
+def _hints(target: Any) -> dict[str, Any]:  # noqa: ANN401 - any class
+    # a dataclass is annotated on itself, a plain class on its constructor
+    annotated = target if "__dataclass_fields__" in vars(target) else target.__init__
+    try:
+        return typing.get_type_hints(annotated)
+    except (NameError, TypeError, AttributeError):  # a library's annotations may not resolve
+        return {}
+
+
+def check_value(value: Any, hint: Any, path: str) -> Any:  # noqa: ANN401 - any value and type
+    """Return ``value`` as its annotation wants it.
+
+    Raises
+    ------
+    InputError
+        If it is of another kind, none of the allowed choices, or not finite.
+    """
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    for kind in kinds:
+        fits, converted = _as_kind(value, kind, path)
+        if fits:
+            return converted
+    choices = [str(c) for kind in kinds if _is_literal(kind) for c in typing.get_args(kind)]
+    if choices:
+        raise InputError(
+            f"{path}={value}: {close_matches(str(value), choices)}choose from {', '.join(choices)}"
+        )
+    raise InputError(f"{path}={_shown(value)}: give {' or '.join(map(_describe, kinds))}")
+
+
+def _as_kind(value: Any, kind: Any, path: str) -> tuple[bool, Any]:  # noqa: ANN401, PLR0911
+    """Say whether ``value`` is of one kind, and return it converted."""
+    origin = typing.get_origin(kind) or kind
+    if origin in (Any, object) or isinstance(kind, typing.TypeVar):
+        return True, value
+    if kind is types.NoneType or kind is None:
+        return value is None, value
+    if _is_literal(kind):
+        return any(value == c and type(value) is type(c) for c in typing.get_args(kind)), value
+    if kind is float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False, value
+        if not math.isfinite(value):
+            raise InputError(f"{path}={value}: give a finite number")
+        return True, float(value)
+    if kind in (int, str, bool):
+        return isinstance(value, kind) and isinstance(value, bool) == (kind is bool), value
+    if isinstance(value, list):
+        return _as_sequence(value, kind, origin, path)
+    if isinstance(value, Mapping):
+        return isinstance(origin, type) and issubclass(origin, Mapping), value
+    return value is not None and not isinstance(value, _PLAIN), value  # its class checks itself
+
+
+def _as_sequence(
+    value: list[Any],
+    kind: Any,  # noqa: ANN401 - any type
+    origin: Any,  # noqa: ANN401 - any type
+    path: str,
+) -> tuple[bool, Any]:
+    if not isinstance(origin, type) or not issubclass(origin, typing.Sequence):
+        return False, value
+    inner = typing.get_args(kind)
+    if origin is tuple and inner and inner[-1] is not Ellipsis:
+        if len(inner) != len(value):
+            raise InputError(f"{path}={value}: give {len(inner)} values")
+    else:
+        inner = (inner[0] if inner else Any,) * len(value)
+    checked = [
+        check_value(item, hint, f"{path}.{place}")
+        for place, (item, hint) in enumerate(zip(value, inner, strict=True))
+    ]
+    return True, tuple(checked) if origin is tuple else checked
+
+
+def _describe(kind: Any) -> str:  # noqa: ANN401 - any type
+    if kind in (None, types.NoneType):
+        return "none"
+    known = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        tuple: "a list",
+        list: "a list",
+    }
+    origin = typing.get_origin(kind) or kind
+    name = getattr(origin, "__name__", str(origin))
+    return known.get(origin, f"a node with a _target_ ({name})")
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str | None) else str(value)
+
+
+def _is_literal(kind: Any) -> bool:  # noqa: ANN401 - any type
+    return typing.get_origin(kind) is typing.Literal
+
+
+def _is_union(hint: Any) -> bool:  # noqa: ANN401 - any type
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)

@@ -1,0 +1,124 @@
+"""The command line in this process: what it returns, prints and writes."""
+
+import dataclasses
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# a benchmark that is made and trained on in a second
+TOY = (
+    "data=toy",
+    "data.n_genes=60",
+    "data.n_regulators=16",
+    "data.n_cell_types=3",
+    "data.n_cells_per_type=15",
+    "trainer=cpu",
+    "trainer.num_threads=1",
+)
+TRAINED = ("model=infosem_bc", "model.hidden_width=8", "model.table_points=64")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+    outputs: Path
+
+    @property
+    def lines(self) -> list[str]:
+        return self.err.strip().splitlines()
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(str(p.relative_to(self.outputs)) for p in self.outputs.rglob("*.*"))
+
+    @property
+    def folders(self) -> list[Path]:
+        return sorted(path.parent for path in self.outputs.glob("*/*/*/*/status.json"))
+
+    @property
+    def folder(self) -> Path:
+        (folder,) = self.folders
+        return folder
+
+    def status(self) -> dict[str, str]:
+        return json.loads((self.folder / "status.json").read_text())
+
+    def rows(self) -> list[dict]:
+        return json.loads((self.folder / "metrics.json").read_text())["rows"]
+
+
+@pytest.fixture
+def outputs(tmp_path) -> Path:
+    return tmp_path / "outputs"
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(tmp_path, monkeypatch) -> Iterator[None]:
+    """Undo what a run does to its process, and keep W&B out of the user's folders."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS"):
+        monkeypatch.setenv(name, "0")
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("DIR", "DATA_DIR", "CACHE_DIR", "CONFIG_DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", str(tmp_path / "wandb"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    root, own = logging.getLogger(), logging.getLogger("grn_exp")
+    before = root.handlers[:], root.level, own.handlers[:], own.level
+    yield
+    root.handlers[:], own.handlers[:] = before[0], before[2]
+    root.setLevel(before[1])
+    own.setLevel(before[3])
+
+
+@pytest.fixture
+def command(outputs, monkeypatch, capfd) -> Callable[..., Outcome]:
+    """Return ``command(*overrides)``: the command line, run in this process."""
+    from grn_exp import cli
+
+    def call(*overrides: str, outputs: Path = outputs) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["grn_exp", f"paths.outputs={outputs}", *overrides])
+        capfd.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err, outputs)
+
+    return call
+
+
+@pytest.fixture
+def start(outputs) -> Callable[..., subprocess.Popen]:
+    """Return ``start(*overrides)``: the command line in a process of its own."""
+    started = []
+
+    def call(*overrides: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "grn_exp", f"paths.outputs={outputs}", *overrides],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+        )
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

@@ -1,0 +1,144 @@
+"""A cut-off training goes on where it stopped and ends where an unbroken one ends."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.smoke.conftest import TOY, TRAINED
+
+LONG = (
+    *(*TRAINED, *TOY, "trainer.max_epochs=80", "trainer.checkpoint_seconds=0"),
+    "trainer.validate_every=3",
+)
+SHORT = (*LONG[:-3], "trainer.max_epochs=7", *LONG[-2:])
+
+
+def results(outcome) -> tuple:
+    return outcome.rows(), (outcome.folder / "history.csv").read_text()
+
+
+def wait_for(outputs: Path, name: str, process) -> Path:
+    """Return the path of a file of the only run once it is there."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        found = list(outputs.glob(f"*/*/*/*/{name}"))
+        if found:
+            return found[0]
+        time.sleep(0.002)
+    pytest.fail(f"no {name}: {process.communicate()[1]}")
+
+
+@pytest.fixture
+def cut_off(command, monkeypatch):
+    """Return ``cut_off(epoch, *overrides)``: a run that breaks before an epoch."""
+    from grn_exp.models.edges.infosem import InfoSEMBC
+
+    def call(epoch: int, *overrides: str) -> None:
+        begin_epoch = InfoSEMBC.begin_epoch
+
+        def breaking(self, current: int) -> None:
+            if current == epoch:
+                raise RuntimeError("power cut")
+            begin_epoch(self, current)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(InfoSEMBC, "begin_epoch", breaking)
+            with pytest.raises(RuntimeError, match="power cut"):
+                command(*overrides)
+
+    return call
+
+
+def test_a_killed_training_goes_on(command, start, outputs, tmp_path):
+    process = start(*LONG)
+    checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
+    time.sleep(0.1)
+    process.kill()
+    process.wait()
+    folder = checkpoint.parents[1]
+    assert json.loads((folder / "status.json").read_text())["state"] == "running"
+    assert not (folder / "metrics.json").exists()
+
+    resumed = command(*LONG)
+    assert resumed.code == 0, resumed.err
+    assert "going on from" in resumed.err
+    unbroken = command(*LONG, outputs=tmp_path / "unbroken")
+    assert results(resumed) == results(unbroken)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_every_epoch_is_a_good_one_to_stop_at(command, cut_off, tmp_path, epoch):
+    cut_off(epoch, *SHORT)
+    resumed = command(*SHORT)
+    assert "going on from" in resumed.err
+    unbroken = command(*SHORT, outputs=tmp_path / "unbroken")
+    assert results(resumed) == results(unbroken)
+
+
+def test_a_run_that_stopped_before_its_first_checkpoint(command, cut_off, tmp_path):
+    rare = (*SHORT, "trainer.checkpoint_seconds=1e6")
+    cut_off(3, *rare)
+    resumed = command(*rare)
+    assert "going on from" not in resumed.err
+    assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))
+
+
+def test_a_run_that_stopped_after_its_last_epoch(command, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setattr("grn_exp.engine.run.provenance", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            command(*SHORT)
+    resumed = command(*SHORT)
+    assert "going on from" in resumed.err
+    assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def other_model(path: Path) -> None:
+    import torch
+
+    content = torch.load(path, weights_only=True)
+    content["state_dict"].popitem()
+    torch.save(content, path)
+
+
+def other_content(path: Path) -> None:
+    import torch
+
+    torch.save([1, 2], path)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, other_model, other_content])
+def test_a_checkpoint_of_no_use(command, cut_off, tmp_path, outputs, damage):
+    cut_off(4, *SHORT)
+    (checkpoint,) = outputs.glob("*/*/*/*/checkpoints/last.ckpt")
+    damage(checkpoint)
+    resumed = command(*SHORT)
+    assert resumed.code == 0, resumed.err
+    assert "is of no use" in resumed.err
+    assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))
+
+
+def test_ctrl_c(start, outputs, command):
+    process = start(*LONG, "trainer.max_epochs=5000")
+    checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.strip().splitlines() == [
+        "interrupted; the same command goes on from the last checkpoint"
+    ]
+    folder = checkpoint.parents[1]
+    assert json.loads((folder / "status.json").read_text())["state"] == "failed"
+    assert "KeyboardInterrupt" in (folder / "run.log").read_text()
