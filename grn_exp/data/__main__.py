@@ -12,7 +12,9 @@ from grn_exp.core.errors import InputError
 from grn_exp.data import catalogue
 from grn_exp.storage import store
 
-_CONSOLE = Console(width=None if sys.stdout.isatty() else 130)
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def main() -> None:
@@ -39,6 +41,7 @@ def main() -> None:
 
 def list_datasets() -> None:
     """Print where each file lies, or that it is not here."""
+    console = _console()
     table = Table("data=", "gene set", "expression", "networks", "missing")
     for choice, dataset in catalogue.datasets().items():
         for gene_set in catalogue.GENE_SETS:
@@ -53,17 +56,17 @@ def list_datasets() -> None:
                 ", ".join(here) or "none",
                 f"{missing} of {len(places)}" if missing else "",
             )
-    _CONSOLE.print(table)
+    console.print(table)
     biobert = [key for key in store.registry() if key.startswith("biobert/")]
     here = sum(store.locate(key) is not None for key in biobert)
-    _CONSOLE.print(f"BioBERT vectors (prior=biobert): {here} of {len(biobert)} files are here")
-    _CONSOLE.print(f"GRN_EXP_DATA: {store.data_dir() or 'not set'}; cache: {store.cache_dir()}")
-    _CONSOLE.print("get what is missing with: python -m grn_exp.data fetch NAME")
+    console.print(f"BioBERT vectors (prior=biobert): {here} of {len(biobert)} files are here")
+    console.print(f"GRN_EXP_DATA: {store.data_dir() or 'not set'}; cache: {store.cache_dir()}")
+    console.print("get what is missing with: python -m grn_exp.data fetch NAME")
 
 
 def fetch_datasets(names: list[str]) -> None:
     """Download every file of the named datasets; what is here is verified and kept."""
-    known = catalogue.datasets()
+    console, known = _console(), catalogue.datasets()
     chosen = list(known.values()) if names == ["all"] else map(catalogue.dataset_named, names)
     keys = [key for key in store.registry() if key.startswith("biobert/")]
     for dataset in chosen:
@@ -71,30 +74,37 @@ def fetch_datasets(names: list[str]) -> None:
             keys += catalogue.keys(dataset, gene_set)
     for number, key in enumerate(keys, start=1):
         path = store.fetch(key)
-        _CONSOLE.print(f"[{number}/{len(keys)}] {path}", markup=False, soft_wrap=True)
+        console.print(f"[{number}/{len(keys)}] {path}", markup=False, soft_wrap=True)
 
 
 def check_datasets() -> None:
     """Print each benchmark's size, and by how much it differs from the published one."""
+    console = _console()
     table = Table(
         "data", "network", "gene set", "genes", "cells", "positive", "negative", "degree"
     )
     for (dataset, network), published in catalogue.PUBLISHED.items():
         row = dataclasses.astuple(published)
-        table.add_row(dataset, network, "paper", *map(str, row), style="bold")
+        table.add_row(dataset, network, "paper", *(f"{p:,}" for p in row), style="bold")
         for gene_set in catalogue.GENE_SETS:
             found = catalogue.count(dataset, gene_set, network)
             if found is None:
                 table.add_row("", "", gene_set, "not here")
                 continue
             ours = dataclasses.astuple(found)
-            cells = (f"{o:.5g} ({o - p:+.4g})" for o, p in zip(ours, row, strict=True))
+            # counts are whole numbers, the degree is not
+            forms = [",d"] * 4 + [".1f"]
+            cells = [
+                f"{o:{form}} ({o - p:+{form}})"
+                for o, p, form in zip(ours, row, forms, strict=True)
+            ]
             table.add_row("", "", gene_set, *cells)
-    _CONSOLE.print(table)
-    _CONSOLE.print(
+    console.print(table)
+    console.print(
         "In brackets: the difference to the paper, which dropped the genes without a text "
         "embedding. Its hESC and hHEP fit tfs500, its mDC and mESC fit tfs1000."
     )
 
 
-main()
+if __name__ == "__main__":
+    main()
