@@ -31,9 +31,9 @@ def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
     """Print a run's metrics with what a random score would get beside each."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=110)
+        console = Console(width=120)
     table = Table(title=f"{identity.model} on {identity.data}", title_justify="left")
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     subsets = list(dict.fromkeys(row["subset"] for row in rows))
     values = {(row["subset"], row["metric"]): row for row in rows}
     for subset in subsets:
