@@ -4,6 +4,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+# before torch is imported anywhere: tests run side by side, and threads that wait for each other
+# on busy cores cost minutes
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
