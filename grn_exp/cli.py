@@ -103,7 +103,9 @@ def main() -> None:
             raise
         _refuse(f"{error}; give the name of a choice for each group")
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on from the last checkpoint\n")
+        sys.stderr.write(
+            "interrupted; the same command goes on, from the last checkpoint if there is one\n"
+        )
         sys.exit(_INTERRUPTED)
     finally:
         if before is None:
@@ -158,4 +160,6 @@ def _nearby_keys(path: str) -> str:
             return f"{close_matches(part, map(str, node))}there is no {parent!r}; see --cfg job"
         node = node._get_node(part)
     known = [str(key) for key in node] if isinstance(node, DictConfig) else []
+    if name in known:  # it exists, but not with another choice of this command
+        return f"not every choice of this command has {name} (controls have no epochs); drop it"
     return f"{close_matches(name, known)}{parent or 'config'} has {', '.join(known)}"

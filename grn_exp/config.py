@@ -19,7 +19,7 @@ from grn_exp.engine.construct import check_value, instantiate, load_class, parti
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
 
 # Raise it when the same configuration would give other numbers: every key changes with it.
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
 _NOT_IN_KEY = ("paths", "logger", "preset", "experiment", "force")

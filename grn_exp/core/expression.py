@@ -67,7 +67,7 @@ class Expression:
             raise InputError(
                 f"{self.source}: negative value {self.values[cell, gene]:g} for gene "
                 f"{self.genes.symbols[gene]!r} in cell {cell}, which no {self.transform} scale "
-                "has; give counts or log-normalised values"
+                "has; give log-normalised values"
             )
 
     @property

@@ -43,7 +43,8 @@ class EdgeScores:
             raise InputError(
                 f"scores: {self.values[row, column]} for "
                 f"{self.regulators.symbols[row]} -> {self.genes.symbols[column]} "
-                f"({int(bad.sum())} such pairs): the model diverged; lower its learning rate"
+                f"({int(bad.sum())} such pairs): a training that diverged (lower its "
+                "learning rate), or a gene that never varies (drop it)"
             )
 
     def self_pairs(self) -> NDArray[np.bool_]:

@@ -43,7 +43,7 @@ class BeelineDataModule(EdgeDataModule):
     cell_fraction
         Share of the cells to use, drawn with ``cell_seed`` (InfoSEM figure 6).
     expression
-        A matrix of the user's in place of the dataset's (csv, csv.gz, h5ad).
+        A matrix of the user's, log-normalised, in place of the dataset's (csv, csv.gz, h5ad).
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class BeelineDataModule(EdgeDataModule):
             expression = load_expression(self.dataset, self.gene_set)
         else:
             expression = read_expression(self.expression_path)
+            _refuse_counts(expression)
         network = read_network(store.fetch(self.keys[-1]), expression.genes)
         if self.cell_fraction < 1:
             expression = self._subsample(expression)
@@ -117,6 +118,16 @@ class BeelineDataModule(EdgeDataModule):
             content = self.expression_path.read_bytes()
             hashes[str(self.expression_path)] = "sha256:" + hashlib.sha256(content).hexdigest()
         return {**super().describe(), "files": hashes}
+
+
+def _refuse_counts(expression: Expression) -> None:
+    """Refuse a matrix of whole numbers: the methods expect a log scale."""
+    values = expression.values
+    if values.max() > 1 and (values == np.floor(values)).all():
+        raise InputError(
+            f"{expression.source}: all values are whole numbers, up to {values.max():.0f}: raw "
+            "counts; log-normalise them first (scanpy.pp.normalize_total, scanpy.pp.log1p)"
+        )
 
 
 def expression_key(dataset: str, gene_set: str) -> str:

@@ -21,7 +21,6 @@ _RESULTS = (
     "history.csv",
     "network.csv",
     "scores.npz",
-    "sets.csv",
     "split.npz",
     "config.yaml",
 )

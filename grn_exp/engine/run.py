@@ -149,6 +149,7 @@ def _run_in(
         _write_results(folder, scores=scores, history=history, facts=facts, rows=rows)
         folder.set_state("finished")
         exit_code = 0
+        log.info("finished: %s, fitted in %.1f s", folder.path, watch.seconds["fit"])
         keep_weights(folder.checkpoint)
     except BaseException as error:
         with contextlib.suppress(InputError):  # the disk may be what failed

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +114,12 @@ class TrainerSettings:
             raise InputError(
                 f"trainer.devices={self.devices}: a run is trained on 1 device; to use several, "
                 "start several runs side by side (-m with hydra/launcher=joblib)"
+            )
+        n_cores = os.cpu_count() or 1
+        if self.num_threads is not None and self.num_threads > 4 * n_cores:
+            raise InputError(
+                f"trainer.num_threads={self.num_threads}: this machine has {n_cores} cores; "
+                f"give {n_cores} or fewer"
             )
         for name, least in (("num_threads", 1), ("max_epochs", 1), ("validate_every", 0)):
             value = getattr(self, name)

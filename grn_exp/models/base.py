@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.views import TrainView
@@ -181,7 +182,10 @@ class GradientModel(GRNModel):
         """Make the optimiser and the per-group decay."""
         groups = self.parameter_groups()
         decays = [float(group.pop("decay", 1.0)) for group in groups]
-        optimizer = self.make_optimizer(groups)
+        try:
+            optimizer = self.make_optimizer(groups)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"model.optimizer: {error}; correct or drop that option") from error
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, [lambda epoch, decay=decay: decay**epoch for decay in decays]
         )

@@ -152,7 +152,7 @@ def test_methods_that_read_the_truth_are_right_and_others_are_not(finished):
     if finished.spec.model_class.reads_truth:
         assert all(value == 1.0 for value in values)
     else:
-        assert all(value < 1.0 for value in values)
+        assert not all(value == 1.0 for value in values)  # a small subset may be ranked perfectly
 
 
 def expected_by_chance(n, n_positive):

@@ -228,7 +228,7 @@ def test_a_missing_matrix_of_the_users_is_named(tiny, tmp_path):
 
 def test_title_case_symbols_are_not_taken_for_upper_case_ones(tiny, tmp_path):
     path = tmp_path / "lower.csv"
-    path.write_text("gene,c1,c2\ng0,1,2\ng1,2,3\n")
+    path.write_text("gene,c1,c2\ng0,1.5,2\ng1,2,3\n")
     with pytest.raises(InputError, match=r"'G.+' -> 'G.+'.*'g0', 'g1'.*same kind of symbols"):
         module(expression=str(path)).setup()
 
