@@ -71,6 +71,7 @@ def _import_run() -> Callable[..., list[dict[str, Any]]]:
     try:
         from grn_exp.engine.run import run
     finally:
+        gc.freeze()  # nor are these modules ever garbage
         gc.enable()
     return run
 

@@ -84,7 +84,7 @@ class History(Checkpoint):
             raise diverged(trainer.current_epoch)
         if not self.curve.is_due(trainer):
             values.pop("val/ap", None)
-        self.rows.append({"epoch": float(trainer.current_epoch), **values})
+        self.rows.append({"epoch": trainer.current_epoch, **values})
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows as plain numbers."""

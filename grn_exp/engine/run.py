@@ -1,15 +1,15 @@
 """One run, from data to files."""
 
 import contextlib
+import csv
 import gc
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 import yaml
@@ -184,19 +184,27 @@ def _write_results(
         "scores": scores.values,
     }
     write_npz(folder / "scores.npz", arrays)
-    row, column = scores.ranked(_TOP_EDGES)
-    network = pd.DataFrame(
-        {
-            "regulator": scores.regulators.array[row],
-            "target": scores.genes.array[column],
-            "score": scores.values[row, column],
-        }
-    )
-    write_with(folder / "network.csv", lambda path: network.to_csv(path, index=False))
-    table = pd.DataFrame(history).astype({"epoch": np.int64}) if history else pd.DataFrame()
-    write_with(folder / "history.csv", lambda path: table.to_csv(path, index=False))
+    regulators, genes = scores.regulators.symbols, scores.genes.symbols
+    edges = zip(*scores.ranked(_TOP_EDGES), strict=True)
+    network = [(regulators[r], genes[g], str(scores.values[r, g])) for r, g in edges]
+    _write_csv(folder / "network.csv", ["regulator", "target", "score"], network)
+    names = list(dict.fromkeys(["epoch", *(name for row in history for name in row)]))
+    epochs = [[row.get(name, "") for name in names] for row in history]
+    _write_csv(folder / "history.csv", names, epochs)
     write_json(folder / "provenance.json", facts)
     write_json(folder / "metrics.json", {"schema": SCHEMA, "rows": rows})
+
+
+def _write_csv(path: Path, header: list[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table without pandas, whose import a short run would notice."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+
+    write_with(path, write)
 
 
 def _quiet_lightning() -> None:

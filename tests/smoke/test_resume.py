@@ -137,7 +137,7 @@ def test_ctrl_c(start, outputs, command):
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert err.strip().splitlines() == [
-        "interrupted; the same command goes on from the last checkpoint"
+        "interrupted; the same command goes on, from the last checkpoint if there is one"
     ]
     folder = checkpoint.parents[1]
     assert json.loads((folder / "status.json").read_text())["state"] == "failed"
