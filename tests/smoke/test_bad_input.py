@@ -188,7 +188,8 @@ def test_the_small_beeline_dataset_is_sound(command, beeline, tmp_path):
         (["G0,1,-2,3", "G1,1,2,3"], ",c0,c1,c2", "'G0'"),
         (["G0,1,x,3", "G1,1,2,3"], ",c0,c1,c2", "no number"),
         (["G0,1", "G1,2"], ",c0", "1 cell"),
-        (["X0,1,2,3", "X1,1,2,3"], ",c0,c1,c2", "none of its"),
+        (["X0,1,2,3.5", "X1,1,2,3"], ",c0,c1,c2", "none of its"),
+        (["G0,1,2,3", "G1,1,2,7"], ",c0,c1,c2", "raw counts"),
     ],
 )
 @pytest.mark.usefixtures("beeline")
