@@ -250,7 +250,7 @@ def test_checkpoints_hold_tensors_and_plain_types(finished):
 def test_history_has_a_row_an_epoch_with_finite_losses(finished):
     text = (finished.spec.identity.folder / "history.csv").read_text().splitlines()
     if not issubclass(finished.spec.model_class, GradientModel):
-        assert len("".join(text).strip('"')) == 0
+        assert text == ["epoch"]  # a header without rows
         return
     header = text[0].split(",")
     assert {"epoch", "train/loss", "val/ap"} <= set(header)
