@@ -49,7 +49,7 @@ class ValidationCurve(pl.Callback):
         """Judge the current scores."""
         if not self.is_due(trainer):
             return
-        value = self.judge(pl_module.edge_scores())  # type: ignore[operator]
+        value = self.judge(pl_module.prediction())  # type: ignore[operator]
         if value is not None:
             pl_module.log("val/ap", value)
 

@@ -138,7 +138,7 @@ def _run_in(
                 title=f"{spec.identity.data} {spec.identity.model}",
             )
         with watch.stage("evaluate"):
-            scores = model.edge_scores()
+            scores = model.prediction()
             rows = [row.as_dict() for row in data.evaluate(scores)]
         facts = provenance(
             data=data.describe(),

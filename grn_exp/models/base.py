@@ -12,6 +12,7 @@ from torch import Tensor
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
+from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.views import TrainView
 
@@ -19,7 +20,8 @@ from grn_exp.core.views import TrainView
 class GRNModel(pl.LightningModule, abc.ABC):
     """Base of all methods.
 
-    Class attributes say what a method reads; the benchmark shows it no more than that.
+    Class attributes say what a method is for (``edges`` or ``sets``) and what it reads; the
+    benchmark shows it no more than that.
 
     Parameters
     ----------
@@ -34,11 +36,16 @@ class GRNModel(pl.LightningModule, abc.ABC):
 
     def __init__(self, view: TrainView) -> None:
         super().__init__()
-        self.view = view
+        self._view = view
+
+    @property
+    def view(self) -> TrainView:
+        """What the method may see."""
+        return self._view
 
     @abc.abstractmethod
-    def edge_scores(self) -> EdgeScores:
-        """Score every regulator x gene pair."""
+    def prediction(self) -> EdgeScores | RegulatorSets:
+        """Score every regulator x gene pair, or choose a set for every target."""
 
     def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:
         """Wrap an ``(n_regulators, n_genes)`` array as scores of the view's genes."""
@@ -55,7 +62,7 @@ class ClosedFormModel(GRNModel):
 
     @abc.abstractmethod
     def fit(self) -> None:
-        """Fit to ``self.view``; called once before :meth:`edge_scores`."""
+        """Fit to ``self.view``; called once before :meth:`prediction`."""
 
 
 class ControlWithTruth(ClosedFormModel):

@@ -167,7 +167,7 @@ def test_random_matches_the_prevalence(benchmark, tmp_path):
     for seed in range(200):
         model = spec.make_model(benchmark.view(labels=False, embedding=False, seed=seed))
         model.fit()
-        rows = [row.as_dict() for row in benchmark.evaluate(model.edge_scores())]
+        rows = [row.as_dict() for row in benchmark.evaluate(model.prediction())]
         for subset, value in average_precision(rows).items():
             found[subset].append(value)
     for subset, values in found.items():
@@ -220,7 +220,7 @@ def test_permuting_the_genes_permutes_the_scores(name, benchmark, tmp_path):
                 universe=truth.universe[order],
             )
         model.fit()
-        found.append(model.edge_scores())
+        found.append(model.prediction())
     first, second = found
     assert second.genes != first.genes
     np.testing.assert_allclose(second.align(first.regulators, first.genes), first.values, 1e-6)
@@ -244,7 +244,7 @@ def test_checkpoints_hold_tensors_and_plain_types(finished):
         )
     )
     model.load_state_dict(state["state_dict"])
-    np.testing.assert_array_equal(model.edge_scores().values, finished.arrays["scores"])
+    np.testing.assert_array_equal(model.prediction().values, finished.arrays["scores"])
 
 
 def test_history_has_a_row_an_epoch_with_finite_losses(finished):

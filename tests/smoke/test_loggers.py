@@ -45,7 +45,7 @@ def test_wandb_is_told_of_a_failure(command, monkeypatch):
     from grn_exp.models.edges.random import Random
 
     with monkeypatch.context() as patch:
-        patch.setattr(Random, "edge_scores", lambda self: 1 / 0)
+        patch.setattr(Random, "prediction", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             command("model=random", *TOY, "logger=wandb")
     assert wandb.run is None

@@ -188,7 +188,7 @@ def test_a_defect_keeps_its_traceback_and_does_not_stop_a_sweep(command, monkeyp
     def broken(self):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(Random, "edge_scores", broken)
+    monkeypatch.setattr(Random, "prediction", broken)
     with pytest.raises(RuntimeError, match="a defect"):
         command("-m", "model=random,degree", *TOY)
     outcome = command("--cfg", "job")  # runs nothing
@@ -210,7 +210,7 @@ def test_a_failed_run_says_so_and_is_done_again(command, monkeypatch):
     from grn_exp.models.edges.random import Random
 
     with monkeypatch.context() as patch:
-        patch.setattr(Random, "edge_scores", lambda self: 1 / 0)
+        patch.setattr(Random, "prediction", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             command("model=random", *TOY)
     outcome = command("--cfg", "job", "model=random", *TOY)  # runs nothing

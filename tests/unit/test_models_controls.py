@@ -37,7 +37,7 @@ def test_degree_by_hand():
     ]
     model = Degree(make_view(labels))
     model.fit()
-    scores = model.edge_scores()
+    scores = model.prediction()
     overall = 3 / 6
     of_regulator = np.array([2 / 3, 1 / 3, overall])
     of_target = np.array([1, 1 / 2, 0, 1 / 2, overall])  # E: unseen
@@ -51,7 +51,7 @@ def test_degree_ties_all_pairs_of_unseen_genes():
     labels[0, [0, 1]] = 1, 0
     model = Degree(make_view(labels))
     model.fit()
-    unseen = model.edge_scores().values[1:, 2:]
+    unseen = model.prediction().values[1:, 2:]
     np.testing.assert_array_equal(unseen, 1.0)
 
 
@@ -59,11 +59,11 @@ def test_controls_that_were_not_fitted_or_shown_labels_say_so():
     with pytest.raises(RuntimeError, match="labels"):
         Degree(make_view()).fit()
     with pytest.raises(RuntimeError, match="fit"):
-        Degree(make_view(np.zeros((3, 5)))).edge_scores()
+        Degree(make_view(np.zeros((3, 5)))).prediction()
 
 
 def test_random_scores_depend_on_the_seed_alone():
-    first, again, other = (Random(make_view(seed=s)).edge_scores().values for s in (1, 1, 2))
+    first, again, other = (Random(make_view(seed=s)).prediction().values for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.isclose(first, other).any()
     assert len(np.unique(first)) == first.size
@@ -77,7 +77,7 @@ def test_oracle_scores_are_the_labels():
     model = Oracle(make_view())
     model.truth = EdgeTruth(regulators=REGULATORS, genes=GENES, labels=labels, universe=~labels)
     model.fit()
-    np.testing.assert_array_equal(model.edge_scores().values, labels)
+    np.testing.assert_array_equal(model.prediction().values, labels)
 
 
 def test_scores_that_are_not_finite_are_refused():

@@ -187,13 +187,13 @@ def test_scores_read_the_regulators_row_and_the_targets_column(regulators):
     with torch.no_grad():
         model.edge_effects.zero_()
         model.edge_effects[row, target] = -0.25
-    scores = model.edge_scores()
+    scores = model.prediction()
     assert scores.regulators.symbols == ("G9", "G2", "G5")
     expected = np.zeros((3, 12), dtype=np.float32)
     expected[1, target] = -0.25
     np.testing.assert_array_equal(scores.values, expected)
     model.score = "abs"
-    np.testing.assert_array_equal(model.edge_scores().values, -expected)
+    np.testing.assert_array_equal(model.prediction().values, -expected)
 
 
 @pytest.mark.parametrize("regulators", ["all", "known"])
@@ -223,7 +223,7 @@ def test_training_finds_the_pair_that_was_planted():
         batch_size=64,
     )
     train(model, 30)
-    scores = model.edge_scores().values
+    scores = model.prediction().values
     assert np.unravel_index(scores.argmax(), scores.shape) == (1, 6)
     assert scores[1, 6] > 5 * np.sort(scores.ravel())[-2]
 
@@ -243,7 +243,7 @@ def test_training_points_a_hubs_edges_away_from_the_hub():
     )
     start_away_from_singular(model)
     train(model, 30)
-    scores = model.edge_scores().values
+    scores = model.prediction().values
     best = np.argsort(-scores.ravel())[:4]
     assert {divmod(int(pair), 10) for pair in best} == {(hub, target) for target in targets}
     assert scores[hub, targets].mean() > 1.3 * scores[targets, hub].mean()
@@ -270,7 +270,7 @@ def test_tables_and_shortcuts_agree_with_the_plain_reference(standardise):
             wanted = [getattr(e, name) for e in expected]
             np.testing.assert_allclose(found, wanted, rtol=10 * loss_error)
         moved = (plain.scores() - start)[regulators].abs().mean().item()
-        distance = np.abs(model.edge_scores().values - plain.scores()[regulators].numpy())
+        distance = np.abs(model.prediction().values - plain.scores()[regulators].numpy())
         assert distance.mean() < score_error * moved
         assert distance.max() < 20 * score_error * moved
 
@@ -331,7 +331,7 @@ def test_known_regulators_alone_equal_all_genes_with_other_rows_zero():
         else:
             rows = full.edge_effects.grad[full.regulator_positions]
             torch.testing.assert_close(known.edge_effects.grad, rows, rtol=1e-3, atol=1e-5)
-    np.testing.assert_array_equal(known.edge_scores().values, full.edge_scores().values)
+    np.testing.assert_array_equal(known.prediction().values, full.prediction().values)
 
 
 def test_reconstruction_is_the_mean_error_over_the_counted_values():

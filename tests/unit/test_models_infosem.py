@@ -140,7 +140,7 @@ def test_without_priors_it_is_deepsem(regulators, parametrisation):
         InfoSEM, make_view(), regulators=regulators, parametrisation=parametrisation
     )
     assert train(infosem, 4) == train(deepsem, 4)
-    np.testing.assert_array_equal(infosem.edge_scores().values, deepsem.edge_scores().values)
+    np.testing.assert_array_equal(infosem.prediction().values, deepsem.prediction().values)
 
 
 def test_every_variant_starts_at_deepsems_adjacency():
@@ -176,7 +176,7 @@ def test_one_hot_vectors_are_free_gene_effects(parametrisation):
     assert free.gene_weights.abs().max() > 1e-3
     torch.testing.assert_close(one_hot.gene_weights, free.gene_weights, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(
-        one_hot.edge_scores().values, free.edge_scores().values, rtol=1e-3, atol=1e-5
+        one_hot.prediction().values, free.prediction().values, rtol=1e-3, atol=1e-5
     )
 
 
@@ -240,7 +240,7 @@ def test_adjacency_and_prior_terms_against_numpy(regulators, parametrisation):
     expected = np.where(own, 0, magnitude / (1 + np.exp(-logits)))
     np.testing.assert_allclose(model.adjacency().detach(), expected, rtol=1e-4, atol=1e-6)
     shown = expected[list(REGULATORS)] if regulators == "all" else expected
-    np.testing.assert_allclose(model.edge_scores().values, np.abs(shown), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.prediction().values, np.abs(shown), rtol=1e-4, atol=1e-6)
 
 
 def test_the_loss_adds_the_terms_as_they_are():
@@ -301,7 +301,7 @@ def test_training_pulls_known_pairs_to_their_labels():
     probability = 1 / (1 + np.exp(-logits))
     assert (np.abs(probability[labels == 1] - 0.95) < 0.05).all()
     assert (np.abs(probability[labels == 0] - 0.05) < 0.05).all()
-    scores = model.edge_scores().values
+    scores = model.prediction().values
     assert np.median(scores[labels == 1]) > 3 * np.median(scores[labels == 0])
 
 

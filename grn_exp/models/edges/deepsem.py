@@ -172,7 +172,7 @@ class DeepSEM(GradientModel):
         """Return ``A[regulator, target]``, shape ``(n_rows, n_genes)``."""
         return self.without_self_pairs(self.effects())
 
-    def edge_scores(self) -> EdgeScores:
+    def prediction(self) -> EdgeScores:
         """Return |A| or A of the view's regulators."""
         with torch.no_grad():
             adjacency = self.adjacency()

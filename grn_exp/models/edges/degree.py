@@ -46,7 +46,7 @@ class Degree(ClosedFormModel):
             for axis in (1, 0)
         )
 
-    def edge_scores(self) -> EdgeScores:
+    def prediction(self) -> EdgeScores:
         """Return the sums of shares."""
         if self._shares is None:
             raise RuntimeError("fit() comes first")

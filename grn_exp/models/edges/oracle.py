@@ -12,6 +12,6 @@ class Oracle(ControlWithTruth):
     def fit(self) -> None:
         """Nothing to fit."""
 
-    def edge_scores(self) -> EdgeScores:
+    def prediction(self) -> EdgeScores:
         """Return 1 for an edge, 0 for none."""
         return self.as_scores(self.truth.labels.astype(np.float32))

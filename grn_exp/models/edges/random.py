@@ -12,7 +12,7 @@ class Random(ClosedFormModel):
     def fit(self) -> None:
         """Nothing to fit."""
 
-    def edge_scores(self) -> EdgeScores:
+    def prediction(self) -> EdgeScores:
         """Return independent uniform numbers, drawn with the model's seed."""
         rng = np.random.default_rng([self.view.seed, 0x7A4D])
         return self.as_scores(rng.random((len(self.view.regulators), len(self.view.genes))))

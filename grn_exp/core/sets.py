@@ -1,0 +1,307 @@
+"""Regulator sets: what a set benchmark knows, what it shows, what it is given back.
+
+Source: Residual HOS2, section 3. The regulator set of a target is written as positions in an
+index of candidate regulators, in ascending order.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex
+from grn_exp.core.network import Network
+from grn_exp.core.views import TrainView
+
+Positions = NDArray[np.int64]
+Role = Literal["train", "val", "test"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+def _as_positions(members: Iterable[Sequence[int] | Positions]) -> tuple[Positions, ...]:
+    return tuple(np.asarray(each, dtype=np.int64) for each in members)
+
+
+def _check_members(
+    members: tuple[Positions, ...], targets: GeneIndex, candidates: GeneIndex, what: str
+) -> None:
+    """Refuse a list that is of the wrong length, repeats a candidate or points outside."""
+    if len(members) != len(targets):
+        raise InputError(f"{what}: {len(members)} sets for {len(targets)} targets")
+    for symbol, each in zip(targets.symbols, members, strict=True):
+        if each.ndim != 1 or len(each) == 0:
+            raise InputError(f"{what}: target {symbol!r} has no regulator; drop that target")
+        if each.min() < 0 or each.max() >= len(candidates):
+            raise InputError(f"{what}: target {symbol!r} has a regulator that is no candidate")
+        if len(np.unique(each)) != len(each):
+            raise InputError(f"{what}: target {symbol!r} has a regulator twice")
+        if symbol in candidates and int(candidates.positions([symbol])[0]) in each:
+            raise InputError(f"{what}: target {symbol!r} is its own regulator")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TargetSets:
+    """The regulator set of each target.
+
+    Attributes
+    ----------
+    candidates
+        The genes that can be regulators.
+    targets
+        One gene per set.
+    members
+        One ascending array of positions in ``candidates`` per target.
+
+    Raises
+    ------
+    InputError
+        If a target has no regulator, one twice, itself, or one that is no candidate.
+    """
+
+    candidates: GeneIndex
+    targets: GeneIndex
+    members: tuple[Positions, ...]
+
+    def __post_init__(self) -> None:
+        members = tuple(np.sort(each) for each in _as_positions(self.members))
+        object.__setattr__(self, "members", members)
+        _check_members(members, self.targets, self.candidates, "regulator sets")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @classmethod
+    def from_network(cls, network: Network, *, candidates: GeneIndex) -> "TargetSets":
+        """Collect the regulators of every target of a network; targets in the genes' order.
+
+        Raises
+        ------
+        InputError
+            If a regulator is no candidate.
+        """
+        position = candidates.positions(network.genes.take(np.unique(network.regulator)))
+        to_candidate = dict(zip(np.unique(network.regulator).tolist(), position, strict=True))
+        regulators_of: dict[int, list[int]] = {}
+        for regulator, target in zip(network.regulator, network.target, strict=True):
+            regulators_of.setdefault(int(target), []).append(int(to_candidate[int(regulator)]))
+        order = sorted(regulators_of)
+        return cls(
+            candidates=candidates,
+            targets=network.genes.take(order),
+            members=_as_positions(regulators_of[target] for target in order),
+        )
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of regulators of each target, shape ``(n_targets,)``."""
+        return np.asarray([len(each) for each in self.members], dtype=np.int64)
+
+    def keys(self) -> list[tuple[int, ...]]:
+        """Return each set as a tuple, to compare and to count by."""
+        return [tuple(each.tolist()) for each in self.members]
+
+    def take(self, positions: Sequence[int] | Positions) -> "TargetSets":
+        """Return the targets at ``positions``, in that order."""
+        rows = [int(position) for position in positions]
+        return dataclasses.replace(
+            self,
+            targets=self.targets.take(rows),
+            members=tuple(self.members[row] for row in rows),
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TargetSplit:
+    """Which targets are for training, and which are held out.
+
+    Attributes
+    ----------
+    targets
+        All labelled targets.
+    train, val, test
+        Shape ``(n_targets,)``, bool; disjoint, together everything.
+    seed
+        The seed that drew the split.
+
+    Raises
+    ------
+    InputError
+        If a target has no role or two, or nothing is left for training or for testing.
+    """
+
+    targets: GeneIndex
+    train: NDArray[np.bool_]
+    val: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    seed: int
+
+    def __post_init__(self) -> None:
+        roles = np.stack([self.train, self.val, self.test])
+        if roles.shape != (3, len(self.targets)) or roles.dtype != np.bool_:
+            raise InputError(f"split: {roles.shape} roles for {len(self.targets)} targets")
+        wrong = np.flatnonzero(roles.sum(axis=0) != 1)
+        if len(wrong):
+            symbol = self.targets.symbols[wrong[0]]
+            raise InputError(f"split: target {symbol!r} has no role, or more than one")
+        for name in ("train", "test"):
+            if not self.mask(name).any():
+                raise InputError(f"split: no target is left for {name}; change the fractions")
+
+    def mask(self, role: Role) -> NDArray[np.bool_]:
+        """Return the targets of a role, shape ``(n_targets,)``."""
+        if role not in ROLES:
+            raise InputError(f"split: unknown role {role!r}; choose from {', '.join(ROLES)}")
+        return getattr(self, role)
+
+    def positions(self, role: Role) -> Positions:
+        """Return the positions of a role's targets."""
+        return np.flatnonzero(self.mask(role)).astype(np.int64)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Everything as plain arrays, for ``numpy.savez``."""
+        return {
+            "targets": self.targets.array,
+            "seed": np.asarray(self.seed),
+            **{role: self.mask(role) for role in ROLES},
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CandidatePools:
+    """The candidates that are left for each target after retrieval, best first, capped.
+
+    Attributes
+    ----------
+    candidates, targets
+        What the positions point into, and whose pools they are.
+    members
+        One array of positions in ``candidates`` per target, best first.
+
+    Raises
+    ------
+    InputError
+        If a pool is empty, repeats a candidate or holds its target.
+    """
+
+    candidates: GeneIndex
+    targets: GeneIndex
+    members: tuple[Positions, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", _as_positions(self.members))
+        _check_members(self.members, self.targets, self.candidates, "pools")
+
+    def of(self, targets: GeneIndex) -> tuple[Positions, ...]:
+        """Return the pools of ``targets``, in that order."""
+        return tuple(self.members[row] for row in self.targets.positions(targets))
+
+    def covers(self, sets: TargetSets) -> NDArray[np.bool_]:
+        """Say of each target whether its pool holds its whole set, shape ``(n_targets,)``."""
+        pools = self.of(sets.targets)
+        pairs = zip(sets.members, pools, strict=True)
+        return np.asarray([bool(np.isin(each, pool).all()) for each, pool in pairs])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RegulatorSets:
+    """What a set method hands back.
+
+    Attributes
+    ----------
+    candidates, targets
+        What the positions point into, and one target per set.
+    members
+        The predicted set of each target, ascending positions in ``candidates``.
+    scores
+        The method's own score of each set, shape ``(n_targets,)``, float64; higher = likelier.
+    pools
+        What the sets were chosen from; None for a method that chooses from all candidates.
+    best_scores
+        The score of the best set of the whole pool where an approximate decoder was compared
+        with exact enumeration, else NaN; shape ``(n_targets,)``. None if nothing was compared.
+
+    Raises
+    ------
+    InputError
+        On a score that is no finite number, or a set that is none.
+    """
+
+    candidates: GeneIndex
+    targets: GeneIndex
+    members: tuple[Positions, ...]
+    scores: NDArray[np.float64]
+    pools: CandidatePools | None = None
+    best_scores: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        members = tuple(np.sort(each) for each in _as_positions(self.members))
+        object.__setattr__(self, "members", members)
+        _check_members(members, self.targets, self.candidates, "predicted sets")
+        bad = np.flatnonzero(~np.isfinite(self.scores))
+        if self.scores.shape != (len(self.targets),) or len(bad):
+            symbol = self.targets.symbols[bad[0]] if len(bad) else "?"
+            raise InputError(
+                f"predicted sets: score of target {symbol!r} is not finite: a training that "
+                "diverged (lower its learning rate)"
+            )
+
+    def aligned(self, sets: TargetSets) -> tuple[Positions, ...]:
+        """Return the predicted sets of ``sets.targets`` as positions in its candidates.
+
+        Raises
+        ------
+        InputError
+            If a target was not predicted, or its set is not of the size asked for.
+        """
+        to_theirs = sets.candidates.positions(self.candidates)
+        rows = self.targets.positions(sets.targets)
+        found = tuple(np.sort(to_theirs[self.members[row]]) for row in rows)
+        for symbol, each, size in zip(sets.targets.symbols, found, sets.sizes, strict=True):
+            if len(each) != size:
+                raise InputError(
+                    f"predicted sets: {len(each)} regulators for target {symbol!r}, asked for "
+                    f"{size}"
+                )
+        return found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SetView(TrainView):
+    """All that a set method may see: no held-out set is in it.
+
+    ``regulators`` are the candidates; ``labels`` holds the columns of the training targets.
+
+    Attributes
+    ----------
+    train
+        The training targets with their sets.
+    folds
+        Shape ``(n_train,)``: a fold for each training target, drawn by the rule that drew the
+        split, for a method that chooses its own weights by cross-validation.
+    queries
+        The targets to predict.
+    sizes
+        Their numbers of regulators, which are given (Residual HOS2, section 3); ``(n_queries,)``.
+    pools
+        Retrieved candidates of all training targets and queries; None for a method that declares
+        that it reads none.
+    """
+
+    train: TargetSets
+    folds: NDArray[np.int64]
+    queries: GeneIndex
+    sizes: NDArray[np.int64]
+    pools: CandidatePools | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.train.candidates != self.regulators:
+            raise InputError("view: the sets' candidates are not the view's regulators")
+        shown = set(self.train.targets.symbols) & set(self.queries.symbols)
+        if shown:
+            raise InputError(f"view: target {min(shown)!r} is to be predicted and is shown")
+        if self.folds.shape != (len(self.train),) or self.sizes.shape != (len(self.queries),):
+            raise InputError("view: folds or sizes do not fit the targets")
