@@ -29,7 +29,7 @@ _show_traceback = False
 @hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")
 def _task(cfg: DictConfig) -> float | None:
     """Do one run; Hydra calls this once for a run, once a job for a sweep."""
-    config.register_resolvers()  # a sweep's worker is a process of its own
+    config.register()  # a sweep's worker is a process of its own
     if HydraConfig.get().mode is not RunMode.MULTIRUN:
         try:
             return _do(cfg, sweeping=False)
@@ -51,7 +51,8 @@ def _task(cfg: DictConfig) -> float | None:
 
 def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
     chosen = HydraConfig.get().runtime.choices
-    identity = config.identify(cfg, data=str(chosen.get("data")), model=str(chosen.get("model")))
+    names = {group: str(chosen.get(group)) for group in ("data", "model", "retriever")}
+    identity = config.identify(cfg, **names)
     folder = RunFolder(identity.folder)
     if folder.state() == "finished" and not cfg.force:
         log.info("already done: %s (force=true runs it again)", folder.path)
@@ -78,8 +79,13 @@ def _import_run() -> Callable[..., list[dict[str, Any]]]:
 
 def _validation_score(rows: list[dict[str, Any]]) -> float | None:
     """Return what a sweeper may optimise: never a test value."""
-    wanted = (row for row in rows if row["subset"] == "val" and row["metric"] == "ap")
-    return next((row["value"] for row in wanted), None)
+    values = [
+        row["value"]
+        for metric in ("exact_match", "ap")
+        for row in rows
+        if row["subset"] == "val" and row["metric"] == metric and row.get("set_size") is None
+    ]
+    return values[0] if values else None
 
 
 def main() -> None:
@@ -88,7 +94,7 @@ def main() -> None:
     before = os.environ.get("HYDRA_FULL_ERROR")
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    config.register_resolvers()
+    config.register()
     # argparse takes no overrides after a flag that has overrides before it
     sweep = [argument for argument in sys.argv[1:] if argument in ("-m", "--multirun")]
     rest = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
@@ -149,7 +155,7 @@ def _nearby_keys(path: str) -> str:
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
-    groups = [a for a in sys.argv[1:] if re.match(r"(model|data|prior|trainer)=\w+$", a)]
+    groups = [a for a in sys.argv[1:] if re.match(r"(model|data|prior|retriever|trainer)=\w+$", a)]
     try:
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
             node: Any = compose("config", overrides=groups)

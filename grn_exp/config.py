@@ -3,14 +3,18 @@
 Hydra and OmegaConf stop here and in ``cli.py``.
 """
 
+import dataclasses
 import functools
 import hashlib
+import inspect
 import json
 import re
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
@@ -44,16 +48,25 @@ def conf_dir() -> Path:
 
 def choices(group: str) -> list[str]:
     """Return the names of a config group's choices (``model``, ``data``, ...)."""
+    if group == "retriever":
+        return models_by_task("edges")
     names = (path.stem for path in (conf_dir() / group).glob("*.yaml"))
     return sorted(name for name in names if not name.startswith("_"))
 
 
-# -- resolvers -----------------------------------------------------------------------------
+# -- what Hydra is told -----------------------------------------------------------------------
 
 
-def register_resolvers() -> None:
-    """Make ``${preset:...}`` known to OmegaConf; a second call changes nothing."""
+def register() -> None:
+    """Make ``${preset:...}`` and ``retriever=`` known to Hydra; a second call changes nothing.
+
+    Every model is a choice of ``retriever`` too, mounted below that key: a method that scores
+    edges retrieves, and needs no second file to do so.
+    """
     OmegaConf.register_new_resolver("preset", _preset_value, replace=True)
+    for path in (conf_dir() / "model").glob("[!_]*.yaml"):
+        mounted = {"defaults": [{"/model@_here_": path.stem}]}
+        ConfigStore.instance().store(group="retriever", name=path.stem, node=mounted)
 
 
 def _preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - whatever it holds
@@ -77,14 +90,16 @@ def _preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wh
 # -- identity ------------------------------------------------------------------------------
 
 
-def identify(cfg: DictConfig, *, data: str, model: str) -> RunIdentity:
+def identify(
+    cfg: DictConfig, *, data: str, model: str, retriever: str | None = None
+) -> RunIdentity:
     """Return a run's identity.
 
     Parameters
     ----------
     cfg
         The composed configuration.
-    data, model
+    data, model, retriever
         Names of the choices.
 
     Raises
@@ -102,6 +117,8 @@ def identify(cfg: DictConfig, *, data: str, model: str) -> RunIdentity:
         raise InputError(str(cause if isinstance(cause, InputError) else error)) from error
     _check_root(config)
     config.pop("preset", None)  # its values are where they are used
+    if "_target_" in config.get("retriever", {}):  # a YAML that sets its model alone
+        config["retriever"] = {"model": config["retriever"]}
     return RunIdentity(
         experiment=str(cfg.experiment),
         data=data,
@@ -109,6 +126,7 @@ def identify(cfg: DictConfig, *, data: str, model: str) -> RunIdentity:
         run_key=run_key(config),
         outputs=_expanded(config["paths"]["outputs"]),
         config=config,
+        retriever=retriever if "retriever" in config else None,
     )
 
 
@@ -118,6 +136,7 @@ def _root_keys() -> tuple[list[str], list[str], list[str]]:
     root: Any = OmegaConf.load(conf_dir() / "config.yaml")
     own = [str(key) for key in root if key not in ("defaults", "hydra")]
     groups = [path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "hydra"]
+    groups.append("retriever")
     return own, [str(key) for key in root.paths], sorted(set(groups) - set(own))
 
 
@@ -134,7 +153,10 @@ def _check_root(config: Mapping[str, Any]) -> None:
                     f"{path}{name}: no such key; {close_matches(name, known)}"
                     f"choose from {', '.join(path + key for key in known)}"
                 )
-    for name in ("data", "model", "prior", "split", "trainer", "logger"):
+    optional = {"prior", "pool", "decoder", "retriever"}  # not every benchmark or method has one
+    for name in ("data", "model", "split", "trainer", "logger", *sorted(optional)):
+        if name in optional and config.get(name) is None:
+            continue
         if not isinstance(config.get(name), dict):
             raise InputError(f"{name}={config.get(name)}: choose from {', '.join(choices(name))}")
     seed = check_value(config.get("seed"), int, "seed")
@@ -163,6 +185,8 @@ def run_key(config: Mapping[str, Any]) -> str:
     file's content, so a changed file is another run and a moved file is not.
     """
     relevant = {name: value for name, value in config.items() if name not in _NOT_IN_KEY}
+    if "retriever" not in relevant:
+        relevant.pop("pool", None)  # nothing is drawn from it
     relevant["trainer"] = {
         name: value for name, value in config["trainer"].items() if name not in _HARDWARE
     }
@@ -206,26 +230,85 @@ def build_spec(identity: RunIdentity) -> RunSpec:
         If a key is misspelt, missing or of the wrong kind, at any depth.
     """
     config = identity.config
-    splitter = instantiate(config["split"], "split")
-    prior = instantiate(config["prior"], "prior")
+    data_class = _class_with(config["data"], "data", "tasks")
+    model_class = _class_with(config["model"], "model", "task")
     settings = f"{TrainerSettings.__module__}.{TrainerSettings.__qualname__}"
     trainer = instantiate({"_target_": settings, **config["trainer"]}, "trainer")
+    decoder = instantiate(config["decoder"], "decoder") if config.get("decoder") else None
+    searches = {} if decoder is None else {"decoder": decoder}
     return RunSpec(
         identity=identity,
-        data_class=_class_with_task(config["data"], "data"),
-        model_class=_class_with_task(config["model"], "model"),
-        make_data=partial(config["data"], "data", splitter=splitter, prior=prior),
-        make_model=partial(config["model"], "model", given=("view",)),
+        data_class=data_class,
+        model_class=model_class,
+        make_data=partial(config["data"], "data", **_parts_of_data(identity, data_class)),
+        make_model=partial(config["model"], "model", given=("view",), **searches),
         mirror=instantiate(config["logger"], "logger"),
         trainer=trainer,
         seed=config["seed"],
         models_by_task=models_by_task,
+        decoder=decoder,
+        retriever=_retriever_spec(identity) if "retriever" in config else None,
     )
 
 
-def _class_with_task(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any class
+def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:
+    """Build what a benchmark is made of, as far as it takes it."""
+    taken = inspect.signature(data_class).parameters
+    hints = typing.get_type_hints(data_class.__init__)
+    parts = {}
+    for group, argument in (("split", "splitter"), ("prior", "prior"), ("pool", "pool")):
+        node = identity.config.get(group)
+        if node is None:
+            continue
+        if argument not in taken:
+            raise InputError(f"{group}: data={identity.data} takes none; drop {group}=...")
+        parts[argument] = instantiate(node, group)
+        wanted = [kind for kind in _classes(hints.get(argument)) if _is_checkable(kind)]
+        if wanted and not isinstance(parts[argument], tuple(wanted)):
+            names = " or ".join(kind.__name__ for kind in wanted)
+            raise InputError(
+                f"{group}: {type(parts[argument]).__name__} does not fit data={identity.data}, "
+                f"which takes a {names}; drop {group}=..."
+            )
+    return parts
+
+
+def _classes(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any annotation
+    return typing.get_args(hint) or (hint,)
+
+
+def _is_checkable(kind: Any) -> bool:  # noqa: ANN401 - any annotation
+    return isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
+
+
+def _retriever_spec(identity: RunIdentity) -> RunSpec:
+    """Return the run that retrieves candidates: the same run as with ``model=`` that method."""
+    config = dict(identity.config)
+    mounted = config.pop("retriever")
+    del config["decoder"]
+    unknown = set(mounted) - {"model", "trainer"}
+    if unknown or "model" not in mounted:
+        raise InputError(
+            f"retriever={identity.retriever}: no method that scores edges; choose from "
+            f"{', '.join(choices('retriever'))}"
+        )
+    trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
+    config["trainer"] = {**trainer, **mounted.get("trainer", {})}
+    config["model"] = mounted["model"]
+    return build_spec(
+        dataclasses.replace(
+            identity,
+            model=str(identity.retriever),
+            retriever=None,
+            run_key=run_key(config),
+            config=config,
+        )
+    )
+
+
+def _class_with(node: Mapping[str, Any], path: str, attribute: str) -> Any:  # noqa: ANN401
     found = load_class(node.get("_target_", ""), path)
-    if not hasattr(found, "task"):
+    if not hasattr(found, attribute):
         raise InputError(
             f"{path}._target_={node['_target_']}: that is no {path}; choose from "
             f"{', '.join(choices(path))}"
@@ -235,12 +318,12 @@ def _class_with_task(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401
 
 def models_by_task(task: str) -> list[str]:
     """Return the names of the models that can do a task."""
-    able = []
-    for name in choices("model"):
-        target = _model_target(name)
-        if target and load_class(target, "model").task == task:
-            able.append(name)
-    return able
+    return [name for name in choices("model") if model_class(name).task == task]
+
+
+def model_class(name: str) -> Any:  # noqa: ANN401 - any class
+    """Return the class of the model that ``model=`` calls ``name``."""
+    return load_class(_model_target(name) or "", f"model={name}")
 
 
 def _model_target(name: str) -> str | None:

@@ -1,6 +1,7 @@
 """What every edge benchmark does: split, show the training part, judge."""
 
 import abc
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -37,7 +38,7 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
         ``with_embedding``: it is dropped, for every model, as the InfoSEM paper does.
     """
 
-    task: ClassVar[str] = "edges"
+    tasks: ClassVar[tuple[str, ...]] = ("edges",)
 
     def __init__(
         self,
@@ -162,13 +163,20 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
                 )
         return rows
 
-    def validation_ap(self, scores: EdgeScores) -> float | None:
-        """Average precision on ``val``; None if that set is empty or of one class."""
+    def validation_scores(self, predict: Callable[[], EdgeScores]) -> dict[str, float]:
+        """Average precision on ``val`` as ``val/ap``; empty if that set lacks a class."""
         if not self._has_both_classes("val"):
-            return None
+            return {}
         mask = self.split.val
-        values = scores.align(self.truth.regulators, self.truth.genes)
-        return average_precision(values[mask], self.truth.labels[mask])
+        values = predict().align(self.truth.regulators, self.truth.genes)
+        return {"val/ap": average_precision(values[mask], self.truth.labels[mask])}
+
+    def tables(
+        self, prediction: EdgeScores
+    ) -> dict[str, tuple[list[str], list[Sequence[object]]]]:
+        """Return this benchmark's own tables for the run folder: none."""
+        del prediction
+        return {}
 
     def _has_both_classes(self, subset: Subset) -> bool:
         labels = self.truth.labels[self.split.mask(subset)]

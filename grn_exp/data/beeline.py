@@ -95,7 +95,7 @@ class BeelineDataModule(EdgeDataModule):
             expression = load_expression(self.dataset, self.gene_set)
         else:
             expression = read_expression(self.expression_path)
-            _refuse_counts(expression)
+            refuse_counts(expression)
         network = read_network(store.fetch(self.keys[-1]), expression.genes)
         if self.cell_fraction < 1:
             expression = self._subsample(expression)
@@ -120,7 +120,7 @@ class BeelineDataModule(EdgeDataModule):
         return {**super().describe(), "files": hashes}
 
 
-def _refuse_counts(expression: Expression) -> None:
+def refuse_counts(expression: Expression) -> None:
     """Refuse a matrix of whole numbers: the methods expect a log scale."""
     values = expression.values
     if values.max() > 1 and (values == np.floor(values)).all():

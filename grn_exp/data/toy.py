@@ -1,5 +1,6 @@
 """A small simulated benchmark: needs no download and is made in a second."""
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,58 @@ _NOISE = TechnicalNoise(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class ToySimulation:
+    """A random scale-free GRN and cells simulated from it.
+
+    Parameters
+    ----------
+    n_genes, n_regulators, n_cell_types, n_cells_per_type, mean_in_degree
+        Size of the simulation.
+    seed
+        Of the network and the cells.
+    noise
+        ``technical``: outlier genes, library sizes, dropout and UMI counts, then log1p of
+        counts per 10,000; ``clean``: log1p of the simulated expression.
+    """
+
+    n_genes: int
+    n_regulators: int
+    n_cell_types: int
+    n_cells_per_type: int
+    mean_in_degree: float
+    seed: int
+    noise: Literal["technical", "clean"]
+
+    def run(self) -> tuple[Expression, Network]:
+        """Simulate network and cells."""
+        kinetic = random_kinetic_network(
+            n_genes=self.n_genes,
+            n_regulators=self.n_regulators,
+            n_masters=max(self.n_regulators // 3, 1),
+            n_cell_types=self.n_cell_types,
+            mean_in_degree=self.mean_in_degree,
+            seed=self.seed,
+        )
+        sample = simulate_steady_state(
+            kinetic, n_cells_per_type=self.n_cells_per_type, seed=self.seed
+        )
+        return self._observe(sample), kinetic.network()
+
+    def _observe(self, sample: SergioSample) -> Expression:
+        values = sample.expression
+        if self.noise == "technical":
+            counts = _NOISE.apply(values, np.random.default_rng([self.seed, 0x701]))
+            total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            values = counts / total * _COUNTS_PER_CELL
+        return Expression(
+            values=np.log1p(values).astype(np.float32),
+            genes=sample.genes,
+            transform="log1p",
+            source=f"toy(seed={self.seed})",
+        )
+
+
 class ToyDataModule(EdgeDataModule):
     """A random scale-free GRN, cells simulated from it, counts with technical noise.
 
@@ -41,8 +94,7 @@ class ToyDataModule(EdgeDataModule):
     seed
         Of the network, the cells and the embedding.
     noise
-        ``technical``: outlier genes, library sizes, dropout and UMI counts, then log1p of
-        counts per 10,000; ``clean``: log1p of the simulated expression.
+        As :class:`ToySimulation`.
     embedding_width
         Length of the dataset's own gene embedding (``prior=dataset``).
     informativeness
@@ -76,45 +128,24 @@ class ToyDataModule(EdgeDataModule):
             raise InputError(f"data.embedding_width={embedding_width}: give a positive number")
         self.dataset = dataset
         self.network = network
-        self.n_genes = n_genes
-        self.n_regulators = n_regulators
-        self.n_cell_types = n_cell_types
-        self.n_cells_per_type = n_cells_per_type
-        self.mean_in_degree = mean_in_degree
         self.seed = seed
-        self.noise = noise
+        self.simulation = ToySimulation(
+            n_genes=n_genes,
+            n_regulators=n_regulators,
+            n_cell_types=n_cell_types,
+            n_cells_per_type=n_cells_per_type,
+            mean_in_degree=mean_in_degree,
+            seed=seed,
+            noise=noise,
+        )
         self.embedding_width = embedding_width
         self.informativeness = informativeness
         self._network: Network | None = None
 
     def load(self) -> tuple[Expression, Network]:
         """Simulate network and cells."""
-        kinetic = random_kinetic_network(
-            n_genes=self.n_genes,
-            n_regulators=self.n_regulators,
-            n_masters=max(self.n_regulators // 3, 1),
-            n_cell_types=self.n_cell_types,
-            mean_in_degree=self.mean_in_degree,
-            seed=self.seed,
-        )
-        sample = simulate_steady_state(
-            kinetic, n_cells_per_type=self.n_cells_per_type, seed=self.seed
-        )
-        self._network = kinetic.network()
-        return self._observe(sample), self._network
-
-    def _observe(self, sample: SergioSample) -> Expression:
-        values = sample.expression
-        if self.noise == "technical":
-            counts = _NOISE.apply(values, np.random.default_rng([self.seed, 0x701]))
-            total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            values = counts / total * _COUNTS_PER_CELL
-        return Expression(
-            values=np.log1p(values).astype(np.float32),
-            genes=sample.genes,
-            transform="log1p",
-            source=f"toy(seed={self.seed})",
-        )
+        expression, self._network = self.simulation.run()
+        return expression, self._network
 
     def own_embedding(self) -> GeneEmbedding:
         """Return vectors that mix each gene's place in the GRN with noise.

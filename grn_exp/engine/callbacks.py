@@ -14,7 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
+from grn_exp.core.sets import RegulatorSets
 from grn_exp.storage.atomic import make_folder
+
+Predict = Callable[[], EdgeScores | RegulatorSets]
+Judge = Callable[[Predict], dict[str, float]]
 
 
 def diverged(epoch: int) -> InputError:
@@ -26,17 +30,18 @@ def diverged(epoch: int) -> InputError:
 
 
 class ValidationCurve(pl.Callback):
-    """Log ``val/ap`` every few epochs and after the last.
+    """Log the validation score every few epochs and after the last.
 
     Parameters
     ----------
     judge
-        The benchmark's own validation score; the model never sees the labels behind it.
+        The benchmark's own validation scores by name (``val/ap``); it calls for a prediction
+        if it has any validation labels, and the model never sees those.
     every
         Epochs between two values; 0 for none.
     """
 
-    def __init__(self, judge: Callable[[EdgeScores], float | None], *, every: int) -> None:
+    def __init__(self, judge: Judge, *, every: int) -> None:
         self.judge = judge
         self.every = every
 
@@ -49,9 +54,8 @@ class ValidationCurve(pl.Callback):
         """Judge the current scores."""
         if not self.is_due(trainer):
             return
-        value = self.judge(pl_module.prediction())  # type: ignore[operator]
-        if value is not None:
-            pl_module.log("val/ap", value)
+        for name, value in self.judge(pl_module.prediction).items():  # type: ignore[arg-type]
+            pl_module.log(name, value)
 
 
 class History(Checkpoint):
@@ -63,7 +67,7 @@ class History(Checkpoint):
     Parameters
     ----------
     curve
-        Tells in which epochs ``val/ap`` is new: Lightning keeps showing the old value.
+        Tells in which epochs a validation score is new: Lightning keeps showing the old one.
     """
 
     def __init__(self, curve: ValidationCurve) -> None:
@@ -83,7 +87,7 @@ class History(Checkpoint):
         if not math.isfinite(values.get("train/loss", 0.0)):
             raise diverged(trainer.current_epoch)
         if not self.curve.is_due(trainer):
-            values.pop("val/ap", None)
+            values = {name: v for name, v in values.items() if not name.startswith("val/")}
         self.rows.append({"epoch": trainer.current_epoch, **values})
 
     def state_dict(self) -> dict[str, Any]:
@@ -175,7 +179,7 @@ class ProgressBar(Checkpoint):
         shown = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name in ("train/loss", "val/ap")
+            if name == "train/loss" or name.startswith("val/")
         }
         text = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
         self.bar.update(self.task, completed=trainer.current_epoch + 1, values=text)

@@ -52,7 +52,9 @@ def partial(
             arguments[name] = child if value.get("_partial_") else child()
         else:
             arguments[name] = value
-    _check_arguments(target, arguments, path, given=given, extra=extra)
+    _check_arguments(
+        target, arguments, path, given=given, extra=extra, whole="_partial_" not in node
+    )
     return functools.partial(target, **arguments, **extra)
 
 
@@ -75,6 +77,7 @@ def _check_arguments(
     *,
     given: tuple[str, ...],
     extra: Mapping[str, object],
+    whole: bool,
 ) -> None:
     parameters = inspect.signature(target).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -86,7 +89,7 @@ def _check_arguments(
                 f"{path} has {', '.join(own) or 'none'}"
             )
     own_code = target.__module__.startswith("grn_exp")
-    if own_code and not open_ended:
+    if own_code and whole and not open_ended:
         missing = [n for n in own if parameters[n].default is inspect.Parameter.empty]
         missing = [name for name in missing if name not in arguments]
         if missing:

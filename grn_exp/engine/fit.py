@@ -5,7 +5,7 @@ import logging
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.scores import EdgeScores
 from grn_exp.engine.callbacks import (
     History,
+    Judge,
     ProgressBar,
     TimedCheckpoint,
     ValidationCurve,
@@ -51,7 +51,7 @@ def fit(
     *,
     folder: RunFolder,
     settings: TrainerSettings,
-    judge: Callable[[EdgeScores], float | None],
+    judge: Judge,
     logger: Logger | None,
     title: str,
 ) -> tuple[list[dict[str, float]], str]:

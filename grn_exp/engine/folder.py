@@ -21,6 +21,8 @@ _RESULTS = (
     "history.csv",
     "network.csv",
     "scores.npz",
+    "sets.csv",
+    "recall_curve.csv",
     "split.npz",
     "config.yaml",
 )
@@ -90,8 +92,13 @@ class RunFolder:
             raise self._unwritable(error) from error
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, wait: bool = False) -> Iterator[None]:
         """Hold the folder for this process alone.
+
+        Parameters
+        ----------
+        wait
+            Wait for a process that holds it.
 
         Raises
         ------
@@ -101,7 +108,7 @@ class RunFolder:
         from filelock import FileLock, Timeout
 
         make_folder(self.path)
-        lock = FileLock(self.path / ".lock", timeout=0)
+        lock = FileLock(self.path / ".lock", timeout=-1 if wait else 0)
         try:
             lock.acquire()
         except Timeout as error:

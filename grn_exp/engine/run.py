@@ -1,13 +1,11 @@
 """One run, from data to files."""
 
 import contextlib
-import csv
 import gc
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,18 +15,19 @@ import yaml
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.base import EdgeDataModule
+from grn_exp.data.sets_base import SetDataModule
+from grn_exp.engine.artefacts import read_scores, write_results
 from grn_exp.engine.fit import fit, keep_weights, limited_threads, resolve_accelerator
-from grn_exp.engine.folder import SCHEMA, RunFolder
+from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import Mirror
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
 from grn_exp.models.base import ClosedFormModel, ControlWithTruth, GradientModel, GRNModel
-from grn_exp.storage.atomic import write_json, write_npz, write_text, write_with
+from grn_exp.storage.atomic import write_npz, write_text
 
 log = logging.getLogger(__name__)
 
-# network.csv is for reading; scores.npz holds every pair
-_TOP_EDGES = 100_000
+Benchmark = EdgeDataModule | SetDataModule
 
 
 class Stopwatch:
@@ -47,10 +46,12 @@ class Stopwatch:
             self.seconds[name] = time.perf_counter() - start
 
 
-def run(spec: RunSpec, *, force: bool = False) -> list[dict[str, Any]]:
+def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[str, Any]]:
     """Do a run and return its metric rows.
 
     All input is read and checked before the run folder is made, so bad input leaves no trace.
+    A method that chooses from retrieved candidates has the retrieval as a run of its own, which
+    is done first unless it is finished.
 
     Parameters
     ----------
@@ -58,6 +59,8 @@ def run(spec: RunSpec, *, force: bool = False) -> list[dict[str, Any]]:
         The run.
     force
         Do a finished run again; without it its results are returned as they are.
+    wait
+        Where another process has the folder, wait until it is done.
 
     Raises
     ------
@@ -72,11 +75,17 @@ def run(spec: RunSpec, *, force: bool = False) -> list[dict[str, Any]]:
         data = spec.make_data()
         data.prepare_data()
         data.setup()
+    if spec.decoder is not None:
+        data.check_decoder(spec.decoder)
+    retrieved = None
+    if spec.retriever is not None:
+        with watch.stage("retrieval"):
+            retrieved = _retrieve(spec.retriever)
     with watch.stage("model"):
-        model = _make_model(spec, data)
+        model = _make_model(spec, data, retrieved)
     folder = RunFolder(spec.identity.folder)
     try:
-        with folder.locked(), folder.logging_to_file():
+        with folder.locked(wait=wait), folder.logging_to_file():
             if folder.state() == "finished":
                 if not force:  # another process was faster
                     return folder.metrics()
@@ -92,26 +101,49 @@ def run(spec: RunSpec, *, force: bool = False) -> list[dict[str, Any]]:
             torch.cuda.empty_cache()
 
 
+def _retrieve(spec: RunSpec) -> EdgeScores:
+    """Return the scores of the run that retrieves, which several selectors may be waiting for."""
+    folder = RunFolder(spec.identity.folder)
+    if folder.state() != "finished":
+        log.info("retrieval first: %s", folder.path)
+        run(spec, wait=True)
+    return read_scores(folder)
+
+
 def _check_fit(spec: RunSpec) -> None:
     name, model_class = spec.identity.model, spec.model_class
-    data_task, model_task = spec.data_class.task, model_class.task
-    if data_task != model_task:
-        able = ", ".join(spec.models_by_task(data_task))
+    if model_class.task not in spec.data_class.tasks:
+        able = [model for task in spec.data_class.tasks for model in spec.models_by_task(task)]
         raise InputError(
-            f"model={name} scores {model_task}, but data={spec.identity.data} "
-            f"asks for {data_task}; models that can: {able or 'none'}"
+            f"model={name} is for {model_class.task}, but data={spec.identity.data} is for "
+            f"{' and '.join(spec.data_class.tasks)}; models that can: {', '.join(able)}"
         )
     epochs = spec.trainer.max_epochs
     if issubclass(model_class, ClosedFormModel) and epochs is not None:
         raise InputError(f"trainer.max_epochs={epochs}: model={name} has no epochs; drop it")
     if issubclass(model_class, GradientModel) and epochs is None:
         raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")
+    sums_only = spec.decoder is not None and spec.decoder.needs_decomposable
+    if sums_only and not model_class.decomposable:
+        raise InputError(
+            f"decoder=top_r: model={name} scores a set as more than the sum of its members; "
+            "choose decoder=exact, beam, local_search or sample_rerank"
+        )
+    if spec.retriever is not None:
+        _check_fit(spec.retriever)
+        if spec.retriever.model_class.task != "edges":
+            able = ", ".join(spec.models_by_task("edges"))
+            raise InputError(f"retriever={spec.identity.retriever}: choose from {able}")
 
 
-def _make_model(spec: RunSpec, data: EdgeDataModule) -> GRNModel:
+def _make_model(spec: RunSpec, data: Benchmark, retrieved: EdgeScores | None) -> GRNModel:
     pl.seed_everything(spec.seed, workers=True, verbose=False)
     reads = spec.model_class
-    view = data.view(labels=reads.reads_labels, embedding=reads.reads_embedding, seed=spec.seed)
+    if reads.task == "sets":
+        view = data.set_view(retrieved, seed=spec.seed)
+    else:
+        labels, embedding = reads.reads_labels, reads.reads_embedding
+        view = data.view(labels=labels, embedding=embedding, seed=spec.seed)
     model = spec.make_model(view)
     if isinstance(model, ControlWithTruth):
         model.truth = data.truth
@@ -119,7 +151,7 @@ def _make_model(spec: RunSpec, data: EdgeDataModule) -> GRNModel:
 
 
 def _run_in(
-    folder: RunFolder, spec: RunSpec, data: EdgeDataModule, model: GRNModel, watch: Stopwatch
+    folder: RunFolder, spec: RunSpec, data: Benchmark, model: GRNModel, watch: Stopwatch
 ) -> list[dict[str, Any]]:
     mirror: Mirror = spec.mirror
     folder.set_state("running")
@@ -133,20 +165,27 @@ def _run_in(
                 model,
                 folder=folder,
                 settings=spec.trainer,
-                judge=data.validation_ap,
+                judge=data.validation_scores,
                 logger=logger,
                 title=f"{spec.identity.data} {spec.identity.model}",
             )
         with watch.stage("evaluate"):
-            scores = model.prediction()
-            rows = [row.as_dict() for row in data.evaluate(scores)]
+            prediction = model.prediction()
+            rows = [row.as_dict() for row in data.evaluate(prediction)]
         facts = provenance(
             data=data.describe(),
             seconds=watch.seconds,
             device=device,
-            model={"n_parameters": sum(p.numel() for p in model.parameters())},
+            model={"n_parameters": sum(p.numel() for p in model.parameters()), **model.facts()},
         )
-        _write_results(folder, scores=scores, history=history, facts=facts, rows=rows)
+        write_results(
+            folder,
+            prediction=prediction,
+            tables=data.tables(prediction),
+            history=history,
+            facts=facts,
+            rows=rows,
+        )
         folder.set_state("finished")
         exit_code = 0
         log.info("finished: %s, fitted in %.1f s", folder.path, watch.seconds["fit"])
@@ -167,44 +206,6 @@ def _close(mirror: Mirror, logger: Any, rows: list[dict[str, Any]], exit_code: i
         mirror.close(logger, rows, exit_code=exit_code)
     except Exception as error:  # noqa: BLE001 - a service's client may raise anything
         log.warning("the logger did not close: %s", error)
-
-
-def _write_results(
-    folder: RunFolder,
-    *,
-    scores: EdgeScores,
-    history: list[dict[str, float]],
-    facts: dict[str, Any],
-    rows: list[dict[str, Any]],
-) -> None:
-    """Write every file of a finished run, the metrics last."""
-    arrays = {
-        "regulators": scores.regulators.array,
-        "genes": scores.genes.array,
-        "scores": scores.values,
-    }
-    write_npz(folder / "scores.npz", arrays)
-    regulators, genes = scores.regulators.symbols, scores.genes.symbols
-    edges = zip(*scores.ranked(_TOP_EDGES), strict=True)
-    network = [(regulators[r], genes[g], str(scores.values[r, g])) for r, g in edges]
-    _write_csv(folder / "network.csv", ["regulator", "target", "score"], network)
-    names = list(dict.fromkeys(["epoch", *(name for row in history for name in row)]))
-    epochs = [[row.get(name, "") for name in names] for row in history]
-    _write_csv(folder / "history.csv", names, epochs)
-    write_json(folder / "provenance.json", facts)
-    write_json(folder / "metrics.json", {"schema": SCHEMA, "rows": rows})
-
-
-def _write_csv(path: Path, header: list[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table without pandas, whose import a short run would notice."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-
-    write_with(path, write)
 
 
 def _quiet_lightning() -> None:

@@ -18,6 +18,8 @@ class RunIdentity:
     ----------
     experiment, data, model
         Names of the choices, which are folders below the outputs folder.
+    retriever
+        Name of the method that retrieves candidates first; None where none does.
     run_key
         Hash of everything that can change the result.
     outputs
@@ -32,6 +34,7 @@ class RunIdentity:
     run_key: str
     outputs: Path
     config: dict[str, Any]
+    retriever: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -61,6 +64,10 @@ class RunSpec:
         The model's seed.
     models_by_task
         Names of the models for each task, for the message when data and model do not fit.
+    decoder
+        How a set method searches for its best set; None for a method that does not search.
+    retriever
+        The run that retrieves the candidates; None for a method that reads no pools.
     """
 
     identity: RunIdentity
@@ -72,6 +79,8 @@ class RunSpec:
     trainer: "TrainerSettings"
     seed: int
     models_by_task: Callable[[str], list[str]]
+    decoder: Any = None
+    retriever: "RunSpec | None" = None
 
 
 @dataclasses.dataclass(frozen=True)

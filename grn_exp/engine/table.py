@@ -16,6 +16,17 @@ _TITLES = {
     "epr": "early precision ratio",
     "recall_at_half": "recall at half the top score",
     "ap_per_regulator": "AUPRC, mean over regulators",
+    "coverage": "coverage of the capped pool",
+    "exact_match": "exact match, unconditional",
+    "exact_match_covered": "exact match, covered targets",
+    "jaccard": "Jaccard index of the sets",
+    "f1": "F1 of the sets",
+    "shared_set_share": "share of sets seen in training",
+    "found_optimum": "decoder found the best set",
+    "score_gap": "mean gap to the best set's score",
+    "recall_at_k": "recall@{k}",
+    "strict_coverage_at_k": "strict coverage@{k}",
+    "edge_recall_at_k": "edge recall@{k}",
 }
 # the value of a score that knows nothing, where that is no number of the data
 _RANDOM = {
@@ -26,42 +37,86 @@ _RANDOM = {
     "recall_at_half": "-",
     "ap_per_regulator": "-",
 }
+Column = tuple[str, int | None]
 
 
 def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
     """Print a run's metrics with what a random score would get beside each."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)
+        console = Console(width=140)
     table = Table(title=f"{identity.model} on {identity.data}", title_justify="left")
     table.add_column("metric", no_wrap=True)
-    subsets = list(dict.fromkeys(row["subset"] for row in rows))
-    values = {(row["subset"], row["metric"]): row for row in rows}
-    for subset in subsets:
-        first = next(row for row in rows if row["subset"] == subset)
-        header = f"{subset}\n{first['n_positive']} of {first['n']} pairs"
-        table.add_column(header, justify="right")
-        table.add_column("random", justify="right", style="dim")
-    for metric in dict.fromkeys(row["metric"] for row in rows):
-        cells = [_TITLES.get(metric, metric)]
-        for subset in subsets:
-            row = values.get((subset, metric))
-            cells += ["", ""] if row is None else [f"{row['value']:.3f}", _random(row)]
-        table.add_row(*cells)
+    cells = {(_column(row), _label(row)): row for row in rows}
+    columns = list(dict.fromkeys(_column(row) for row in rows))
+    ranked = {column for column in columns if _is_ranked(rows, column)}
+    for column in columns:
+        table.add_column(_header(rows, column), justify="right", no_wrap=True)
+        if column in ranked:
+            table.add_column("random", justify="right", style="dim")
+    for label in dict.fromkeys(_label(row) for row in rows):
+        line = [label]
+        for column in columns:
+            row = cells.get((column, label))
+            line.append("" if row is None else _value(row))
+            if column in ranked:
+                line.append("" if row is None else _random(row))
+        table.add_row(*line)
     console.print(table)
     console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
 
 
 def show_line(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
-    """Print a run of a sweep in one line: average precision, and what random would get."""
+    """Print a run of a sweep in one line: what its benchmark is about, and nothing else."""
+    console = Console()
+    name = identity.model + (f"<{identity.retriever}" if identity.retriever else "")
     parts = [
-        f"{row['subset']} {row['value']:.3f} (random {row['prevalence']:.3f})"
+        f"{_subset(row)} {row['value']:.3f} (random {row['prevalence']:.3f})"
         for row in rows
         if row["metric"] == "ap"
     ]
-    text = f"{identity.data:8} {identity.model:14} AUPRC  {'  '.join(parts)}  {identity.folder}"
-    Console().print(text, soft_wrap=True, highlight=False)
+    title = "AUPRC" if parts else "exact"
+    parts = parts or [
+        f"{_subset(row)} {row['value']:.3f}" for row in rows if row["metric"] == "exact_match"
+    ]
+    text = f"{identity.data:8} {name:14} {title}  {'  '.join(parts)}  {identity.folder}"
+    console.print(text, soft_wrap=True, highlight=False)
+
+
+def _column(row: dict[str, Any]) -> Column:
+    return row["subset"], row.get("set_size")
+
+
+def _subset(row: dict[str, Any]) -> str:
+    subset, size = _column(row)
+    return subset if size is None else f"{subset} R={size}"
+
+
+def _label(row: dict[str, Any]) -> str:
+    return _TITLES.get(row["metric"], row["metric"]).format(k=row.get("k"))
+
+
+def _is_ranked(rows: list[dict[str, Any]], column: Column) -> bool:
+    """Say whether a column holds rankings of pairs, which a random score gets part of too."""
+    return any(_column(row) == column and row["prevalence"] is not None for row in rows)
+
+
+def _header(rows: list[dict[str, Any]], column: Column) -> str:
+    of_column = [row for row in rows if _column(row) == column]
+    pairs = next((row for row in of_column if row["prevalence"] is not None), None)
+    if pairs is not None:
+        return f"{_subset(pairs)}\n{pairs['n_positive']} of {pairs['n']} pairs"
+    return f"{_subset(of_column[0])}\n{max(row['n'] for row in of_column)} targets"
+
+
+def _value(row: dict[str, Any]) -> str:
+    """Return the value, with its 95 % interval where it has one."""
+    if row.get("low") is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} ({row['low']:.2f}-{row['high']:.2f})"
 
 
 def _random(row: dict[str, Any]) -> str:
+    if row["prevalence"] is None:
+        return "-"
     return _RANDOM.get(row["metric"], f"{row['prevalence']:.3f}")

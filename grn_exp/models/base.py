@@ -47,6 +47,10 @@ class GRNModel(pl.LightningModule, abc.ABC):
     def prediction(self) -> EdgeScores | RegulatorSets:
         """Score every regulator x gene pair, or choose a set for every target."""
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the fitted model wants in the run's provenance, as JSON types."""
+        return {}
+
     def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:
         """Wrap an ``(n_regulators, n_genes)`` array as scores of the view's genes."""
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values

@@ -1,4 +1,4 @@
-"""What every method in ``conf/model`` keeps to, on a benchmark that is made in a moment."""
+"""What every edge method in ``conf/model`` keeps to, on a benchmark that is made in a moment."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from grn_exp.data.base import EVALUATED
 from grn_exp.engine.run import run
 from grn_exp.models.base import ClosedFormModel, GradientModel
 
-MODELS = config.choices("model")
+MODELS = config.models_by_task("edges")
 TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
 EPOCHS = 3
 
@@ -29,7 +29,7 @@ def one_thread():
 
 def make_spec(model, outputs, *overrides):
     """Return a ready run of ``model``, as short as it can be."""
-    config.register_resolvers()
+    config.register()
     overrides = [
         *TINY,
         f"model={model}",

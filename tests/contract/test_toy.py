@@ -11,9 +11,11 @@ NOT_METHODS = ("random", "oracle")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [m for m in config.choices("model") if m not in NOT_METHODS])
+@pytest.mark.parametrize(
+    "model", [m for m in config.models_by_task("edges") if m not in NOT_METHODS]
+)
 def test_every_method_beats_chance_on_toy_with_its_defaults(model, tmp_path):
-    config.register_resolvers()
+    config.register()
     overrides = [f"model={model}", "trainer=cpu", "trainer.num_threads=1"]
     overrides.append(f"paths.outputs={tmp_path}")
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):

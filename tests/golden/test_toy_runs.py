@@ -51,7 +51,7 @@ STORED: dict[str, tuple[list[float], float]] = {
 
 
 def make_spec(name, outputs):
-    config.register_resolvers()
+    config.register()
     overrides = [*OVERRIDES, f"model={name}", f"paths.outputs={outputs}"]
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=overrides)
@@ -77,7 +77,7 @@ def short_run(name, outputs):
     return [float(line.split(",")[column]) for line in lines[1:]], value
 
 
-@pytest.mark.parametrize("name", config.choices("model"))
+@pytest.mark.parametrize("name", config.models_by_task("edges"))
 def test_results_are_what_they_were(name, tmp_path):
     if name not in STORED:
         pytest.fail(f"no stored numbers for {name}; see the top of this file")
@@ -90,7 +90,7 @@ def test_results_are_what_they_were(name, tmp_path):
 
 if __name__ == "__main__":
     found = {}
-    for choice in config.choices("model"):
+    for choice in config.models_by_task("edges"):
         with tempfile.TemporaryDirectory() as folder:
             found[choice] = short_run(choice, folder)
     sys.stdout.write(f"STORED: dict[str, tuple[list[float], float]] = {pprint.pformat(found)}\n")

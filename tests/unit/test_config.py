@@ -16,7 +16,7 @@ from grn_exp.engine.spec import TrainerSettings
 @pytest.fixture
 def key():
     """Return ``key(*overrides)``: the key of that command's run."""
-    config.register_resolvers()
+    config.register()
 
     def call(*overrides: str) -> str:
         return identity(*overrides).run_key
@@ -25,7 +25,7 @@ def key():
 
 
 def identity(*overrides: str):
-    config.register_resolvers()
+    config.register()
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=list(overrides))
     return config.identify(cfg, data="toy", model="infosem_bc")

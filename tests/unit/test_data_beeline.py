@@ -259,7 +259,7 @@ def test_scores_are_judged_by_name(tiny):
     judged = [row.as_dict() for row in data.evaluate(shuffled)]
     assert judged == [row.as_dict() for row in data.evaluate(oracle)]
     assert {row["value"] for row in judged if row["metric"] == "ap"} == {1.0}
-    assert data.validation_ap(shuffled) == 1.0
+    assert data.validation_scores(lambda: shuffled) == {"val/ap": 1.0}
     with pytest.raises(InputError, match="missing"):
         data.evaluate(EdgeScores(truth.regulators, GeneIndex("A"), oracle.values[:, :1]))
 

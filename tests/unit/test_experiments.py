@@ -24,7 +24,7 @@ def test_every_job_composes(experiment):
     assert cfg.experiment == experiment
     assert cfg.hydra.mode.name == "MULTIRUN"
     assert "WandbMirror" in cfg.logger._target_
-    config.register_resolvers()
+    config.register()
     # one split is as good as another, and composing is slow
     jobs = [job for job in jobs if job[-1] == jobs[0][-1]]
     keys = set()

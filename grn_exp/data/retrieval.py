@@ -1,0 +1,134 @@
+"""Retrieval of regulators from a real network: no sets are chosen, regulators are ranked."""
+
+import hashlib
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.expression import Expression
+from grn_exp.core.network import Network
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.sets import Role, TargetSets
+from grn_exp.data.beeline import (
+    Dataset,
+    GeneSet,
+    NetworkKind,
+    expression_key,
+    load_expression,
+    network_key,
+    refuse_counts,
+)
+from grn_exp.data.readers import read_expression, read_network
+from grn_exp.data.set_judging import Row, ap_row, ranks_of
+from grn_exp.data.sets_base import SetDataModule
+from grn_exp.data.target_splitting import TargetCountSplitter
+from grn_exp.metrics.regulator_sets import edge_recall_rows, recall_rows
+from grn_exp.storage import store
+
+PAPER_KS = (100, 120, 140, 160, 180, 200)
+PAPER_REGULATORS = 229
+
+
+class RetrievalDataModule(SetDataModule):
+    """Rank a network's regulators for each target (Residual HOS2, appendix I).
+
+    The candidates are the network's regulators that the matrix holds, the targets all genes with
+    a regulator. The paper's matrix has 18,386 genes and 229 regulators; with fewer regulators the
+    lists are as long in proportion.
+
+    Parameters
+    ----------
+    dataset, gene_set, network
+        Which BEELINE files; ``lofgof`` exists for mESC only.
+    splitter
+        Divides the targets.
+    expression
+        A matrix of the user's, log-normalised, in place of the dataset's (csv, csv.gz, h5ad).
+    network_file
+        A network of the user's in place of the dataset's: csv with the columns ``Gene1``
+        (regulator) and ``Gene2`` (target).
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("edges",)
+    by_size: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset,
+        gene_set: GeneSet,
+        network: NetworkKind,
+        splitter: TargetCountSplitter,
+        expression: str | None = None,
+        network_file: str | None = None,
+    ) -> None:
+        super().__init__(splitter=splitter, pool=None, set_sizes=None, candidates="known")
+        if network == "lofgof" and dataset != "mESC":
+            raise InputError(
+                f"data.network=lofgof: {dataset} has no such network, only mESC; choose "
+                "cell_type_specific, non_specific or string"
+            )
+        self.dataset = dataset
+        self.gene_set = gene_set
+        self.network = network
+        self.expression_path = None if expression is None else Path(expression).expanduser()
+        self.network_path = None if network_file is None else Path(network_file).expanduser()
+
+    @property
+    def keys(self) -> list[str]:
+        """Registry keys of the files that this choice needs."""
+        keys = []
+        if self.expression_path is None:
+            keys.append(expression_key(self.dataset, self.gene_set))
+        if self.network_path is None:
+            keys.append(network_key(self.dataset, self.gene_set, self.network))
+        return keys
+
+    def prepare_data(self) -> None:
+        """Download what is not there yet."""
+        for key in self.keys:
+            store.fetch(key)
+
+    def load(self) -> tuple[Expression, Network]:
+        """Read matrix and network; both are checked."""
+        if self.expression_path is None:
+            expression = load_expression(self.dataset, self.gene_set)
+        else:
+            expression = read_expression(self.expression_path)
+            refuse_counts(expression)
+        path = self.network_path
+        if path is None:
+            path = store.fetch(network_key(self.dataset, self.gene_set, self.network))
+        return expression, read_network(path, expression.genes)
+
+    @property
+    def list_lengths(self) -> list[int]:
+        """The K of the paper, in proportion where there are fewer regulators than in it."""
+        n = len(self.sets.candidates)
+        share = min(1.0, n / PAPER_REGULATORS)
+        lengths = sorted({max(1, round(k * share)) for k in PAPER_KS})
+        return [k for k in lengths if k < n]
+
+    def _judge_scores(self, scores: EdgeScores, sets: TargetSets, role: Role) -> list[Row]:
+        ranks, ks = ranks_of(scores, sets), self.list_lengths
+        strict = recall_rows(
+            ranks, sets, ks, subset=role, metric="strict_coverage_at_k", by_size=False
+        )
+        share = edge_recall_rows(ranks, sets, ks, subset=role, by_size=False)
+        return [*strict, *share, ap_row(scores, sets, subset=role)]
+
+    def describe(self) -> dict[str, object]:
+        """Facts for the run's provenance, with the hashes of the files read."""
+        hashes: dict[str, str] = {key: store.known_file(key).git_blob_sha1 for key in self.keys}
+        for path in (self.expression_path, self.network_path):
+            if path is not None:
+                hashes[str(path)] = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+        sizes = self.sets.sizes
+        in_degree = {"mean": float(sizes.mean()), "median": float(np.median(sizes))}
+        return {
+            **super().describe(),
+            "in_degree": {**in_degree, "max": int(sizes.max())},
+            "files": hashes,
+        }

@@ -1,0 +1,136 @@
+"""Hold a prediction against the true sets of some targets: rows and tables."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.sets import CandidatePools, RegulatorSets, TargetSets
+from grn_exp.metrics.ranking import RankingRow, average_precision
+from grn_exp.metrics.regulator_sets import (
+    Flags,
+    Ranks,
+    SetRow,
+    exact_matches,
+    own_positions,
+    rank_candidates,
+    recall_curve,
+    recall_rows,
+    rows_of,
+    selection_rows,
+)
+
+Row = SetRow | RankingRow
+Table = tuple[list[str], list[Sequence[object]]]
+
+RETRIEVAL_KS = (5, 10, 20, 40, 60, 80, 100, 150, 200)
+_SAME_SCORE = 1e-6  # relative: the same set may be scored in another batch
+
+
+def ranks_of(scores: EdgeScores, sets: TargetSets) -> Ranks:
+    """Rank the candidates of ``sets`` for its targets; ``(n_targets, n_candidates)``."""
+    values = scores.align(sets.candidates, sets.targets)
+    return rank_candidates(values, sets.candidates, sets.targets)
+
+
+def judge_scores(scores: EdgeScores, sets: TargetSets, *, subset: str) -> list[Row]:
+    """Judge retrieval.
+
+    Parameters
+    ----------
+    scores
+        The prediction.
+    sets
+        The true sets.
+    subset
+        Name of these targets.
+
+    Returns
+    -------
+    list of Row
+        ``recall_at_k`` for every K of ``RETRIEVAL_KS`` below the number of candidates; ``ap``
+        over all pairs. Coverage belongs to the methods that choose from a pool: a retrieval
+        is the same run whatever is cut from it.
+    """
+    ranks = ranks_of(scores, sets)
+    ks = [k for k in RETRIEVAL_KS if k < len(sets.candidates)]
+    rows = recall_rows(ranks, sets, ks, subset=subset)
+    return [*rows, ap_row(scores, sets, subset=subset)]
+
+
+def ap_row(scores: EdgeScores, sets: TargetSets, *, subset: str) -> RankingRow:
+    """Average precision over all candidate, target pairs, no gene with itself."""
+    values = scores.align(sets.candidates, sets.targets).T
+    labels = np.zeros(values.shape, dtype=np.bool_)
+    for row, members in zip(labels, sets.members, strict=True):
+        row[members] = True
+    own = own_positions(sets.candidates, sets.targets)
+    universe = np.arange(len(sets.candidates)) != own[:, None]
+    n, n_positive = int(universe.sum()), int(labels.sum())
+    ap = average_precision(values[universe], labels[universe])
+    return RankingRow("ap", subset, ap, n, n_positive, n_positive / n)
+
+
+def judge_sets(prediction: RegulatorSets, sets: TargetSets, *, subset: str) -> list[SetRow]:
+    """Judge chosen sets, the pools they came from, and the search for them.
+
+    Where an approximate decoder was compared with exact enumeration: ``found_optimum``, the
+    share of targets whose chosen set scores as high as the best one, and ``score_gap``, the mean
+    of what it lacks.
+    """
+    found, covered = prediction.aligned(sets), _covered(prediction, sets)
+    rows = selection_rows(found, sets, subset=subset, covered=covered)
+    if prediction.best_scores is None:
+        return rows
+    theirs = prediction.targets.positions(sets.targets)
+    best, own = prediction.best_scores[theirs], prediction.scores[theirs]
+    compared = np.isfinite(best)
+    gap, sizes = (best - own)[compared], sets.sizes[compared]
+    same = gap <= _SAME_SCORE * np.maximum(np.abs(best[compared]), 1)
+    rows += rows_of("found_optimum", same, sizes, subset=subset)
+    return rows + rows_of("score_gap", np.maximum(gap, 0), sizes, subset=subset)
+
+
+def _covered(prediction: RegulatorSets, sets: TargetSets) -> Flags | None:
+    pools = prediction.pools
+    if pools is None:
+        return None
+    if pools.candidates != sets.candidates:
+        place = sets.candidates.positions(pools.candidates)
+        members = tuple(place[each] for each in pools.members)
+        pools = CandidatePools(sets.candidates, pools.targets, members)
+    return pools.covers(sets)
+
+
+def recall_table(scores: EdgeScores, held: Mapping[str, TargetSets], *, by_size: bool) -> Table:
+    """Return Recall@K for every K below the number of candidates; no set size = all of them."""
+    rows: list[Sequence[object]] = []
+    for subset, sets in held.items():
+        ranks, sizes = ranks_of(scores, sets), sets.sizes
+        for size in [None, *(np.unique(sizes).tolist() if by_size else [])]:
+            inside = np.flatnonzero(np.ones(len(sets)) if size is None else sizes == size)
+            curve = recall_curve(ranks[inside], [sets.members[row] for row in inside])
+            shown = "" if size is None else size
+            rows += [
+                (subset, shown, k, recall) for k, recall in enumerate(curve[:-1].tolist(), start=1)
+            ]
+    return ["subset", "set_size", "k", "recall"], rows
+
+
+def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Table:
+    """Return one line per target: what was chosen, what is true."""
+    rows: list[Sequence[object]] = []
+    for subset, sets in held.items():
+        found, covered = prediction.aligned(sets), _covered(prediction, sets)
+        exact = exact_matches(found, sets.members)
+        scores = prediction.scores[prediction.targets.positions(sets.targets)]
+        for place, target in enumerate(sets.targets.symbols):
+            chosen, true = (
+                ";".join(sets.candidates.take(each).symbols)
+                for each in (found[place], sets.members[place])
+            )
+            is_covered = "" if covered is None else int(covered[place])
+            size, score = int(sets.sizes[place]), float(scores[place])
+            rows.append((subset, target, size, chosen, score, true, int(exact[place]), is_covered))
+    header = ["subset", "target", "set_size", "predicted", "score", "true", "exact", "covered"]
+    return header, rows

@@ -1,0 +1,324 @@
+"""What every regulator-set benchmark does: hold out targets, show the others, judge."""
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+import pytorch_lightning as pl
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.expression import Expression
+from grn_exp.core.network import Network
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.sets import (
+    ROLES,
+    CandidatePools,
+    RegulatorSets,
+    Role,
+    SetView,
+    TargetSets,
+    TargetSplit,
+)
+from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.data.pools import OraclePool, RetrievedPool
+from grn_exp.data.set_judging import (
+    Row,
+    Table,
+    ap_row,
+    judge_scores,
+    judge_sets,
+    recall_table,
+    sets_table,
+)
+from grn_exp.data.target_splitting import (
+    TargetCountSplitter,
+    TargetSplitter,
+    occurs_in_training,
+    shared_share,
+)
+from grn_exp.metrics.regulator_sets import SetRow, exact_matches, rows_of
+
+EVALUATED: tuple[Role, ...] = ("val", "test")
+
+
+class Decoder(Protocol):
+    """What a benchmark asks of a search for the best set."""
+
+    def check(self, n_candidates: int, size: int) -> None:
+        """Raise InputError if sets of that size cannot be searched for in such a pool."""
+        ...
+
+
+class _Loaded(NamedTuple):
+    expression: Expression
+    sets: TargetSets
+    split: TargetSplit
+    left_out: dict[str, int]
+
+
+class SetDataModule(pl.LightningDataModule, abc.ABC):
+    """An expression matrix, the targets' regulator sets, and a division of the targets.
+
+    A dataset implements :meth:`load`. Both kinds of method have their view and their judgement
+    here: those that score edges (:meth:`view`) and those that choose sets (:meth:`set_view`).
+
+    Parameters
+    ----------
+    splitter
+        Divides the targets.
+    pool
+        Cuts a retriever's ranking down to pools; None for a benchmark of ranking alone.
+    set_sizes
+        The sizes of the sets that are asked for; None for all.
+    candidates
+        ``all``: every gene may be a regulator. ``known``: the genes that regulate something
+        anywhere in the network, as from a list of transcription factors.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("edges", "sets")
+    by_size: ClassVar[bool] = True  # are there few enough set sizes to report each
+
+    def __init__(
+        self,
+        *,
+        splitter: TargetSplitter | TargetCountSplitter,
+        pool: RetrievedPool | OraclePool | None,
+        set_sizes: list[int] | None = None,
+        candidates: Literal["all", "known"] = "all",
+    ) -> None:
+        super().__init__()
+        self.splitter = splitter
+        self.pool = pool
+        self.set_sizes = set_sizes
+        self.candidate_choice = candidates
+        self._loaded: _Loaded | None = None
+
+    @abc.abstractmethod
+    def load(self) -> tuple[Expression, Network]:
+        """Return the expression matrix and a network over its genes."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and split; a second call does nothing."""
+        del stage
+        if self._loaded is not None:
+            return
+        expression, network = self.load()
+        known = self.candidate_choice == "known"
+        candidates = network.regulators if known else network.genes
+        sets = TargetSets.from_network(network, candidates=candidates)
+        sets = _with_sizes(sets, self.set_sizes)
+        split = self.splitter.split(sets)
+        sets = sets.take(sets.targets.positions(split.targets))
+        if self.pool is not None:
+            for size in np.unique(sets.sizes).tolist():
+                self.pool.cap(size)
+        left_out = {
+            "self_loops": network.n_self_loops,
+            "duplicates": network.n_duplicates,
+            "outside_matrix": network.n_foreign,
+        }
+        self._loaded = _Loaded(expression, sets, split, left_out)
+
+    def _require(self) -> _Loaded:
+        self.setup()
+        if self._loaded is None:
+            raise RuntimeError("setup() left nothing loaded")
+        return self._loaded
+
+    @property
+    def expression(self) -> Expression:
+        """The cells x genes matrix."""
+        return self._require().expression
+
+    @property
+    def sets(self) -> TargetSets:
+        """The sets of all labelled targets. For judging, never for a model."""
+        return self._require().sets
+
+    @property
+    def split(self) -> TargetSplit:
+        """The division of the labelled targets."""
+        return self._require().split
+
+    @property
+    def truth(self) -> EdgeTruth:
+        """Every label: candidates x labelled targets. For judging and the oracle control."""
+        return _truth_of(self.sets, self.expression)
+
+    # -- what is shown ---------------------------------------------------------------------------
+
+    def view(self, *, labels: bool, embedding: bool, seed: int) -> TrainView:
+        """Return what a method that scores edges may see.
+
+        Parameters
+        ----------
+        labels
+            Does it read the columns of the training targets.
+        embedding
+            Does it read a prior embedding; there is none here.
+        seed
+            The model's seed.
+        """
+        if embedding:
+            raise InputError(
+                "data: this benchmark has no gene embedding; choose a model that reads none"
+            )
+        candidates = self.sets.candidates
+        visible = None
+        if labels:
+            shape = (len(candidates), self.expression.n_genes)
+            visible = np.full(shape, UNKNOWN, dtype=np.int8)
+            train = self.sets.take(self.split.positions("train"))
+            columns = self.expression.genes.positions(train.targets)
+            visible[:, columns] = 0
+            for column, members in zip(columns, train.members, strict=True):
+                visible[members, column] = 1
+            own = self.expression.genes.positions(candidates)
+            visible[np.arange(len(candidates)), own] = UNKNOWN
+        return TrainView(
+            expression=self.expression,
+            regulators=candidates,
+            labels=visible,
+            embedding=None,
+            seed=seed,
+        )
+
+    def set_view(self, scores: EdgeScores | None, *, seed: int) -> SetView:
+        """Return what a method that chooses sets may see.
+
+        Parameters
+        ----------
+        scores
+            A retriever's, to draw the pools from; None for a method that reads no pools.
+        seed
+            The model's seed; the folds are drawn with it too.
+        """
+        view = self.view(labels=True, embedding=False, seed=seed)
+        train = self.sets.take(self.split.positions("train"))
+        asked = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
+        return SetView(
+            expression=view.expression,
+            regulators=view.regulators,
+            labels=view.labels,
+            embedding=None,
+            seed=seed,
+            train=train,
+            folds=self.splitter.folds(train, seed),
+            queries=asked.targets,
+            sizes=asked.sizes,
+            pools=None if scores is None else self._pools(scores),
+        )
+
+    def _pools(self, scores: EdgeScores) -> CandidatePools:
+        if self.pool is None:
+            raise InputError("pool=null: sets are chosen from a pool; choose pool=retrieved")
+        return self.pool.build(scores, self.sets, self.sets.targets, self.sets.sizes)
+
+    def check_decoder(self, decoder: Decoder) -> None:
+        """Ask a decoder whether it can search the pools of every set size."""
+        sets = self.sets
+        for size in np.unique(sets.sizes).tolist():
+            longest = len(sets.candidates)
+            cap = longest if self.pool is None else min(self.pool.cap(size), longest)
+            decoder.check(cap, size)
+
+    # -- judgement -------------------------------------------------------------------------------
+
+    def evaluate(self, prediction: EdgeScores | RegulatorSets) -> Sequence[Row]:
+        """Judge a prediction on the held-out targets, validation and test apart."""
+        rows: list[Row] = []
+        for role in EVALUATED:
+            sets = self._held_out(role)
+            if sets is None:
+                continue
+            if isinstance(prediction, EdgeScores):
+                rows += self._judge_scores(prediction, sets, role)
+            else:
+                rows += judge_sets(prediction, sets, subset=role)
+            rows += self._shared_rows(sets, role)
+        return rows
+
+    def _judge_scores(self, scores: EdgeScores, sets: TargetSets, role: Role) -> list[Row]:
+        return judge_scores(scores, sets, subset=role)
+
+    def _shared_rows(self, sets: TargetSets, role: Role) -> list[SetRow]:
+        """Share of the targets whose set a training target has too."""
+        shared = occurs_in_training(self.sets, self.split)[self.split.mask(role)]
+        sizes, by_size = sets.sizes, self.by_size
+        return rows_of(
+            "shared_set_share", shared.astype(float), sizes, subset=role, by_size=by_size
+        )
+
+    def _held_out(self, role: Role) -> TargetSets | None:
+        positions = self.split.positions(role)
+        return self.sets.take(positions) if len(positions) else None
+
+    def tables(self, prediction: EdgeScores | RegulatorSets) -> dict[str, Table]:
+        """Return this benchmark's own tables by file name: header and rows."""
+        held = {role: sets for role in EVALUATED if (sets := self._held_out(role)) is not None}
+        if isinstance(prediction, EdgeScores):
+            return {"recall_curve.csv": recall_table(prediction, held, by_size=self.by_size)}
+        return {"sets.csv": sets_table(prediction, held)}
+
+    def validation_scores(
+        self, predict: Callable[[], EdgeScores | RegulatorSets]
+    ) -> dict[str, float]:
+        """Return ``val/ap`` or ``val/exact_match``; nothing where no target is for validation."""
+        sets = self._held_out("val")
+        if sets is None:
+            return {}
+        prediction = predict()
+        if isinstance(prediction, EdgeScores):
+            return {"val/ap": ap_row(prediction, sets, subset="val").value}
+        exact = exact_matches(prediction.aligned(sets), sets.members)
+        return {"val/exact_match": float(exact.mean())}
+
+    def describe(self) -> dict[str, object]:
+        """Facts for the run's provenance."""
+        sets, split = self.sets, self.split
+        sizes = sets.sizes
+        by_size: dict[str, object] = {}
+        for size in np.unique(sizes).tolist() if self.by_size else []:
+            inside = sizes == size
+            by_size[str(size)] = {r: int((split.mask(r) & inside).sum()) for r in ROLES}
+        shared = shared_share(sets, split) if self.by_size else {}
+        return {
+            "n_cells": self.expression.n_cells,
+            "n_genes": self.expression.n_genes,
+            "n_candidates": len(sets.candidates),
+            "n_targets": len(sets),
+            "n_targets_by_role": {r: int(split.mask(r).sum()) for r in ROLES},
+            "n_targets_by_size": by_size,
+            "shared_set_share": {str(size): share for size, share in shared.items()},
+            "expression_source": self.expression.source,
+            "edges_left_out": dict(self._require().left_out),
+        }
+
+
+def _with_sizes(sets: TargetSets, sizes: list[int] | None) -> TargetSets:
+    """Return the targets whose sets are of ``sizes``."""
+    if sizes is None:
+        return sets
+    present = np.unique(sets.sizes).tolist()
+    for size in sizes or [0]:
+        if size not in present:
+            raise InputError(
+                f"data.set_sizes={sizes}: no target has {size} regulators; the network has sets "
+                f"of {', '.join(map(str, present))}"
+            )
+    return sets.take(np.flatnonzero(np.isin(sets.sizes, sizes)))
+
+
+def _truth_of(sets: TargetSets, expression: Expression) -> EdgeTruth:
+    shape = (len(sets.candidates), expression.n_genes)
+    labels, universe = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    columns = expression.genes.positions(sets.targets)
+    universe[:, columns] = True
+    universe[np.arange(shape[0]), expression.genes.positions(sets.candidates)] = False
+    for column, members in zip(columns, sets.members, strict=True):
+        labels[members, column] = True
+    return EdgeTruth(
+        regulators=sets.candidates, genes=expression.genes, labels=labels, universe=universe
+    )

@@ -1,0 +1,277 @@
+"""Draw the targets that are held out."""
+
+import dataclasses
+import logging
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.sets import Positions, Role, TargetSets, TargetSplit
+
+log = logging.getLogger(__name__)
+
+MIN_STRATUM = 5
+_MIN_FOLDS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSplitter:
+    """Hold out targets, set size by set size (Residual HOS2, section 5.1).
+
+    Attributes
+    ----------
+    seed
+        Seed of the division (paper: 42, 43, 44).
+    kind
+        ``random``: targets at random, as the paper: 57, 39 and 19 test targets of SERGIO DS3's
+        281, 192 and 92. Targets may share a regulator set with a training target.
+        ``unseen_set``: whole sets are held out, so that no test target's set occurs in training.
+    test_fraction
+        Share of a stratum's targets for testing (paper: 0.2).
+    validation_fraction
+        Share of a stratum's targets for validation (paper: none).
+    n_folds
+        Number of folds that the training targets are divided into for methods that choose their
+        own weights by cross-validation.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range or, when splitting, a stratum is too small.
+    """
+
+    seed: int = 42
+    kind: Literal["random", "unseen_set"] = "random"
+    test_fraction: float = 0.2
+    validation_fraction: float = 0.0
+    n_folds: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_fraction < 1:
+            raise InputError(f"split.test_fraction={self.test_fraction}: give a share in (0, 1)")
+        if not 0 <= self.validation_fraction < 1 - self.test_fraction:
+            raise InputError(
+                f"split.validation_fraction={self.validation_fraction}: give a share in [0, "
+                f"{1 - self.test_fraction:g}), so that targets are left for training"
+            )
+        _check_seed_and_folds(self.seed, self.n_folds)
+
+    def split(self, sets: TargetSets) -> TargetSplit:
+        """Divide the targets of ``sets``, each set size for itself."""
+        roles: dict[Role, NDArray[np.bool_]] = {
+            role: np.zeros(len(sets), dtype=np.bool_) for role in ("train", "val", "test")
+        }
+        keys = sets.keys()
+        for size in np.unique(sets.sizes).tolist():
+            rows = np.flatnonzero(sets.sizes == size)
+            if len(rows) < MIN_STRATUM:
+                raise InputError(
+                    f"data.set_sizes: only {len(rows)} targets have {size} regulators, too few "
+                    f"to hold some out (at least {MIN_STRATUM}); leave {size} out"
+                )
+            if self.kind == "random":
+                drawn = self._draw_targets(len(rows), size)
+            else:
+                drawn = self._draw_sets([keys[row] for row in rows], size)
+            for role, places in drawn.items():
+                roles[role][rows[places]] = True
+        return TargetSplit(targets=sets.targets, seed=self.seed, **roles)
+
+    def folds(self, train: TargetSets, seed: int) -> NDArray[np.int64]:
+        """Return a fold for each training target, by the rule that drew the split.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(n_train,)``, 0..n_folds-1; fewer folds where there is not enough to fill
+            them (``unseen_set`` keeps the targets of one set together).
+        """
+        if self.kind == "random":
+            return _random_folds(train.sizes, self.n_folds, seed)
+        return _grouped_folds(train.keys(), self.n_folds, seed)
+
+    def _draw_targets(self, n: int, size: int) -> dict[Role, Positions]:
+        from sklearn.model_selection import train_test_split
+
+        def divide(places: Positions, share: float) -> tuple[Positions, Positions]:
+            rest, held = train_test_split(places, test_size=share, random_state=self.seed)
+            return np.asarray(rest), np.asarray(held)
+
+        val = np.empty(0, dtype=np.int64)
+        try:
+            train, test = divide(np.arange(n), self.test_fraction)
+            if self.validation_fraction:
+                train, val = divide(train, self.validation_fraction / (1 - self.test_fraction))
+        except ValueError as error:  # it refuses to leave nothing for training
+            raise InputError(
+                f"split.test_fraction={self.test_fraction}: of the {n} targets with {size} "
+                "regulators none is left for training; give smaller shares"
+            ) from error
+        return {"train": train, "val": val, "test": test}
+
+    def _draw_sets(self, keys: list[tuple[int, ...]], size: int) -> dict[Role, Positions]:
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for place, key in enumerate(keys):
+            groups.setdefault(key, []).append(place)
+        rng = np.random.default_rng([self.seed, size, 0x5E75])
+        distinct = list(groups.values())
+        waiting = [distinct[place] for place in rng.permutation(len(distinct))]
+        held: dict[Role, Positions] = {}
+        shares: list[tuple[Role, float]] = [
+            ("test", self.test_fraction),
+            ("val", self.validation_fraction),
+        ]
+        for role, share in shares:
+            chosen = _take_groups(waiting, share * len(keys))
+            if share and not chosen:
+                raise InputError(
+                    f"split.kind=unseen_set: the {len(keys)} targets with {size} regulators have "
+                    f"{len(groups)} different sets, too few for training and {role}; leave "
+                    f"{size} out of data.set_sizes or use split.kind=random"
+                )
+            held[role] = np.asarray([p for group in chosen for p in group], dtype=np.int64)
+        held["train"] = np.asarray([p for group in waiting for p in group], dtype=np.int64)
+        return held
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetCountSplitter:
+    """Hold out a number of targets of whatever set size (Residual HOS2, appendix I).
+
+    With fewer targets than ``n_train + n_validation + n_test``, each role gets the same share of
+    what there is.
+
+    Attributes
+    ----------
+    seed
+        Seed of the division.
+    n_train, n_test, n_validation
+        Number of targets (paper: 4,000 and 1,500 of 12,284).
+    n_folds
+        As in :class:`TargetSplitter`.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range or, when splitting, too few targets are left.
+    """
+
+    seed: int = 0
+    n_train: int = 4000
+    n_test: int = 1500
+    n_validation: int = 0
+    n_folds: int = 5
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("n_train", 1), ("n_test", 1), ("n_validation", 0)):
+            if getattr(self, name) < lowest:
+                raise InputError(
+                    f"split.{name}={getattr(self, name)}: give a whole number from {lowest} on"
+                )
+        _check_seed_and_folds(self.seed, self.n_folds)
+
+    def split(self, sets: TargetSets) -> TargetSplit:
+        """Divide the targets of ``sets``."""
+        n, wanted = len(sets), self.n_train + self.n_validation + self.n_test
+        n_test, n_val, n_train = self.n_test, self.n_validation, self.n_train
+        if n < wanted:
+            n_test, n_val = (round(count / wanted * n) for count in (n_test, n_val))
+            n_train = n - n_test - n_val
+            log.info(
+                "%d targets, not %d: %d for training, %d for validation, %d for testing",
+                *(n, wanted, n_train, n_val, n_test),
+            )
+        order = np.random.default_rng([self.seed, 0xC027]).permutation(n)
+        order = order[: n_train + n_val + n_test]
+        roles = np.zeros((3, n), dtype=np.bool_)
+        bounds = np.cumsum([n_test, n_val])
+        for row, places in enumerate(np.split(order, bounds)):
+            roles[row, places] = True
+        drawn = np.sort(order)
+        return TargetSplit(
+            targets=sets.targets.take(drawn),
+            test=roles[0, drawn],
+            val=roles[1, drawn],
+            train=roles[2, drawn],
+            seed=self.seed,
+        )
+
+    def folds(self, train: TargetSets, seed: int) -> NDArray[np.int64]:
+        """Return a fold for each training target, drawn at random; shape ``(n_train,)``."""
+        return _random_folds(np.zeros(len(train), dtype=np.int64), self.n_folds, seed)
+
+
+def shared_share(sets: TargetSets, split: TargetSplit, role: Role = "test") -> dict[int, float]:
+    """Return, by set size, the share of held-out targets whose set occurs in training."""
+    occurs = occurs_in_training(sets, split)
+    held = split.mask(role)
+    sizes = sets.sizes
+    return {
+        size: float(occurs[held & (sizes == size)].mean())
+        for size in np.unique(sizes[held]).tolist()
+    }
+
+
+def occurs_in_training(sets: TargetSets, split: TargetSplit) -> NDArray[np.bool_]:
+    """Say of each target whether a training target has the same set, shape ``(n_targets,)``."""
+    keys = sets.keys()
+    shown = {keys[row] for row in split.positions("train")}
+    return np.asarray([key in shown for key in keys], dtype=np.bool_)
+
+
+def _check_seed_and_folds(seed: int, n_folds: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise InputError(f"split.seed={seed}: give a whole number from 0 to {2**32 - 1}")
+    if n_folds < _MIN_FOLDS:
+        raise InputError(f"split.n_folds={n_folds}: give a whole number from {_MIN_FOLDS} on")
+
+
+def _take_groups(waiting: list[list[int]], wanted: float) -> list[list[int]]:
+    """Take groups from the front until they hold ``wanted``; the last one is never taken.
+
+    A group that would overshoot by more than half of what is wanted is passed over, unless the
+    others do not suffice: then the smallest that is left is taken.
+    """
+    chosen: list[list[int]] = []
+    n_chosen = 0
+    for group in list(waiting):
+        if n_chosen >= wanted or len(waiting) == 1:
+            return chosen
+        if n_chosen + len(group) <= 1.5 * wanted:
+            waiting.remove(group)
+            chosen.append(group)
+            n_chosen += len(group)
+    if n_chosen < wanted and len(waiting) > 1:
+        smallest = min(waiting, key=len)
+        waiting.remove(smallest)
+        chosen.append(smallest)
+    return chosen
+
+
+def _random_folds(strata: NDArray[np.int64], n_folds: int, seed: int) -> NDArray[np.int64]:
+    rng = np.random.default_rng([seed, 0xF01D])
+    folds = np.empty(len(strata), dtype=np.int64)
+    n_done = 0
+    for stratum in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == stratum))
+        folds[rows] = (n_done + np.arange(len(rows))) % n_folds
+        n_done += len(rows)
+    return folds
+
+
+def _grouped_folds(keys: list[tuple[int, ...]], n_folds: int, seed: int) -> NDArray[np.int64]:
+    """Put whole sets into folds, the largest groups first, each where there is least."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, key in enumerate(keys):
+        groups.setdefault(key, []).append(row)
+    distinct = list(groups.values())
+    order = np.random.default_rng([seed, 0xF01D]).permutation(len(distinct)).tolist()
+    folds = np.empty(len(keys), dtype=np.int64)
+    filled = [0] * n_folds
+    for place in sorted(order, key=lambda place: -len(distinct[place])):
+        fold = filled.index(min(filled))
+        folds[distinct[place]] = fold
+        filled[fold] += len(distinct[place])
+    return folds

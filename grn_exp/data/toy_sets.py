@@ -1,0 +1,58 @@
+"""The small simulated network as a benchmark of regulator sets: needs no download."""
+
+from typing import Literal
+
+from grn_exp.core.expression import Expression
+from grn_exp.core.network import Network
+from grn_exp.data.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets_base import SetDataModule
+from grn_exp.data.target_splitting import TargetSplitter
+from grn_exp.data.toy import ToySimulation
+
+
+class ToySetsDataModule(SetDataModule):
+    """A random scale-free GRN, cells simulated from it, and its targets' regulator sets.
+
+    Parameters
+    ----------
+    dataset, network
+        Names under which presets hold values for this benchmark.
+    n_genes, n_regulators, n_cell_types, n_cells_per_type, mean_in_degree, seed, noise
+        As :class:`ToySimulation`.
+    splitter, pool, set_sizes, candidates
+        As :class:`SetDataModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Literal["toy"] = "toy",
+        network: Literal["simulated"] = "simulated",
+        splitter: TargetSplitter,
+        pool: RetrievedPool | OraclePool,
+        set_sizes: list[int] | None = None,
+        candidates: Literal["all", "known"] = "all",
+        n_genes: int = 200,
+        n_regulators: int = 24,
+        n_cell_types: int = 9,
+        n_cells_per_type: int = 60,
+        mean_in_degree: float = 2.0,
+        seed: int = 0,
+        noise: Literal["technical", "clean"] = "clean",
+    ) -> None:
+        super().__init__(splitter=splitter, pool=pool, set_sizes=set_sizes, candidates=candidates)
+        self.dataset = dataset
+        self.network = network
+        self.simulation = ToySimulation(
+            n_genes=n_genes,
+            n_regulators=n_regulators,
+            n_cell_types=n_cell_types,
+            n_cells_per_type=n_cells_per_type,
+            mean_in_degree=mean_in_degree,
+            seed=seed,
+            noise=noise,
+        )
+
+    def load(self) -> tuple[Expression, Network]:
+        """Simulate network and cells."""
+        return self.simulation.run()

@@ -1,0 +1,79 @@
+"""What decoders share that do not look at every set (Residual HOS2, scalability note)."""
+
+import abc
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grn_exp.decode.base import (
+    Decoded,
+    Decoder,
+    SetScore,
+    best_first,
+    require_at_least,
+    score_batches,
+)
+from grn_exp.decode.exact import MAX_SUBSETS, Exact
+
+
+class ApproximateDecoder(Decoder):
+    """A decoder that may miss the best set, and can be told to measure by how much.
+
+    Parameters
+    ----------
+    compare_with_exact
+        Also enumerate all sets, where they are no more than ``max_subsets``, and report the
+        score of the best.
+    max_subsets
+        More sets than this are not enumerated.
+    """
+
+    def __init__(self, *, compare_with_exact: bool, max_subsets: int) -> None:
+        require_at_least("max_subsets", max_subsets, 1)
+        self.compare_with_exact = compare_with_exact
+        self.max_subsets = max_subsets
+
+    @abc.abstractmethod
+    def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:
+        """Return the set found, ascending, shape ``(size,)``, and its score."""
+
+    def decode(self, score: SetScore, size: int, *, seed: int) -> Decoded:
+        """Search, and compare with all sets if that was asked for and can be done."""
+        self.check(score.n_candidates, size)
+        members, value = self.search(score, size, seed=seed)
+        best = None
+        if self.compare_with_exact and math.comb(score.n_candidates, size) <= self.max_subsets:
+            exact = Exact(max_subsets=self.max_subsets).decode(score, size, seed=seed)
+            best = exact.score
+        return Decoded(members.numpy().astype(np.int64), value, best)
+
+
+def grow(score: SetScore, size: int, width: int) -> tuple[Tensor, float]:
+    """Add one candidate at a time to the ``width`` best sets so far.
+
+    Unfinished sets are compared by the score of sets of their own size. A set that is reached
+    from several smaller ones counts once.
+
+    Returns
+    -------
+    tuple
+        The best set of ``size`` that was seen, ascending, and its score.
+    """
+    every = torch.arange(score.n_candidates)
+    beam = torch.empty(1, 0, dtype=torch.int64)
+    scores = torch.zeros(1)
+    for _ in range(size):
+        added = every.expand(len(beam), -1)
+        is_new = (beam[:, :, None] != added[:, None, :]).all(dim=1)
+        rows, candidates = is_new.nonzero(as_tuple=True)
+        grown = torch.cat([beam[rows], candidates[:, None]], dim=1).sort(dim=1).values
+        grown = torch.unique(grown, dim=0)
+        scores = score_batches(score, grown)
+        kept = best_first(scores, width)
+        beam, scores = grown[kept], scores[kept]
+    return beam[0], float(scores[0])
+
+
+__all__ = ["MAX_SUBSETS", "ApproximateDecoder", "grow"]

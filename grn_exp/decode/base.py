@@ -1,0 +1,176 @@
+"""What a decoder is given and what it hands back.
+
+Source: Residual HOS2, section 4.3: the predicted set of a target is the best-scored set of R out
+of the M candidates of its pool. Sets are rows of ascending positions ``0 .. M - 1`` in the pool.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from grn_exp.core.errors import InputError
+
+BATCH_SETS = 65536
+
+
+class SetScore(Protocol):
+    """The score of every set of one target's pool; higher is likelier.
+
+    Attributes
+    ----------
+    n_candidates
+        Size of the pool, M.
+    additive
+        Each candidate's own part of the score (the paper's phi_pair), shape
+        ``(n_candidates,)``; None for a score that has no such part.
+    decomposable
+        True if the score of a set is the sum of ``additive`` over it and nothing else.
+    """
+
+    @property
+    def n_candidates(self) -> int: ...  # noqa: D102
+    @property
+    def additive(self) -> Tensor | None: ...  # noqa: D102
+    @property
+    def decomposable(self) -> bool: ...  # noqa: D102
+
+    def __call__(self, sets: Tensor) -> Tensor:
+        """Score sets of one size: ``(n, R)`` int64 on the CPU to ``(n,)`` on any device."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PooledScore:
+    """A sum over the members, a residual of the whole set, or both (section 4.3).
+
+    Attributes
+    ----------
+    n_candidates
+        Size of the pool.
+    additive
+        phi_pair of each candidate, shape ``(n_candidates,)``; None leaves that part out.
+    residual
+        psi_set: ``(n, R)`` positions to ``(n,)`` scores; None leaves that part out.
+
+    Raises
+    ------
+    ValueError
+        If there is neither part, or ``additive`` is not of the pool's size.
+    """
+
+    n_candidates: int
+    additive: Tensor | None = None
+    residual: Callable[[Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if self.additive is None and self.residual is None:
+            raise ValueError("a score of sets needs an additive part, a residual, or both")
+        if self.additive is not None and self.additive.shape != (self.n_candidates,):
+            raise ValueError(
+                f"{tuple(self.additive.shape)} parts for {self.n_candidates} candidates"
+            )
+
+    @property
+    def decomposable(self) -> bool:
+        """Whether the score is a sum over the members alone."""
+        return self.residual is None
+
+    def __call__(self, sets: Tensor) -> Tensor:
+        """Score sets: ``(n, R)`` to ``(n,)``."""
+        if self.additive is None:
+            assert self.residual is not None  # noqa: S101
+            return self.residual(sets)
+        total = self.additive[sets.to(self.additive.device)].sum(dim=1)
+        return total if self.residual is None else total + self.residual(sets)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Decoded:
+    """The set that a decoder found.
+
+    Attributes
+    ----------
+    members
+        Ascending positions in the pool, shape ``(R,)``.
+    score
+        Its score.
+    best_score
+        The score of the best set of the pool, where the decoder knows it; else None.
+    """
+
+    members: NDArray[np.int64]
+    score: float
+    best_score: float | None
+
+
+class Decoder(abc.ABC):
+    """Finds the best set of a pool (``decoder=`` on the command line).
+
+    Attributes
+    ----------
+    needs_decomposable
+        True if it is right for sums over the members only.
+    """
+
+    needs_decomposable: ClassVar[bool] = False
+
+    def check(self, n_candidates: int, size: int) -> None:
+        """Refuse what cannot be decoded, before anything is trained.
+
+        Raises
+        ------
+        InputError
+            If the pool has not that many candidates (or, of some decoders, too many sets).
+        """
+        if not 1 <= size <= n_candidates:
+            raise InputError(
+                f"decoder: no set of {size} regulators in a pool of {n_candidates} candidates; "
+                "allow larger pools"
+            )
+
+    @abc.abstractmethod
+    def decode(self, score: SetScore, size: int, *, seed: int) -> Decoded:
+        """Find the best set of ``size`` candidates.
+
+        Parameters
+        ----------
+        score
+            The score of one target's sets.
+        size
+            R, the number of members.
+        seed
+            Makes decoders that draw random numbers repeatable; others do not read it.
+        """
+
+
+def require_at_least(name: str, value: float, least: float) -> None:
+    """Refuse an option below its least value.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if not value >= least:
+        raise InputError(f"decoder.{name}={value} is too small; give {least} or more")
+
+
+def score_batches(score: SetScore, sets: Tensor, batch_sets: int = BATCH_SETS) -> Tensor:
+    """Score sets a batch at a time: ``(n, R)`` to ``(n,)`` on the CPU."""
+    return torch.cat([score(batch).cpu() for batch in sets.split(batch_sets)])
+
+
+def best_first(scores: Tensor, count: int) -> Tensor:
+    """Return the positions of the ``count`` highest, best first, ties in the given order."""
+    return torch.sort(scores, descending=True, stable=True).indices[:count]
+
+
+def top_members(additive: Tensor, size: int) -> Tensor:
+    """Return the ``size`` highest candidates as an ascending set, shape ``(size,)``."""
+    return best_first(additive.detach().cpu(), size).sort().values

@@ -1,0 +1,41 @@
+"""Beam search over sets that grow by one candidate at a time."""
+
+from torch import Tensor
+
+from grn_exp.decode.approximate import MAX_SUBSETS, ApproximateDecoder, grow
+from grn_exp.decode.base import SetScore, require_at_least
+
+
+class Beam(ApproximateDecoder):
+    """Keep the best few sets of every size up to R (Residual HOS2, scalability note).
+
+    Unfinished sets are ranked by the score itself, of sets of their size: a score that was
+    trained on sets of R alone has seen none of them, which is one way to miss the best set.
+
+    Parameters
+    ----------
+    width
+        Sets kept of each size.
+    compare_with_exact, max_subsets
+        See :class:`ApproximateDecoder`.
+
+    Raises
+    ------
+    InputError
+        On a value below 1.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        *,
+        compare_with_exact: bool = False,
+        max_subsets: int = MAX_SUBSETS,
+    ) -> None:
+        super().__init__(compare_with_exact=compare_with_exact, max_subsets=max_subsets)
+        require_at_least("width", width, 1)
+        self.width = width
+
+    def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:  # noqa: ARG002
+        """Return the best set of the last beam."""
+        return grow(score, size, self.width)

@@ -1,0 +1,63 @@
+"""Draw sets from a proposal, score them, take the best."""
+
+import torch
+from torch import Tensor
+
+from grn_exp.core.errors import InputError
+from grn_exp.decode.approximate import MAX_SUBSETS, ApproximateDecoder
+from grn_exp.decode.base import SetScore, require_at_least, score_batches
+
+
+class SampleRerank(ApproximateDecoder):
+    """Sample and rerank (Residual HOS2, scalability note).
+
+    Members are drawn one after the other without replacement, each with a probability
+    proportional to ``exp(additive / temperature)`` among those left: the R highest of the
+    additive parts with Gumbel noise. A score without additive parts gets uniform draws. The set
+    of the R highest parts without noise is always among those scored.
+
+    Parameters
+    ----------
+    n_samples
+        Sets to draw; sets drawn twice are scored once.
+    temperature
+        Higher draws more widely.
+    compare_with_exact, max_subsets
+        See :class:`ApproximateDecoder`.
+
+    Raises
+    ------
+    InputError
+        On fewer than 1 sample or a temperature that is not above 0.
+    """
+
+    def __init__(
+        self,
+        n_samples: int = 4096,
+        temperature: float = 1.0,
+        *,
+        compare_with_exact: bool = False,
+        max_subsets: int = MAX_SUBSETS,
+    ) -> None:
+        super().__init__(compare_with_exact=compare_with_exact, max_subsets=max_subsets)
+        require_at_least("n_samples", n_samples, 1)
+        if not temperature > 0:
+            raise InputError(f"decoder.temperature={temperature} is not above 0; give 1.0, say")
+        self.n_samples = n_samples
+        self.temperature = temperature
+
+    def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:
+        """Return the best of the sets drawn; of ties, the first in lexicographic order."""
+        generator = torch.Generator().manual_seed(seed)
+        if score.additive is None:
+            logits = torch.zeros(score.n_candidates)
+        else:
+            logits = score.additive.detach().cpu().float() / self.temperature
+        noise = torch.empty(self.n_samples + 1, score.n_candidates)
+        noise.exponential_(generator=generator).log_().neg_()  # Gumbel
+        noise[0] = 0
+        drawn = (logits + noise).topk(size, dim=1).indices.sort(dim=1).values
+        sets = torch.unique(drawn, dim=0)
+        scores = score_batches(score, sets)
+        first = int(torch.argmax(scores))
+        return sets[first], float(scores[first])

@@ -1,0 +1,188 @@
+"""What the two retrievers share: batches of targets, one encoding a step, the loss, scoring."""
+
+import abc
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.models.edges.deepsem import require_positive
+from grn_exp.nn.gene_encoder import gene_features
+
+# numbers of the largest array that scoring makes at a time
+_CHUNK_NUMBERS = 2**23
+
+
+class Retriever(GradientModel):
+    """Ranks all candidate regulators of a target (Residual HOS2, appendix C).
+
+    An item is a gene with known pairs as a target. The loss of a batch is eq. 10 over its known
+    pairs: cross-entropy with weight ``positive_weight`` on edges, a gene with itself left out.
+    It is divided by what the batch would hold if all targets had the mean number of known pairs,
+    so that each pair counts the same in every batch and the loss is a mean over pairs.
+
+    A subclass names the features of genes (:meth:`encode`) and of pairs (:meth:`logits`). The
+    genes are encoded once a step.
+
+    Parameters
+    ----------
+    view
+        Expression on a log scale, and labels.
+    positive_weight
+        w of eq. 10.
+    noise
+        Standard deviation of the Gaussian noise on the z-scores in training.
+    dropout
+        Share of hidden units that are zeroed in training.
+    learning_rate
+        Of all weights.
+    batch_size, optimizer
+        As in :class:`GradientModel`; batches are targets.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or no pair is known.
+    """
+
+    reads_labels: ClassVar[bool] = True
+    features: Tensor
+    regulator_positions: Tensor
+    targets: Tensor
+    labels: Tensor
+
+    def __init__(
+        self,
+        view: TrainView,
+        *,
+        positive_weight: float,
+        noise: float,
+        dropout: float,
+        learning_rate: float,
+        batch_size: int,
+        optimizer: OptimizerFactory,
+    ) -> None:
+        labels = known_labels(view)
+        targets = np.flatnonzero((labels != UNKNOWN).any(axis=0))
+        if len(targets) == 0:
+            raise InputError("no pair of different genes has a training label to learn from")
+        super().__init__(view, n_items=len(targets), batch_size=batch_size, optimizer=optimizer)
+        require_positive(
+            positive_weight=positive_weight, learning_rate=learning_rate, batch_size=batch_size
+        )
+        if noise < 0 or not 0 <= dropout < 1:
+            raise InputError(
+                f"model.noise={noise}, model.dropout={dropout}: give a standard deviation of 0 "
+                "or more and a share in [0, 1)"
+            )
+        self.positive_weight = positive_weight
+        self.noise = noise
+        self.learning_rate = learning_rate
+        of_targets = np.ascontiguousarray(labels[:, targets].T)
+        self.pairs_per_target = float((of_targets != UNKNOWN).sum() / len(targets))
+        for name, tensor in (
+            ("features", gene_features(view.expression)),
+            ("regulator_positions", torch.from_numpy(view.regulator_positions)),
+            ("targets", torch.from_numpy(targets)),
+            ("labels", torch.from_numpy(of_targets)),
+        ):
+            self.register_buffer(name, tensor, persistent=False)
+
+    @property
+    @abc.abstractmethod
+    def numbers_per_target(self) -> int:
+        """Size of the largest array that :meth:`logits` makes for one target."""
+
+    @abc.abstractmethod
+    def encode(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return what scoring needs of all genes.
+
+        Parameters
+        ----------
+        features
+            Shape ``(n_genes, n_cells)``.
+        """
+
+    @abc.abstractmethod
+    def logits(self, encoded: tuple[Tensor, ...], targets: Tensor) -> Tensor:
+        """Score all candidates for some targets.
+
+        Parameters
+        ----------
+        encoded
+            Of :meth:`encode`.
+        targets
+            Positions of genes, shape ``(b,)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(b, n_regulators)``; the entry of a gene with itself is of no meaning.
+        """
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return one group of all weights."""
+        return [{"params": list(self.parameters()), "lr": self.learning_rate}]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Seed the noise and the dropout of the epoch."""
+        torch.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        """Return the weighted cross-entropy (eq. 10) of a batch of training targets."""
+        features = self.features
+        if self.training and self.noise > 0:
+            features = torch.randn_like(features).mul_(self.noise).add_(features)
+        logits = self.logits(self.encode(features), self.targets[batch])
+        labels = self.labels[batch]
+        total = functional.binary_cross_entropy_with_logits(
+            logits,
+            (labels == 1).to(logits.dtype),
+            weight=(labels != UNKNOWN).to(logits.dtype),
+            pos_weight=logits.new_tensor(self.positive_weight),
+            reduction="sum",
+        )
+        return {"total": total / (len(batch) * self.pairs_per_target)}
+
+    def prediction(self) -> EdgeScores:
+        """Return the logits; the pair of a gene with itself lies below all others (eq. 8)."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                logits = self._all_logits()
+        finally:
+            self.train(was_training)
+        columns = torch.arange(logits.shape[1], device=logits.device)
+        itself = self.regulator_positions[:, None] == columns
+        lowest = logits.masked_fill(itself, float("inf")).min()
+        return self.as_scores(logits.masked_fill(itself, float(lowest) - 1))
+
+    def _all_logits(self) -> Tensor:
+        """Return the logits of all pairs, shape ``(n_regulators, n_genes)``."""
+        encoded = self.encode(self.features)
+        genes = torch.arange(len(self.features), device=self.features.device)
+        chunk_size = max(_CHUNK_NUMBERS // self.numbers_per_target, 1)
+        chunks = [self.logits(encoded, chunk) for chunk in genes.split(chunk_size)]
+        return torch.cat(chunks).T
+
+
+def known_labels(view: TrainView) -> "np.ndarray":
+    """Return the labels with pairs of a gene with itself as unknown.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(n_regulators, n_genes)``, int8.
+    """
+    if view.labels is None:
+        raise RuntimeError("the view has no labels although the model reads them")
+    labels = view.labels.copy()
+    labels[np.arange(len(view.regulators)), view.regulator_positions] = UNKNOWN
+    return labels

@@ -1,0 +1,81 @@
+"""The control that copies the regulators of co-expressed training targets."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.edges._retriever import known_labels
+from grn_exp.models.edges.correlation import correlations
+from grn_exp.models.edges.regulator_frequency import regulator_shares
+
+# of the candidate's overall share, which orders the candidates without votes
+_PRIOR_WEIGHT = 1.0
+# columns of the result that are worked on at a time
+_CHUNK_GENES = 512
+
+
+class NearestTargets(ClosedFormModel):
+    """A vote of the k training targets whose expression correlates most with the target's.
+
+    A voter's weight is its correlation, and only positive ones vote. The score of a candidate is
+    the weighted share of edges among the voters' known pairs with it, where the candidate's
+    share over all training targets (:class:`RegulatorFrequency`) has one vote more, of weight 1:
+    it orders the candidates that no voter has an edge from. A training target is no voter for
+    itself. Voters that tie with the k-th all vote, so the order of the genes does not matter.
+
+    Parameters
+    ----------
+    view
+        Expression on a log scale, and labels.
+    k
+        Voters for a target.
+
+    Raises
+    ------
+    InputError
+        If ``k`` is below 1.
+    """
+
+    reads_labels: ClassVar[bool] = True
+
+    def __init__(self, view: TrainView, *, k: int) -> None:
+        super().__init__(view)
+        if k < 1:
+            raise InputError(f"model.k={k}: give a number of voters, 1 or more")
+        self.k = k
+        self._scores: np.ndarray | None = None
+
+    def fit(self) -> None:
+        """Find the voters of every gene and let them vote."""
+        labels = known_labels(self.view)
+        targets = np.flatnonzero((labels != UNKNOWN).any(axis=0))
+        edges = (labels[:, targets] == 1).astype(np.float64)
+        known = (labels[:, targets] != UNKNOWN).astype(np.float64)
+        prior = _PRIOR_WEIGHT * regulator_shares(labels)[:, None]
+        scores = np.empty((len(labels), len(self.view.genes)))
+        similarity = correlations(self.view.expression, targets)
+        similarity[np.arange(len(targets)), targets] = 0
+        for start in range(0, len(self.view.genes), _CHUNK_GENES):
+            columns = slice(start, start + _CHUNK_GENES)
+            weights = self._vote_weights(similarity[:, columns])
+            scores[:, columns] = (edges @ weights + prior) / (known @ weights + _PRIOR_WEIGHT)
+        scores[np.arange(len(scores)), self.view.regulator_positions] = 0
+        self._scores = scores
+
+    def _vote_weights(self, similarity: np.ndarray) -> np.ndarray:
+        """Set all but each column's k largest positive entries to 0."""
+        weights = np.maximum(similarity, 0)
+        if len(weights) > self.k:
+            kth = np.partition(weights, -self.k, axis=0)[-self.k]
+            weights[weights < kth] = 0
+        return weights
+
+    def prediction(self) -> EdgeScores:
+        """Return the shares."""
+        if self._scores is None:
+            raise RuntimeError("fit() comes first")
+        return self.as_scores(self._scores)

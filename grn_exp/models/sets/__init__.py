@@ -1,0 +1,1 @@
+"""Methods that choose a regulator set for each target."""

@@ -1,0 +1,107 @@
+"""What every set method is: it chooses one regulator set for each target that is asked for."""
+
+import abc
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from grn_exp.core.sets import CandidatePools, Positions, RegulatorSets, SetView
+from grn_exp.decode.approximate import ApproximateDecoder
+from grn_exp.decode.base import Decoded, Decoder, SetScore
+from grn_exp.models.base import GRNModel
+
+
+class SetSelector(GRNModel):
+    """Base of all set methods; goes before the class that says how a method is fitted."""
+
+    task: ClassVar[str] = "sets"
+    reads_labels: ClassVar[bool] = True
+
+    @property
+    def view(self) -> SetView:
+        """What the method may see."""
+        return cast("SetView", self._view)
+
+    @abc.abstractmethod
+    def prediction(self) -> RegulatorSets:
+        """Choose a set of the size asked for, for every target asked for."""
+
+    def as_sets(
+        self,
+        members: Sequence[Positions],
+        scores: Sequence[float],
+        *,
+        pools: CandidatePools | None = None,
+        best_scores: Sequence[float] | None = None,
+    ) -> RegulatorSets:
+        """Wrap one set and one score per query as the prediction."""
+        return RegulatorSets(
+            candidates=self.view.regulators,
+            targets=self.view.queries,
+            members=tuple(members),
+            scores=np.asarray(scores, dtype=np.float64),
+            pools=pools,
+            best_scores=None if best_scores is None else np.asarray(best_scores, dtype=np.float64),
+        )
+
+
+class PooledSelector(SetSelector):
+    """A set method that scores sets of retrieved candidates and searches for the best.
+
+    A method implements :meth:`set_score` and sets ``decoder``.
+
+    Attributes
+    ----------
+    decomposable
+        Is the score of a set the sum of its members' scores; only then does taking the best
+        ``R`` members one by one find the best set (Residual HOS2, appendix H).
+    """
+
+    decomposable: ClassVar[bool] = False
+    decoder: Decoder
+
+    @abc.abstractmethod
+    def set_score(self, target: str, pool: Positions) -> SetScore:
+        """Return the score of sets of a pool's members for one target.
+
+        Parameters
+        ----------
+        target
+            The gene whose regulators are asked for.
+        pool
+            Its candidates, best first, as positions in ``view.regulators``.
+        """
+
+    @property
+    def pools(self) -> CandidatePools:
+        """The retrieved candidates."""
+        if self.view.pools is None:
+            raise RuntimeError("a pooled selector was given a view without pools")
+        return self.view.pools
+
+    def prediction(self) -> RegulatorSets:
+        """Search every query's pool; a bar shows how far it is where a terminal is watching."""
+        queries, pools = self.view.queries, self.pools.of(self.view.queries)
+        console = Console(stderr=True)
+        found: list[Decoded] = []
+        for row in track(
+            range(len(queries)),
+            description=f"decoding {type(self).__name__}",
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        ):
+            score = self.set_score(queries.symbols[row], pools[row])
+            size = int(self.view.sizes[row])
+            found.append(self.decoder.decode(score, size, seed=self.view.seed))
+        compared = isinstance(self.decoder, ApproximateDecoder)
+        best = [np.nan if each.best_score is None else each.best_score for each in found]
+        return self.as_sets(
+            [pool[each.members] for pool, each in zip(pools, found, strict=True)],
+            [each.score for each in found],
+            pools=self.pools,
+            best_scores=best if compared else None,
+        )

@@ -1,0 +1,42 @@
+"""The set that explains the target best, without labels."""
+
+import torch
+
+from grn_exp.core.sets import Positions, SetView
+from grn_exp.decode.base import Decoder, PooledScore, SetScore
+from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.sets.base import PooledSelector
+from grn_exp.nn.gene_encoder import gene_features
+from grn_exp.nn.multiple_correlation import correlation_matrix, squared_multiple_correlation
+
+
+class BestSubset(PooledSelector, ClosedFormModel):
+    """Best multiple correlation over all subsets of the pool.
+
+    Unsupervised but for the pool: which candidates it holds is the retrieval's choice.
+
+    Parameters
+    ----------
+    view
+        Training data and pools.
+    decoder
+        How the best set is found.
+    """
+
+    def __init__(self, view: SetView, *, decoder: Decoder) -> None:
+        super().__init__(view)
+        self.decoder = decoder
+
+    def fit(self) -> None:
+        """Correlate all genes once; every regression is solved from these numbers."""
+        self.correlations = correlation_matrix(gene_features(self.view.expression))
+
+    def set_score(self, target: str, pool: Positions) -> SetScore:
+        """Score a set by R^2 of the regression of the target on it (log scale, linear)."""
+        columns = torch.as_tensor(self.view.regulator_positions[pool])
+        among = self.correlations[columns][:, columns]
+        with_target = self.correlations[int(self.view.genes.positions([target])[0]), columns]
+        return PooledScore(
+            len(pool),
+            residual=lambda sets: squared_multiple_correlation(among, with_target, sets),
+        )

@@ -1,0 +1,99 @@
+"""PureHOS2: a set transformer without any sum over members to lean on."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.sets import SetView
+from grn_exp.decode.base import Decoder, PooledScore, SetScore
+from grn_exp.models.sets.neural import EncoderFactory, NeuralSelector, RankingTraining
+from grn_exp.models.sets.pairs2 import PairScorerFactory, sum_of_pairs
+from grn_exp.models.sets.residual_hos2 import SetTransformerFactory
+
+
+class PureHOS2(NeuralSelector):
+    """PureHOS2 (Residual HOS2, section 5.4 and appendix E): ``Score(S, t) = psi(S, t)``.
+
+    With a warm start the first epochs train PairS2; its encoder is kept, its pair scorer is
+    not used again, and the transformer is trained with the encoder first frozen, then free.
+
+    Parameters
+    ----------
+    view, decoder, encoder, training
+        As :class:`NeuralSelector`.
+    set_transformer
+        Makes ``psi``.
+    pair_scorer
+        Makes the pair scorer of the warm start.
+    warm_start_epochs
+        Epochs that train PairS2; 0 for a cold start.
+    frozen_epochs
+        Epochs after those in which the encoder is frozen.
+    """
+
+    def __init__(
+        self,
+        view: SetView,
+        *,
+        decoder: Decoder,
+        encoder: EncoderFactory,
+        set_transformer: SetTransformerFactory,
+        training: RankingTraining,
+        pair_scorer: PairScorerFactory,
+        warm_start_epochs: int = 0,
+        frozen_epochs: int = 0,
+    ) -> None:
+        super().__init__(view, decoder=decoder, encoder=encoder, training=training)
+        for name, value in (
+            ("warm_start_epochs", warm_start_epochs),
+            ("frozen_epochs", frozen_epochs),
+        ):
+            if value < 0:
+                raise InputError(f"model.{name}={value}: give 0 or more")
+        self.set_transformer = set_transformer(dim=self.encoder.dim, zero_head=False)
+        self.pair_scorer = pair_scorer(dim=self.encoder.dim) if warm_start_epochs else None
+        self.warm_start_epochs = warm_start_epochs
+        self.frozen_epochs = frozen_epochs
+        self._warming_up = False
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """All parameters at one rate.
+
+        Raises
+        ------
+        InputError
+            If the training ends before the transformer's own part of it begins.
+        """
+        n_epochs = self.trainer.max_epochs or 0
+        if n_epochs <= self.warm_start_epochs:
+            raise InputError(
+                f"trainer.max_epochs={n_epochs}: model.warm_start_epochs="
+                f"{self.warm_start_epochs} of them train PairS2, which leaves none; give more"
+            )
+        return super().parameter_groups()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Choose what is trained in this epoch."""
+        super().begin_epoch(epoch)
+        self._warming_up = epoch < self.warm_start_epochs
+        n_own = epoch - self.warm_start_epochs
+        _set_trainable(self.set_transformer, not self._warming_up)
+        if self.pair_scorer is not None:
+            _set_trainable(self.pair_scorer, self._warming_up)
+        _set_trainable(self.encoder, self._warming_up or n_own >= self.frozen_epochs)
+
+    def score_sets(self, targets: Tensor, sets: Tensor) -> Tensor:
+        """Score each set as a whole; by its pairs during the warm start."""
+        if self._warming_up and self.pair_scorer is not None:
+            return sum_of_pairs(self.pair_scorer, targets, sets)
+        return self.set_transformer(targets, sets)
+
+    def pool_score(self, target: Tensor, pool: Tensor) -> SetScore:
+        """Prepare ``psi`` for the pool."""
+        return PooledScore(len(pool), residual=self.set_transformer.pool_score(target, pool))
+
+
+def _set_trainable(module: nn.Module, trainable: bool) -> None:  # noqa: FBT001
+    for parameter in module.parameters():
+        parameter.requires_grad_(trainable)

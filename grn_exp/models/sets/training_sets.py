@@ -1,0 +1,94 @@
+"""Controls that can only answer with a set that some training target has."""
+
+import abc
+from collections import Counter
+
+import numpy as np
+import torch
+
+from grn_exp.core.sets import Positions, RegulatorSets
+from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.sets.base import SetSelector
+from grn_exp.nn.gene_encoder import gene_features
+from grn_exp.nn.multiple_correlation import correlation_matrix, squared_multiple_correlation
+
+
+class TrainingSetSelector(SetSelector, ClosedFormModel):
+    """Base: scores the distinct training sets of the size asked for, answers with the best.
+
+    What such a control reaches, a split gives away: where no test set occurs in training it can
+    reach nothing.
+    """
+
+    def fit(self) -> None:
+        """Collect the distinct training sets by size, the frequent first, and correlations."""
+        counts = Counter(self.view.train.keys())
+        self.counts = counts
+        ordered = sorted(counts, key=lambda each: (-counts[each], self._names(each)))
+        self.sets_by_size: dict[int, list[tuple[int, ...]]] = {}
+        for each in ordered:
+            self.sets_by_size.setdefault(len(each), []).append(each)
+        self.correlations = correlation_matrix(gene_features(self.view.expression))
+
+    def _names(self, members: tuple[int, ...]) -> tuple[str, ...]:
+        # ties go by the genes' names, so that their order in the matrix decides nothing
+        return tuple(sorted(self.view.regulators.symbols[member] for member in members))
+
+    @abc.abstractmethod
+    def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
+        """Score training sets for the gene at position ``target``."""
+
+    def prediction(self) -> RegulatorSets:
+        """Choose for every query the training set that scores best; the first of equals."""
+        members: list[Positions] = []
+        scores: list[float] = []
+        genes = self.view.genes.positions(self.view.queries)
+        for symbol, gene, size in zip(self.view.queries, genes, self.view.sizes, strict=True):
+            own = self._own_position(symbol)
+            sets = [each for each in self.sets_by_size[int(size)] if own not in each]
+            values = self.score(int(gene), sets)
+            best = int(np.argmax(values))
+            members.append(np.asarray(sets[best], dtype=np.int64))
+            scores.append(values[best])
+        return self.as_sets(members, scores)
+
+    def _own_position(self, symbol: str) -> int:
+        candidates = self.view.regulators
+        return int(candidates.positions([symbol])[0]) if symbol in candidates else -1
+
+
+class MostFrequentSet(TrainingSetSelector):
+    """The commonest training set of that size, whatever the target."""
+
+    def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
+        """Return how many training targets have each set."""
+        del target
+        return [float(self.counts[each]) for each in sets]
+
+
+class NearestTargetSet(TrainingSetSelector):
+    """The set of the training target (of the same set size) whose expression correlates most."""
+
+    def fit(self) -> None:
+        """Collect which training genes have which set."""
+        super().fit()
+        genes = self.view.genes.positions(self.view.train.targets)
+        self.genes_of: dict[tuple[int, ...], list[int]] = {}
+        for gene, each in zip(genes, self.view.train.keys(), strict=True):
+            self.genes_of.setdefault(each, []).append(int(gene))
+
+    def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
+        """Return the best absolute correlation with a training target of each set."""
+        row = self.correlations[target].abs()
+        return [float(row[self.genes_of[each]].max()) for each in sets]
+
+
+class SetDictionary(TrainingSetSelector):
+    """The training set with the best multiple correlation with the target."""
+
+    def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
+        """Return R^2 of the regression of the target on each set (log scale, linear)."""
+        columns = torch.as_tensor(self.view.regulator_positions)
+        among = self.correlations[columns][:, columns]
+        with_target = self.correlations[target, columns]
+        return squared_multiple_correlation(among, with_target, torch.tensor(sets)).tolist()

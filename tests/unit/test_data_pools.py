@@ -1,0 +1,125 @@
+"""Pools: what a retriever ranks first, capped; with the answer put in for the oracle."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.sets import TargetSets
+from grn_exp.data.pools import OraclePool, RetrievedPool
+
+GENES = GeneIndex("ABCDEF")
+TARGETS = GeneIndex(["A", "F"])
+# a gene's score of itself is highest and must not count
+VALUES = np.asarray(
+    [[9, 1], [5, 2], [4, 3], [3, 4], [2, 5], [1, 9]], dtype=np.float32
+)  # A: B C D E F; F: E D C B A
+SCORES = EdgeScores(GENES, TARGETS, VALUES)
+SETS = TargetSets(GENES, TARGETS, (np.asarray([1, 5]), np.asarray([0, 1])))
+
+
+def names(pools) -> list[str]:
+    return ["".join(GENES.take(each).symbols) for each in pools.members]
+
+
+def test_best_first_capped_without_the_target():
+    pools = RetrievedPool(size=4, caps={2: 3}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    assert names(pools) == ["BCD", "EDC"]
+    assert pools.covers(SETS).tolist() == [False, False]
+    uncapped = RetrievedPool(size=80, caps={}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    assert names(uncapped) == ["BCDEF", "EDCBA"]
+
+
+def test_targets_may_be_some_in_any_order_and_caps_follow_the_sizes():
+    pool = RetrievedPool(size=5, caps={1: 1, 2: 4})
+    order = GeneIndex(["F", "A"])
+    assert names(pool.build(SCORES, SETS, order, np.asarray([1, 2]))) == ["E", "BCDE"]
+
+
+def test_retrieved_pools_do_not_depend_on_the_true_sets():
+    other = TargetSets(GENES, TARGETS, (np.asarray([2, 3]), np.asarray([2, 4])))
+    pool = RetrievedPool(size=3, caps={})
+    one, two = (pool.build(SCORES, sets, TARGETS, sets.sizes) for sets in (SETS, other))
+    assert names(one) == names(two)
+    assert not RetrievedPool.injects
+
+
+def test_oracle_injects_and_trims_from_the_end_passing_over_the_truth():
+    # A is retrieved B C D; F (5th) is injected; trimmed to 3 from the end: D goes, not F
+    pools = OraclePool(size=3, caps={2: 3}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    assert names(pools) == ["BCF", "EBA"]
+    # room for what was retrieved beside the injected: the retriever's order is kept
+    pools = OraclePool(size=4, caps={2: 4}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    assert names(pools) == ["BCDF", "EDBA"]
+    assert OraclePool.injects
+
+
+def test_a_pool_is_no_longer_than_its_cap_even_with_everything_injected():
+    pools = OraclePool(size=2, caps={2: 2}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    assert names(pools) == ["BF", "BA"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.integers(3, 12), st.integers(3, 30))
+def test_oracle_pools_always_cover(seed, cap, size):
+    rng = np.random.default_rng(seed)
+    genes = GeneIndex([f"g{i}" for i in range(20)])
+    members = tuple(
+        np.setdiff1d(rng.choice(20, size=3, replace=False), [i])[:2] for i in range(20)
+    )
+    sets = TargetSets(genes, genes, members)
+    scores = EdgeScores(genes, genes, rng.integers(4, size=(20, 20)).astype(np.float32))
+    oracle = OraclePool(size=size, caps={2: cap}).build(scores, sets, genes, sets.sizes)
+    assert oracle.covers(sets).all()
+    retrieved = RetrievedPool(size=size, caps={2: cap}).build(scores, sets, genes, sets.sizes)
+    for with_truth, without, target in zip(
+        oracle.members, retrieved.members, range(20), strict=True
+    ):
+        assert len(with_truth) <= min(cap, 19)
+        assert target not in with_truth
+        assert target not in without
+        # what is not injected was retrieved
+        assert set(with_truth) - set(members[target]) <= set(without)
+    covered = retrieved.covers(sets)
+    for row in np.flatnonzero(covered):  # where nothing is missing, nothing changes
+        np.testing.assert_array_equal(oracle.members[row], retrieved.members[row])
+
+
+def test_ties_do_not_follow_the_order_of_the_genes():
+    flat = EdgeScores(GENES, TARGETS, np.zeros((6, 2), dtype=np.float32))
+    order = [3, 5, 0, 2, 1, 4]
+    moved_genes = GENES.take(order)
+    back = np.argsort(order)
+    moved_sets = TargetSets(moved_genes, TARGETS, tuple(back[each] for each in SETS.members))
+    pool = RetrievedPool(size=3, caps={})
+    one = pool.build(flat, SETS, TARGETS, SETS.sizes)
+    two = pool.build(flat, moved_sets, TARGETS, SETS.sizes)
+    assert names(one) == ["".join(moved_genes.take(each).symbols) for each in two.members]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 0}, r"pool.size=0: give a whole number"),
+        ({"caps": {4: 3}}, r"pool.caps.4=3: a pool for sets of 4 needs at least 4"),
+        ({"caps": {"x": 3}}, r"pool.caps.x=3"),
+        ({"caps": {2: "many"}}, r"pool.caps.2=many"),
+        ({"caps": {0: 3}}, r"pool.caps.0=3"),
+    ],
+)
+@pytest.mark.parametrize("kind", [RetrievedPool, OraclePool])
+def test_a_pool_that_cannot_hold_its_set_is_refused(kind, options, words):
+    with pytest.raises(InputError, match=words):
+        kind(**options)
+
+
+def test_caps_are_the_papers_and_sizes_without_one_have_the_pools():
+    pool = RetrievedPool()
+    assert [pool.cap(size) for size in (1, 2, 3, 4, 5)] == [80, 80, 80, 55, 80]
+    assert RetrievedPool(caps={"4": 40}).cap(4) == 40  # a configuration's keys are texts
+    assert RetrievedPool(size=10).cap(2) == 10
+    with pytest.raises(InputError, match=r"pool\.size=10: a pool for sets of 11"):
+        RetrievedPool(size=10).cap(11)

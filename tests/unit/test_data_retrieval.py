@@ -1,0 +1,114 @@
+"""Retrieval on a real network: candidates, list lengths, rows."""
+
+import numpy as np
+import pytest
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
+from grn_exp.data.beeline import expression_key, network_key
+from grn_exp.data.retrieval import RetrievalDataModule
+from grn_exp.data.target_splitting import TargetCountSplitter
+
+N_REGULATORS, N_TARGETS = 23, 110
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """23 regulators, one of them a target too, of 110 targets; the matrix lacks one regulator."""
+    rng = np.random.default_rng(0)
+    genes = [f"r{i}" for i in range(N_REGULATORS)] + [f"t{i}" for i in range(N_TARGETS)]
+    values = rng.gamma(2.0, size=(len(genes), 8))
+    lines = [f"{gene}," + ",".join(map(str, row)) for gene, row in zip(genes, values, strict=True)]
+    (tmp_path / "matrix.csv").write_text(",".join(["", *"abcdefgh"]) + "\n" + "\n".join(lines))
+    edges = [f"r{i % N_REGULATORS},t{i}" for i in range(N_TARGETS)]
+    edges += [f"r{(i + 5) % N_REGULATORS},t{i}" for i in range(0, N_TARGETS, 2)]
+    edges += ["r0,r1", "gone,t0", "r2,r2"]
+    (tmp_path / "network.csv").write_text("Gene1,Gene2\n" + "\n".join(edges))
+    return {
+        "expression": str(tmp_path / "matrix.csv"),
+        "network_file": str(tmp_path / "network.csv"),
+    }
+
+
+def module(**changes) -> RetrievalDataModule:
+    options = {
+        "dataset": "mESC",
+        "gene_set": "tfs500",
+        "network": "cell_type_specific",
+        "splitter": TargetCountSplitter(),
+    }
+    return RetrievalDataModule(**{**options, **changes})
+
+
+def test_files_by_path_need_no_registry(paths, no_data):
+    data = module(**paths)
+    assert data.keys == []
+    facts = data.describe()
+    assert facts["n_candidates"] == N_REGULATORS
+    assert facts["n_targets"] == N_TARGETS + 1  # r1 too
+    assert facts["n_targets_by_role"] == {"train": 81, "val": 0, "test": 30}
+    assert facts["edges_left_out"] == {"self_loops": 1, "duplicates": 0, "outside_matrix": 1}
+    assert sorted(facts["files"]) == sorted(paths.values())
+
+
+def test_lists_are_as_long_in_proportion_and_rows_name_their_length(paths):
+    data = module(**paths)
+    assert data.list_lengths == [10, 12, 14, 16, 18, 20]  # of 23, as 100 .. 200 of 229
+    truth = data.truth
+    labels = truth.labels.astype(np.float32)
+    rows = data.evaluate(EdgeScores(truth.regulators, truth.genes, labels))
+    assert [(row.metric, row.k) for row in rows] == [
+        *[("strict_coverage_at_k", k) for k in data.list_lengths],
+        *[("edge_recall_at_k", k) for k in data.list_lengths],
+        ("ap", None),
+        ("shared_set_share", None),
+    ]
+    assert {row.value for row in rows[:-1]} == {1.0}
+    worst = data.evaluate(EdgeScores(truth.regulators, truth.genes, -labels))
+    assert {row.value for row in worst[:-2]} == {0.0}
+    assert all(row.n == 30 and row.set_size is None for row in worst[:-2])
+    header, table = data.tables(EdgeScores(truth.regulators, truth.genes, labels))[
+        "recall_curve.csv"
+    ]
+    assert header[1] == "set_size"
+    assert [row[1] for row in table] == [""] * (N_REGULATORS - 1)
+
+
+def test_numbers_of_targets_can_be_given(paths):
+    data = module(**paths, splitter=TargetCountSplitter(n_train=40, n_test=20))
+    assert len(data.sets) == 60
+    visible = data.view(labels=True, embedding=False, seed=0).labels
+    assert (visible >= 0).any(axis=0).sum() == 40
+    asked = data.truth.universe.any(axis=0)
+    assert asked.sum() == 60  # what was not drawn is not labelled at all
+
+
+def test_it_is_for_ranking_alone(paths):
+    data = module(**paths)
+    assert data.tasks == ("edges",)
+    truth = data.truth
+    scores = EdgeScores(truth.regulators, truth.genes, truth.labels.astype(np.float32))
+    with pytest.raises(InputError, match="pool=null"):
+        data.set_view(scores, seed=0)
+
+
+def test_raw_counts_and_networks_that_are_not_there_are_refused(paths, tmp_path):
+    counts = tmp_path / "counts.csv"
+    counts.write_text(",a,b\nr0,3,4\nt0,5,9\n")
+    with pytest.raises(InputError, match="raw counts"):
+        module(**{**paths, "expression": str(counts)}).setup()
+    with pytest.raises(InputError, match="no such file"):
+        module(**{**paths, "network_file": str(tmp_path / "nothing.csv")}).setup()
+    with pytest.raises(InputError, match=r"data\.network=lofgof: mDC has no such network"):
+        module(dataset="mDC", network="lofgof")
+
+
+def test_mesc_as_it_is_configured(real_data):
+    keys = (expression_key("mESC", "tfs500"), network_key("mESC", "tfs500", "cell_type_specific"))
+    real_data(*keys)
+    data = module()
+    facts = data.describe()
+    assert facts["n_candidates"] == 88
+    assert facts["n_targets_by_role"] == {"train": 711, "val": 0, "test": 266}
+    assert data.list_lengths == [38, 46, 54, 61, 69, 77]
+    assert set(facts["files"]) == set(keys)
