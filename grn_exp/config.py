@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,34 @@ def choices(group: str) -> list[str]:
 def register() -> None:
     """Make ``${preset:...}`` and ``retriever=`` known to Hydra; a second call changes nothing.
 
-    Every model is a choice of ``retriever`` too, mounted below that key: a method that scores
-    edges retrieves, and needs no second file to do so.
+    Every method that scores edges is a choice of ``retriever`` too, its file mounted below that
+    key: no second file is needed for it to retrieve.
     """
     OmegaConf.register_new_resolver("preset", _preset_value, replace=True)
-    for path in (conf_dir() / "model").glob("[!_]*.yaml"):
-        mounted = {"defaults": [{"/model@_here_": path.stem}]}
-        ConfigStore.instance().store(group="retriever", name=path.stem, node=mounted)
+    for name in choices("model"):
+        files = _model_files(name)
+        if any("retriever" in str(content.get("defaults")) for content in files):
+            continue  # it has a retriever itself
+        ConfigStore.instance().store(group="retriever", name=name, node=_mounted(files))
+
+
+@functools.cache
+def _model_files(name: str) -> tuple[DictConfig, ...]:
+    """Return a model's file, after the files that it builds on."""
+    path = conf_dir() / "model" / f"{name}.yaml"
+    content: Any = OmegaConf.load(path) if path.is_file() else OmegaConf.create()
+    bases = [base for base in content.get("defaults", []) if isinstance(base, str)]
+    before = [file for base in bases if base != "_self_" for file in _model_files(base)]
+    return (*before, content)
+
+
+def _mounted(files: Iterable[DictConfig]) -> DictConfig:
+    """Return what the files say of model and trainer, as one node."""
+    parts = []
+    for content in files:
+        part = OmegaConf.masked_copy(content, [key for key in content if key != "defaults"])
+        parts.append(OmegaConf.create({"model": part}) if "_target_" in part else part)
+    return OmegaConf.merge(*parts)  # type: ignore[return-value]
 
 
 def _preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - whatever it holds
@@ -117,8 +138,6 @@ def identify(
         raise InputError(str(cause if isinstance(cause, InputError) else error)) from error
     _check_root(config)
     config.pop("preset", None)  # its values are where they are used
-    if "_target_" in config.get("retriever", {}):  # a YAML that sets its model alone
-        config["retriever"] = {"model": config["retriever"]}
     return RunIdentity(
         experiment=str(cfg.experiment),
         data=data,
@@ -323,14 +342,5 @@ def models_by_task(task: str) -> list[str]:
 
 def model_class(name: str) -> Any:  # noqa: ANN401 - any class
     """Return the class of the model that ``model=`` calls ``name``."""
-    return load_class(_model_target(name) or "", f"model={name}")
-
-
-def _model_target(name: str) -> str | None:
-    """Return the class that a model's file names, itself or through the file it builds on."""
-    path = conf_dir() / "model" / f"{name}.yaml"
-    node: Any = OmegaConf.load(path) if path.is_file() else OmegaConf.create()
-    target = OmegaConf.select(node, "model._target_") or OmegaConf.select(node, "_target_")
-    bases = [base for base in node.get("defaults", []) if isinstance(base, str)]
-    inherited = (_model_target(base) for base in bases if base != "_self_")
-    return target or next(filter(None, inherited), None)
+    node = _mounted(_model_files(name))
+    return load_class(OmegaConf.select(node, "model._target_") or "", f"model={name}")

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 import yaml
@@ -80,7 +81,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
     retrieved = None
     if spec.retriever is not None:
         with watch.stage("retrieval"):
-            retrieved = _retrieve(spec.retriever)
+            retrieved = _retrieve(spec, spec.retriever, data)
     with watch.stage("model"):
         model = _make_model(spec, data, retrieved)
     folder = RunFolder(spec.identity.folder)
@@ -101,13 +102,19 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
             torch.cuda.empty_cache()
 
 
-def _retrieve(spec: RunSpec) -> EdgeScores:
+def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
     """Return the scores of the run that retrieves, which several selectors may be waiting for."""
-    folder = RunFolder(spec.identity.folder)
+    folder = RunFolder(retriever.identity.folder)
     if folder.state() != "finished":
-        log.info("retrieval first: %s", folder.path)
-        run(spec, wait=True)
+        _make_model(spec, data, _blank_scores(data))  # its options are refused now, not later
+        run(retriever, wait=True)
     return read_scores(folder)
+
+
+def _blank_scores(data: Benchmark) -> EdgeScores:
+    truth = data.truth
+    values = np.zeros((len(truth.regulators), len(truth.genes)), dtype=np.float32)
+    return EdgeScores(regulators=truth.regulators, genes=truth.genes, values=values)
 
 
 def _check_fit(spec: RunSpec) -> None:

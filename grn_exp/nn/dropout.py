@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from grn_exp.core.errors import InputError
+
 _LEVELS = 2**16
 
 
@@ -23,7 +25,7 @@ class Dropout(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate}: give a share in [0, 1)")
+            raise InputError(f"dropout={rate}: give a share in [0, 1)")
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from grn_exp.nn.dropout import Dropout
 
-# with fewer regulators a target, making its map costs more than the map saves (measured)
+# with fewer regulators a target, its map costs more than it saves (d = 128, hidden 128 and 256)
 _OWN_MAP_FROM = 48
 
 

@@ -118,7 +118,10 @@ def test_a_preset_that_is_missing_is_named():
 
 
 def test_models_by_task_finds_those_that_build_on_another():
-    assert config.models_by_task("edges") == config.choices("model")
+    edges, sets = config.models_by_task("edges"), config.models_by_task("sets")
+    assert sorted([*edges, *sets]) == config.choices("model")
+    assert {"deepsem", "infosem_bc", "context_attention"} <= set(edges)
+    assert {"pairs2", "deep_pairs2", "set_dictionary"} <= set(sets)
     assert config.models_by_task("nothing") == []
 
 

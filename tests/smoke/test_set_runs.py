@@ -1,0 +1,131 @@
+"""Runs that choose regulator sets: shared retrieval, files, and input that is refused."""
+
+import csv
+import json
+
+import pytest
+
+from tests.smoke.test_bad_input import assert_refused
+
+SETS = (
+    "data=toy_sets",
+    "data.n_cells_per_type=12",
+    "data.set_sizes=[1,2]",
+    "pool.size=12",
+    "trainer=cpu",
+)
+
+
+def folders_of(outcome, model):
+    return sorted(path for path in outcome.outputs.glob(f"*/*/{model}/*") if path.is_dir())
+
+
+def test_selectors_share_one_retrieval(command):
+    retrieval = ("retriever=dot_product", "retriever.trainer.max_epochs=2")
+    first = command(*SETS, "model=stage1_top_r", *retrieval)
+    assert first.code == 0, first.err
+    (folder,) = folders_of(first, "dot_product")
+    written = (folder / "metrics.json").stat().st_mtime_ns
+    second = command(*SETS, "model=best_subset", "pool=oracle", *retrieval)
+    assert second.code == 0, second.err
+    assert folders_of(second, "dot_product") == [folder]
+    alone = command(*SETS, "model=dot_product", "trainer.max_epochs=2")
+    assert "already done" in alone.out + alone.err or alone.code == 0
+    assert folders_of(alone, "dot_product") == [folder]
+    assert (folder / "metrics.json").stat().st_mtime_ns == written
+
+
+def test_other_options_of_the_retriever_are_another_retrieval(command):
+    for width in (8, 16):
+        outcome = command(
+            *SETS,
+            "model=stage1_top_r",
+            "retriever=dot_product",
+            f"retriever.model.embedding_dim={width}",
+            "retriever.trainer.max_epochs=1",
+        )
+        assert outcome.code == 0, outcome.err
+    assert len(folders_of(outcome, "dot_product")) == 2
+    assert len(folders_of(outcome, "stage1_top_r")) == 2
+
+
+def test_the_oracle_retrieves_and_chooses_everything_right(command):
+    outcome = command(*SETS, "model=stage1_top_r", "retriever=oracle")
+    assert outcome.code == 0, outcome.err
+    (folder,) = folders_of(outcome, "stage1_top_r")
+    rows = json.loads((folder / "metrics.json").read_text())["rows"]
+    values = {row["metric"]: row["value"] for row in rows if row["set_size"] is None}
+    assert values["exact_match"] == values["coverage"] == values["jaccard"] == values["f1"] == 1
+    with (folder / "sets.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert all(line["predicted"] == line["true"] for line in lines)
+    (retrieval,) = folders_of(outcome, "oracle")
+    with (retrieval / "recall_curve.csv").open() as stream:
+        curve = {(row["set_size"], int(row["k"])): row["recall"] for row in csv.DictReader(stream)}
+    assert float(curve["2", 1]) == 0
+    assert float(curve["2", 2]) == 1
+
+
+def test_oracle_pools_hold_every_true_set(command):
+    outcome = command(*SETS, "model=stage1_top_r", "retriever=random", "pool=oracle")
+    assert outcome.code == 0, outcome.err
+    (folder,) = folders_of(outcome, "stage1_top_r")
+    rows = json.loads((folder / "metrics.json").read_text())["rows"]
+    coverage = [row["value"] for row in rows if row["metric"] == "coverage"]
+    assert set(coverage) == {1.0}
+
+
+def test_an_approximate_decoder_reports_its_gap(command):
+    outcome = command(
+        *SETS,
+        "model=best_subset",
+        "retriever=correlation",
+        "decoder=sample_rerank",
+        "decoder.n_samples=3",
+        "decoder.compare_with_exact=true",
+    )
+    assert outcome.code == 0, outcome.err
+    (folder,) = folders_of(outcome, "best_subset")
+    rows = json.loads((folder / "metrics.json").read_text())["rows"]
+    found = {(row["metric"], row["set_size"]): row["value"] for row in rows}
+    assert 0 <= found["found_optimum", 2] < 1
+    assert found["score_gap", 2] > 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ("model=residual_hos2 decoder=top_r", "decoder=top_r|model=residual_hos2|exact"),
+        ("model=pairs2 retriever=pairs2", "retriever=pairs2"),
+        ("model=pairs2 retriever=contxt_attention", "contxt|did you mean 'context_attention'"),
+        ("model=pairs2 decoder=exakt", "decoder=exakt|did you mean 'exact'"),
+        ("model=pairs2 pool=oracl", "pool=oracl|did you mean 'oracle'"),
+        ("model=pairs2 pool.size=1", "pool.size=1|2"),
+        ("model=pairs2 pool.size=0", "pool.size=0"),
+        ("model=pairs2 +pool.caps.2=1", "pool.caps.2=1"),
+        ("model=pairs2 decoder=exact decoder.max_subsets=10", "max_subsets=10|beam"),
+        ("model=pairs2 data.set_sizes=[1,7]", "data.set_sizes=[1, 7]|7"),
+        ("model=pairs2 data.set_sizes=[8]", "2 targets|set_sizes"),
+        ("model=pairs2 prior=random", "prior|drop"),
+        ("model=pairs2 split=seen_unseen", "split|TargetSplitter"),
+        ("model=pairs2 split.kind=unseen", "split.kind=unseen|did you mean 'unseen_set'"),
+        ("model=pairs2 split.test_fraction=1", "split.test_fraction=1"),
+        ("model=infosem_b", "embedding"),
+        ("model=pairs2 retriever=infosem_b", "embedding"),
+        ("model=set_dictionary retriever=random", "retriever"),
+        ("model=pairs2 model.training.margin=-1", "model.training.margin=-1"),
+        ("model=pairs2 model.training.negatives.n_sets=0", "model.negatives.n_sets=0"),
+        ("model=pairs2 model.encoder.dropout=2", "dropout"),
+        ("model=pairs2 model.encoder.no_such=2", "model.encoder.no_such"),
+        ("model=stage1_top_r trainer.max_epochs=3", "trainer.max_epochs"),
+        ("model=pairs2 retriever.trainer.max_epochs=0", "max_epochs=0"),
+        ("model=pairs2 data.candidates=some", "data.candidates=some"),
+    ],
+)
+def test_set_input_that_cannot_be_used(command, overrides, words):
+    assert_refused(command(*SETS, *overrides.split()), *words.split("|"))
+
+
+def test_a_set_method_on_an_edge_benchmark_is_refused(command):
+    outcome = command("data=toy", "model=pairs2", "trainer=cpu")
+    assert_refused(outcome, "model=pairs2", "data=toy", "deepsem")
