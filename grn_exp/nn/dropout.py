@@ -34,7 +34,7 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return functional.dropout(x, self.rate)
-        n_zero = round(self.rate * _LEVELS)
+        n_zero = min(round(self.rate * _LEVELS), _LEVELS - 1)
         bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         kept = bits.view(torch.int16)[: x.numel()].view(x.shape) >= n_zero - _LEVELS // 2
         # from bytes: the way from booleans to floats is several times slower

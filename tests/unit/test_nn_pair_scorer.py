@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.nn.dropout import Dropout
@@ -139,5 +140,5 @@ def test_dropout_follows_the_global_seed():
 
 
 def test_dropout_refuses_a_rate_that_is_no_share():
-    with pytest.raises(ValueError, match="rate=1"):
+    with pytest.raises(InputError, match="dropout=1"):
         Dropout(1.0)
