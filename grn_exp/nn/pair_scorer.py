@@ -91,13 +91,29 @@ class FactoredContextScorer(_FactoredScorer):
         Hidden units.
     dropout
         Share of hidden units that are zeroed in training.
+    gain
+        The features are those of embeddings that are this much longer, the inner products
+        divided by it. It changes nothing that the first layer can express, but entries of a
+        unit vector are small, and so would be the steps of training.
     """
 
-    def __init__(self, dim: int, *, hidden_width: int, dropout: float = 0.0) -> None:
+    scale: Tensor
+
+    def __init__(
+        self, dim: int, *, hidden_width: int, dropout: float = 0.0, gain: float = 1.0
+    ) -> None:
         n_features = 6 * dim + 2
         super().__init__(
             n_features, dim=dim, hidden_width=hidden_width, n_hidden=1, dropout=dropout
         )
+        scale = torch.cat(
+            [torch.full((3 * dim,), gain), torch.full((3 * dim,), gain**2), torch.full((2,), gain)]
+        )
+        self.register_buffer("scale", scale, persistent=False)
+
+    def plain(self, features: Tensor) -> Tensor:
+        """Score pairs whose features are given: shape ``(..., n_features)`` to ``(...)``."""
+        return super().plain(features * self.scale)
 
     def forward(self, z_regulators: Tensor, z_targets: Tensor, contexts: Tensor) -> Tensor:
         """Score every regulator for every target.
@@ -114,18 +130,17 @@ class FactoredContextScorer(_FactoredScorer):
         Tensor
             Logits, shape ``(b, n)``.
         """
-        w_r, w_t, w_c, w_rt, w_rc, w_tc, w_dots = self.first.weight.split(
-            [*[self.dim] * 6, 2], dim=1
-        )
+        weight = self.first.weight * self.scale
+        w_r, w_t, w_c, w_rt, w_rc, w_tc, w_dots = weight.split([*[self.dim] * 6, 2], dim=1)
         of_target = torch.cat([z_targets, contexts, z_targets * contexts], dim=1)
-        weight = torch.cat([w_t, w_c, w_tc], dim=1)
+        of_target_weight = torch.cat([w_t, w_c, w_tc], dim=1)
         return self._all_pairs(
             z_regulators,
             own=w_r,
             # <z_r, p> is the sum of z_r * p: its weight is added to each coordinate's
             products=[w_rt + w_dots[:, :1], w_rc + w_dots[:, 1:]],
             partners=[z_targets, contexts],
-            constant=torch.addmm(self.first.bias, of_target, weight.T),
+            constant=torch.addmm(self.first.bias, of_target, of_target_weight.T),
         )
 
 

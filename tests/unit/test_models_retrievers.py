@@ -31,7 +31,7 @@ SETTINGS = {
 RETRIEVERS = {
     "dot_product": functools.partial(DotProductRetriever, **SETTINGS),
     "context_attention": functools.partial(
-        ContextAttentionRetriever, n_heads=2, scorer_width=12, **SETTINGS
+        ContextAttentionRetriever, n_heads=2, scorer_width=12, scorer_gain=1.0, **SETTINGS
     ),
 }
 CONTROLS = {

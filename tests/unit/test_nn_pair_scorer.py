@@ -77,6 +77,18 @@ def test_pair_scorer_on_lists_of_their_own(inputs, m):
     assert_same_with_gradients(scorer, [own, targets], scorer.forward_own(own, targets), plain)
 
 
+def test_a_gain_lengthens_the_embeddings_and_not_the_inner_products(inputs):
+    regulators, targets, contexts = inputs
+    scorer = FactoredContextScorer(D, hidden_width=HIDDEN, gain=2.5).double()
+    rows = []
+    for t in range(B):
+        phi = [context_features(2.5 * z, 2.5 * targets[t], 2.5 * contexts[t]) for z in regulators]
+        for features in phi:
+            features[-2:] /= 2.5
+        rows.append(torch.stack([scorer.rest(scorer.first(f))[0] for f in phi]))
+    assert_same_with_gradients(scorer, inputs, scorer(*inputs), torch.stack(rows))
+
+
 def test_single_precision_agrees_too():
     torch.manual_seed(0)
     z_r, z_t, c_t = (torch.randn(n, 128) for n in (50, 4, 4))

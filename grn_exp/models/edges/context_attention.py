@@ -62,6 +62,8 @@ class ContextAttentionRetriever(Retriever):
         Units and number of the encoder's hidden layers.
     scorer_width
         Units of the scorer's hidden layer.
+    scorer_gain
+        How much longer than eq. 2's unit vectors the scorer takes embeddings and contexts to be.
     view, positive_weight, noise, dropout, learning_rate, batch_size, optimizer
         As in :class:`Retriever`.
 
@@ -80,6 +82,7 @@ class ContextAttentionRetriever(Retriever):
         encoder_width: int,
         encoder_depth: int,
         scorer_width: int,
+        scorer_gain: float,
         positive_weight: float,
         noise: float,
         dropout: float,
@@ -102,6 +105,7 @@ class ContextAttentionRetriever(Retriever):
             encoder_width=encoder_width,
             encoder_depth=encoder_depth,
             scorer_width=scorer_width,
+            scorer_gain=scorer_gain,
         )
         if embedding_dim % n_heads:
             raise InputError(
@@ -117,7 +121,7 @@ class ContextAttentionRetriever(Retriever):
         )
         self.attention = ContextAttention(embedding_dim, n_heads=n_heads)
         self.scorer = FactoredContextScorer(
-            embedding_dim, hidden_width=scorer_width, dropout=dropout
+            embedding_dim, hidden_width=scorer_width, dropout=dropout, gain=scorer_gain
         )
 
     @property
