@@ -1,20 +1,38 @@
 """``make bench``: every speed claim, measured against the plain form in the same run."""
 
 import argparse
+import statistics
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sem import measure
+from benchmarks import decoding, retrieval, sem, simulation
 from grn_exp.core.errors import InputError
+
+Notes = list[str]
+Section = Callable[[argparse.Namespace], tuple[Table, Notes]]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--data", nargs="+", default=["mESC", "mDC"], help="BEELINE datasets")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--data", nargs="+", default=["mESC", "mDC"], help="deepsem: on which")
+    parser.add_argument("--epochs", type=int, default=6, help="deepsem: of each form")
     arguments = parser.parse_args()
+    console = Console(width=130)
+    for name in dict.fromkeys(arguments.only):
+        table, notes = SECTIONS[name](arguments)
+        if table.row_count:
+            console.print(table)
+        for note in notes:
+            console.print(note)
+        console.print()
+
+
+def deepsem(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Training of DeepSEM."""
     table = Table(
         "data",
         "form",
@@ -27,35 +45,100 @@ def main() -> None:
     notes = []
     for dataset in arguments.data:
         try:
-            plain, fast = measure(dataset, n_epochs=arguments.epochs)
+            plain, fast = sem.measure(dataset, n_epochs=arguments.epochs)
         except InputError as error:
             notes.append(f"{dataset}: left out: {error}")
             continue
-        for name, form in (("plain", plain), ("grn_exp", fast)):
-            networks, adjacency = form.phase_seconds()
-            table.add_row(
-                dataset,
-                name,
-                f"{networks:.3f}",
-                f"{adjacency:.3f}",
-                f"{form.run_seconds():.0f}",
-                f"{form.peak_mb:.0f}",
-            )
-        ratios = (a / b for a, b in zip(plain.phase_seconds(), fast.phase_seconds(), strict=True))
-        table.add_row(
-            dataset,
-            "ratio",
-            *(f"{ratio:.1f} x" for ratio in ratios),
-            f"{plain.run_seconds() / fast.run_seconds():.1f} x",
-            f"{plain.peak_mb / fast.peak_mb:.1f} x",
-            style="bold",
-        )
+        for row in _deepsem_rows(plain, fast):
+            table.add_row(dataset, *row, style="bold" if row[0] == "ratio" else None)
         notes.append(fast.agreement(plain))
-    console = Console(width=130)
-    console.print(table)
-    for note in notes:
-        console.print(note)
+    return table, notes
 
+
+def _deepsem_rows(plain: sem.Form, fast: sem.Form) -> Iterator[list[str]]:
+    for name, form in (("plain", plain), ("grn_exp", fast)):
+        epochs = [f"{seconds:.3f}" for seconds in form.phase_seconds()]
+        yield [name, *epochs, f"{form.run_seconds():.0f}", f"{form.peak_mb:.0f}"]
+    pairs = list(zip(plain.phase_seconds(), fast.phase_seconds(), strict=True))
+    pairs += [(plain.run_seconds(), fast.run_seconds()), (plain.peak_mb, fast.peak_mb)]
+    yield ["ratio", *(f"{a / b:.1f} x" for a, b in pairs)]
+
+
+def context_attention(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Training steps of the context-attention retriever."""
+    del arguments
+    found = retrieval.measure()
+    title = "Context attention, a training step at SERGIO DS3's size, one thread (medians)"
+    table = Table("form", "step, s", title=title)
+    table.add_row("plain: the features of every pair", f"{found.plain:.3f}")
+    table.add_row("grn_exp", f"{found.fast:.3f}")
+    table.add_row("ratio", f"{found.ratio:.1f} x", style="bold")
+    return table, [f"context attention: losses differ by {found.difference:.1e} at most"]
+
+
+def exact_decoding(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Scoring every set of a pool."""
+    del arguments
+    table = Table(
+        "pool, set size",
+        "grn_exp, sets/s",
+        "one large batch, sets/s",
+        "ratio",
+        "best-tuned, sets/s",
+        "ratio",
+        title="Exact decoding against torch's nn.TransformerEncoder, one thread (best of turns)",
+    )
+    notes = []
+    for each in decoding.measure():
+        name = f"M={each.n_candidates}, R={each.size}"
+        large = each.fast / each.ratio_at_large_batches()
+        best = max(each.plain.values())
+        table.add_row(
+            name,
+            f"{each.fast:,.0f}",
+            f"{large:,.0f}",
+            f"{each.ratio_at_large_batches():.1f} x",
+            f"{best:,.0f}",
+            f"{each.ratio():.1f} x",
+        )
+        notes.append(
+            f"{name}: first {each.n_sets} sets; same best set: {each.same_best}; scores differ "
+            f"by {each.largest_difference:.1e} standard deviations at most"
+        )
+    notes.append(
+        f"One large batch: {decoding.LARGE_BATCH} sets, as one would write it. Best-tuned: the "
+        f"fastest of that and {decoding.SMALL_BATCH} sets, with and without torch's fused layer."
+    )
+    return table, notes
+
+
+def sergio(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Cells of SERGIO's DS3."""
+    del arguments
+    table = Table(
+        "form", "CPU seconds", "peak memory, MB", title="SERGIO DS3: 1,200 genes, 9 x 300 cells"
+    )
+    published = "published code: 764 CPU s (not measured here)"
+    try:
+        found = simulation.measure()
+    except InputError as error:
+        return table, [f"SERGIO DS3: left out: {error}"]
+    plain = found.plain
+    seconds = statistics.median(each.seconds for each in found.fast)
+    peak_mb = max(each.peak_mb for each in found.fast)
+    part = f"{found.n_plain} of {found.n_genes} genes"
+    table.add_row("plain loops", f"{plain.seconds:.0f}, from {part}", f"{plain.peak_mb:.0f}*")
+    table.add_row("grn_exp", f"{seconds:.2f}", f"{peak_mb:.0f}")
+    table.add_row("ratio", f"{plain.seconds / seconds:.0f} x, extrapolated", "", style="bold")
+    return table, [found.agreement(), published, f"* memory of {part}, as Python lists"]
+
+
+SECTIONS: dict[str, Section] = {
+    "deepsem": deepsem,
+    "retrieval": context_attention,
+    "decoding": exact_decoding,
+    "simulation": sergio,
+}
 
 if __name__ == "__main__":
     main()

@@ -85,7 +85,7 @@ def _mounted(files: Iterable[DictConfig]) -> DictConfig:
     """Return what the files say of model and trainer, as one node."""
     parts = []
     for content in files:
-        part = OmegaConf.masked_copy(content, [key for key in content if key != "defaults"])
+        part = OmegaConf.masked_copy(content, [str(key) for key in content if key != "defaults"])
         parts.append(OmegaConf.create({"model": part}) if "_target_" in part else part)
     return OmegaConf.merge(*parts)  # type: ignore[return-value]
 
@@ -282,8 +282,9 @@ def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:
         if argument not in taken:
             raise InputError(f"{group}: data={identity.data} takes none; drop {group}=...")
         parts[argument] = instantiate(node, group)
-        wanted = [kind for kind in _classes(hints.get(argument)) if _is_checkable(kind)]
-        if wanted and not isinstance(parts[argument], tuple(wanted)):
+        wanted = _classes(hints.get(argument))
+        checkable = all(_is_checkable(kind) for kind in wanted)  # one protocol may let it in
+        if checkable and not isinstance(parts[argument], wanted):
             names = " or ".join(kind.__name__ for kind in wanted)
             raise InputError(
                 f"{group}: {type(parts[argument]).__name__} does not fit data={identity.data}, "
@@ -304,7 +305,7 @@ def _retriever_spec(identity: RunIdentity) -> RunSpec:
     """Return the run that retrieves candidates: the same run as with ``model=`` that method."""
     config = dict(identity.config)
     mounted = config.pop("retriever")
-    del config["decoder"]
+    config.pop("decoder", None)
     unknown = set(mounted) - {"model", "trainer"}
     if unknown or "model" not in mounted:
         raise InputError(

@@ -23,8 +23,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m grn_exp.data", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show each dataset and what of it is here")
-    fetch = commands.add_parser("fetch", help="download a dataset and the BioBERT vectors")
-    fetch.add_argument("names", nargs="+", metavar="NAME", help="as data= takes it; or all")
+    fetch = commands.add_parser("fetch", help="download what datasets need")
+    fetch.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="as data= takes it; all; sergio_ds3_published with its authors' cells",
+    )
     commands.add_parser("check", help="compare with the InfoSEM paper's tables B.1 and B.2")
     arguments = parser.parse_args()
     try:
@@ -57,6 +62,7 @@ def list_datasets() -> None:
                 f"{missing} of {len(places)}" if missing else "",
             )
     console.print(table)
+    console.print(_sergio_table())
     biobert = [key for key in store.registry() if key.startswith("biobert/")]
     here = sum(store.locate(key) is not None for key in biobert)
     console.print(f"BioBERT vectors (prior=biobert): {here} of {len(biobert)} files are here")
@@ -64,14 +70,22 @@ def list_datasets() -> None:
     console.print("get what is missing with: python -m grn_exp.data fetch NAME")
 
 
+def _sergio_table() -> Table:
+    table = Table("data=", "interactions", "master regulators", "published simulations")
+    for choice, network in catalogue.sergio_networks().items():
+        needed = [
+            "no" if store.locate(key) is None else "yes" for key in catalogue.network_keys(network)
+        ]
+        published = catalogue.published_keys(network)
+        here = sum(store.locate(key) is not None for key in published)
+        table.add_row(choice, *needed, f"{here} of {len(published)}")
+    return table
+
+
 def fetch_datasets(names: list[str]) -> None:
     """Download every file of the named datasets; what is here is verified and kept."""
-    console, known = _console(), catalogue.datasets()
-    chosen = list(known.values()) if names == ["all"] else map(catalogue.dataset_named, names)
-    keys = [key for key in store.registry() if key.startswith("biobert/")]
-    for dataset in chosen:
-        for gene_set in catalogue.GENE_SETS:
-            keys += catalogue.keys(dataset, gene_set)
+    console = _console()
+    keys = list(dict.fromkeys(key for name in names for key in catalogue.keys_named(name)))
     for number, key in enumerate(keys, start=1):
         path = store.fetch(key)
         console.print(f"[{number}/{len(keys)}] {path}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What the BEELINE datasets hold, and what the InfoSEM paper says they hold."""
+"""What can be fetched, what the BEELINE datasets hold and what the InfoSEM paper says they do."""
 
 import dataclasses
 import typing
@@ -14,9 +14,11 @@ from grn_exp.data.beeline import (
     network_key,
 )
 from grn_exp.data.readers import read_network
+from grn_exp.data.sergio import Dataset as SergioNetwork
 from grn_exp.storage import store
 
 GENE_SETS: tuple[GeneSet, ...] = typing.get_args(GeneSet)
+_WITH_PUBLISHED = "_published"  # ends a name that asks for the authors' simulations too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,20 +53,48 @@ def datasets() -> dict[str, str]:
     return {name.lower().replace("-", "_"): name for name in typing.get_args(Dataset)}
 
 
-def dataset_named(choice: str) -> str:
-    """Return the dataset that ``data=`` calls ``choice``.
+def sergio_networks() -> dict[str, str]:
+    """Return SERGIO's networks by the name that ``data=`` takes."""
+    return {f"sergio_{name.lower()}": name for name in typing.get_args(SergioNetwork)}
+
+
+def keys_named(choice: str) -> list[str]:
+    """Return the registry keys of what ``fetch`` calls ``choice``.
+
+    A BEELINE dataset is all its gene sets and the BioBERT vectors, a SERGIO network the two files
+    that cells are simulated from; ``sergio_ds3_published`` adds its authors' simulations, some
+    50 MB each. ``all`` is every dataset, without those.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is no such name.
     """
-    known = datasets()
-    if choice not in known:
+    names, sergio = datasets(), sergio_networks()
+    if choice == "all":
+        found = [key for name in (*names, *sergio) for key in keys_named(name)]
+        return list(dict.fromkeys(found))
+    if choice in names:
+        biobert = [key for key in store.registry() if key.startswith("biobert/")]
+        return biobert + [key for each in GENE_SETS for key in keys(names[choice], each)]
+    network = sergio.get(choice.removesuffix(_WITH_PUBLISHED))
+    if network is None:
+        known = [*names, *sergio, *(name + _WITH_PUBLISHED for name in sergio), "all"]
         raise InputError(
             f"no dataset {choice!r}; {close_matches(choice, known)}choose from {', '.join(known)}"
         )
-    return known[choice]
+    published = published_keys(network) if choice.endswith(_WITH_PUBLISHED) else []
+    return [*network_keys(network), *published]
+
+
+def network_keys(network: str) -> list[str]:
+    """Return the registry keys of the files that cells of a SERGIO network are simulated from."""
+    return [f"sergio/{network}/{name}.txt" for name in ("interactions", "master_regulators")]
+
+
+def published_keys(network: str) -> list[str]:
+    """Return the registry keys of the authors' simulations of a SERGIO network."""
+    return [key for key in store.registry() if key.startswith(f"sergio/{network}/simulated_")]
 
 
 def networks(dataset: str) -> list[str]:

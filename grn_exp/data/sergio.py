@@ -31,6 +31,7 @@ Dataset = Literal["DS1", "DS2", "DS3"]
 # raise it when the simulation changes: older copies are then left alone and not read
 _SIMULATION_VERSION = 1
 _LAST_PUBLISHED = 14
+_SAMPLING_STATE = 15  # SERGIO's own
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, zlib.error, zipfile.BadZipFile)
 _COUNTS_PER_CELL = 1e4
 # the demonstration's library size is for 100 genes; it grows with the genes
@@ -56,6 +57,10 @@ class SergioDataModule(SetDataModule):
         A matrix of the user's in place of either: concentrations or counts, no logarithms, of
         the network's genes under SERGIO's ids. ``.csv`` or ``.csv.gz`` (genes x cells, ids in
         the first column) or ``.h5ad``.
+    sampling_state
+        Simulated states between two sampled cells, on average. SERGIO's setting is 15, at which
+        the cells of a type are close in time and so correlated; at several hundred they are
+        independent.
     noise
         ``clean``: log1p of the values. ``technical``: outlier genes, library sizes, dropout and
         counts, then log1p of counts per 10,000.
@@ -73,6 +78,7 @@ class SergioDataModule(SetDataModule):
         source: Literal["simulated", "published"] = "simulated",
         simulation: int = 0,
         expression: str | None = None,
+        sampling_state: int = _SAMPLING_STATE,
         noise: Literal["clean", "technical"] = "clean",
         set_sizes: list[int] | None = None,
         candidates: Literal["all", "known"] = "all",
@@ -85,10 +91,12 @@ class SergioDataModule(SetDataModule):
                 f"data.simulation={simulation}: {dataset} was published with simulations "
                 f"0..{_LAST_PUBLISHED}; choose one of them, or data.source=simulated"
             )
+        _check_sampling_state(sampling_state, source=source, expression=expression)
         self.dataset = dataset
         self.network = network
         self.source = source
         self.simulation = simulation
+        self.sampling_state = sampling_state
         self.expression_path = None if expression is None else Path(expression).expanduser()
         self.noise = noise
 
@@ -114,7 +122,13 @@ class SergioDataModule(SetDataModule):
         elif published:
             clean = _read_matrix(published[0], kinetic.genes)
         else:
-            clean = simulated(kinetic, interactions, masters, seed=self.simulation)
+            clean = simulated(
+                kinetic,
+                interactions,
+                masters,
+                seed=self.simulation,
+                sampling_state=self.sampling_state,
+            )
         return self._observe(clean), kinetic.network()
 
     def _observe(self, clean: Expression) -> Expression:
@@ -143,6 +157,20 @@ class SergioDataModule(SetDataModule):
         return {**super().describe(), "files": hashes}
 
 
+def _check_sampling_state(sampling_state: int, *, source: str, expression: str | None) -> None:
+    """Refuse a number out of range, or one that the cells that are read would not follow."""
+    if sampling_state < 1:
+        raise InputError(f"data.sampling_state={sampling_state}: give a whole number from 1 on")
+    if sampling_state == _SAMPLING_STATE:
+        return
+    if expression is not None or source == "published":
+        given = "source=published" if expression is None else "expression"
+        raise InputError(
+            f"data.sampling_state={sampling_state}: data.{given} reads cells that are sampled "
+            "already; leave one of the two out"
+        )
+
+
 def _read_matrix(path: Path, genes: GeneIndex) -> Expression:
     """Read concentrations of ``genes``, whatever order the file has them in."""
     expression = read_expression(path, transform="clean")
@@ -161,26 +189,34 @@ def _read_matrix(path: Path, genes: GeneIndex) -> Expression:
 
 
 def simulated(
-    kinetic: KineticNetwork, interactions: Path, masters: Path, *, seed: int
+    kinetic: KineticNetwork,
+    interactions: Path,
+    masters: Path,
+    *,
+    seed: int,
+    sampling_state: int = _SAMPLING_STATE,
 ) -> Expression:
     """Return a simulation of a network, from its copy in the cache if there is one.
 
-    The copy carries the hashes of the two files, the seed and a version in its name, so no other
-    network or simulator ever meets it; an unreadable copy is made again.
+    The copy carries the hashes of the two files, the seed, the sampling if it is not SERGIO's,
+    and a version in its name, so no other network or simulator ever meets it; an unreadable copy
+    is made again.
     """
     hashes = "-".join(store.git_blob_sha1(path)[:16] for path in (interactions, masters))
     folder = store.cache_dir() / "simulated" / f"v{_SIMULATION_VERSION}"
-    path = folder / f"{hashes}-seed{seed}.npz"
+    own = "" if sampling_state == _SAMPLING_STATE else f"-sampling{sampling_state}"
+    path = folder / f"{hashes}-seed{seed}{own}.npz"
     values = _read_copy(path, kinetic.genes)
     if values is None:
-        log.info("simulating %d genes (seed %d)", kinetic.n_genes, seed)
-        values = simulate_steady_state(kinetic, seed=seed).expression
+        log.info("simulating %d genes (seed %d%s)", kinetic.n_genes, seed, own)
+        sample = simulate_steady_state(kinetic, sampling_state=sampling_state, seed=seed)
+        values = sample.expression
         write_npz(path, {"expression": values, "genes": kinetic.genes.array})
     return Expression(
         values=values,
         genes=kinetic.genes,
         transform="clean",
-        source=f"simulation of {interactions.parent.name} (seed {seed})",
+        source=f"simulation of {interactions.parent.name} (seed {seed}{own})",
     )
 
 

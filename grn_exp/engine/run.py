@@ -5,8 +5,8 @@ import gc
 import logging
 import time
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,8 +15,10 @@ import yaml
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
-from grn_exp.data.base import EdgeDataModule
-from grn_exp.data.sets_base import SetDataModule
+from grn_exp.core.sets import SetView
+from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.views import TrainView
+from grn_exp.data.set_judging import Table
 from grn_exp.engine.artefacts import read_scores, write_results
 from grn_exp.engine.fit import fit, keep_weights, limited_threads, resolve_accelerator
 from grn_exp.engine.folder import RunFolder
@@ -24,11 +26,41 @@ from grn_exp.engine.loggers import Mirror
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
 from grn_exp.models.base import ClosedFormModel, ControlWithTruth, GradientModel, GRNModel
+from grn_exp.models.sets.base import PooledSelector
 from grn_exp.storage.atomic import write_npz, write_text
 
 log = logging.getLogger(__name__)
 
-Benchmark = EdgeDataModule | SetDataModule
+
+class Benchmark(Protocol):
+    """What a run asks of a benchmark; predictions are of the kind that its methods make."""
+
+    split: Any
+    truth: EdgeTruth
+
+    def view(self, *, labels: bool, embedding: bool, seed: int) -> TrainView:
+        """Return what a method that scores edges may see."""
+        ...
+
+    def set_view(self, scores: EdgeScores | None, *, seed: int) -> SetView:
+        """Return what a method that chooses sets may see, where the benchmark is for such."""
+        ...
+
+    def validation_scores(self, predict: Any) -> dict[str, float]:  # noqa: ANN401
+        """Return scores by name."""
+        ...
+
+    def evaluate(self, prediction: Any) -> Sequence[Any]:  # noqa: ANN401
+        """Return rows."""
+        ...
+
+    def tables(self, prediction: Any) -> dict[str, Table]:  # noqa: ANN401
+        """Return files by name."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """Return facts."""
+        ...
 
 
 class Stopwatch:
@@ -73,11 +105,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
     _check_fit(spec)
     resolve_accelerator(spec.trainer)
     with watch.stage("data"):
-        data = spec.make_data()
-        data.prepare_data()
-        data.setup()
-    if spec.decoder is not None:
-        data.check_decoder(spec.decoder)
+        data = _load(spec)
     retrieved = None
     if spec.retriever is not None:
         with watch.stage("retrieval"):
@@ -100,6 +128,15 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _load(spec: RunSpec) -> Benchmark:
+    data = spec.make_data()
+    data.prepare_data()
+    data.setup()
+    if spec.decoder is not None:
+        data.check_decoder(spec.decoder)
+    return data
 
 
 def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
@@ -130,8 +167,12 @@ def _check_fit(spec: RunSpec) -> None:
         raise InputError(f"trainer.max_epochs={epochs}: model={name} has no epochs; drop it")
     if issubclass(model_class, GradientModel) and epochs is None:
         raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")
+    chooses = issubclass(model_class, PooledSelector)
+    for group, part in (("decoder", spec.decoder), ("retriever", spec.retriever)):
+        if part is not None and not chooses:
+            raise InputError(f"{group}: model={name} chooses from no pool; drop {group}=...")
     sums_only = spec.decoder is not None and spec.decoder.needs_decomposable
-    if sums_only and not model_class.decomposable:
+    if chooses and sums_only and not model_class.decomposable:
         raise InputError(
             f"decoder=top_r: model={name} scores a set as more than the sum of its members; "
             "choose decoder=exact, beam, local_search or sample_rerank"

@@ -93,7 +93,8 @@ def _subset(row: dict[str, Any]) -> str:
 
 
 def _label(row: dict[str, Any]) -> str:
-    return _TITLES.get(row["metric"], row["metric"]).format(k=row.get("k"))
+    metric: str = row["metric"]
+    return _TITLES.get(metric, metric).format(k=row.get("k"))
 
 
 def _is_ranked(rows: list[dict[str, Any]], column: Column) -> bool:

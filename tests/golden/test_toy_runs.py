@@ -2,9 +2,11 @@
 
 Where the change is intended, raise ``RESULTS_VERSION`` in ``grn_exp/config.py``, run this file
 by itself (``python tests/golden/test_toy_runs.py``) and put what it prints in place of
-``STORED``.
+``STORED`` and ``STORED_SETS``. A new method's numbers: the same with its name after the file's.
 """
 
+import csv
+import hashlib
 import pprint
 import sys
 import tempfile
@@ -16,23 +18,34 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.engine.run import run
 from grn_exp.models.base import GradientModel
+from grn_exp.models.sets.base import PooledSelector
 
 EPOCHS = 4
-OVERRIDES = (
-    "data=toy",
+TINY = (
     "data.n_genes=80",
     "data.n_regulators=16",
     "data.n_cells_per_type=20",
     "trainer.accelerator=cpu",
     "trainer.progress=false",
 )
+# enough targets that a set can be right, and pools that a set can be missing from
+TINY_SETS = (*TINY, "data.n_genes=200", "data.set_sizes=[1,2]", "pool.size=10")
 # the loss of each epoch; then average precision on the validation pairs
 STORED: dict[str, tuple[list[float], float]] = {
+    "context_attention": (
+        [11.191045761108398, 9.93547248840332, 8.382752418518066, 6.854214191436768],
+        0.39269964139875485,
+    ),
+    "correlation": ([], 0.5478040627289199),
     "deepsem": (
         [1.2687242031097412, 1.127380132675171, 1.0999860763549805, 1.0848357677459717],
         0.26794173622047673,
     ),
     "degree": ([], 0.44872075975972076),
+    "dot_product": (
+        [2.700744867324829, 2.534022808074951, 2.2925353050231934, 2.11112904548645],
+        0.44693740836201523,
+    ),
     "infosem_b": (
         [1.2687242031097412, 1.1291992664337158, 1.0896949768066406, 1.0726195573806763],
         0.2705524636921068,
@@ -45,23 +58,68 @@ STORED: dict[str, tuple[list[float], float]] = {
         [1.2687242031097412, 1.0938355922698975, 1.0173636674880981, 1.0152639150619507],
         0.21310138071647022,
     ),
+    "nearest_targets": ([], 0.30691756134695697),
     "oracle": ([], 1.0),
     "random": ([], 0.3311537063186623),
+    "regulator_frequency": ([], 0.35794907763548883),
+}
+# the loss of each epoch; exact matches; then the mean score of the chosen sets, and where nothing
+# is trained a hash of them
+STORED_SETS: dict[str, tuple[list[float], int, float | str]] = {
+    "best_subset": ([], 8, "9650e5e5fa51"),
+    "deep_pairs2": (
+        [1.3131568431854248, 1.3113230466842651, 1.3072022199630737, 1.2895759344100952],
+        2,
+        0.15753832645714283,
+    ),
+    "most_frequent_set": ([], 2, "6f6b5a22e382"),
+    "nearest_target_set": ([], 4, "725d3e872184"),
+    "pairs2": (
+        [1.2932199239730835, 1.2545486688613892, 1.203393578529358, 1.1414775848388672],
+        2,
+        0.8515291256564004,
+    ),
+    "pure_hos2": (
+        [1.222480297088623, 1.0447012186050415, 0.948729395866394, 0.8778414726257324],
+        2,
+        2.6875386025224413,
+    ),
+    "pure_hos2_warm": (
+        [1.3012917041778564, 1.281509280204773, 1.176797866821289, 1.0244739055633545],
+        2,
+        1.883620764528002,
+    ),
+    "residual_hos2": (
+        [1.2863625288009644, 1.2431632280349731, 1.175147294998169, 1.086415410041809],
+        2,
+        1.202963160617011,
+    ),
+    "set_dictionary": ([], 8, "d25794a6b8cf"),
+    "set_posterior": ([], 7, "62ab77a2ab21"),
+    "stage1_top_r": ([], 2, "468a72db3783"),
 }
 
 
 def make_spec(name, outputs):
     config.register()
-    overrides = [*OVERRIDES, f"model={name}", f"paths.outputs={outputs}"]
+    is_for_sets = config.model_class(name).task == "sets"
+    names = {"data": "toy_sets" if is_for_sets else "toy", "model": name}
+    overrides = [*(TINY_SETS if is_for_sets else TINY), f"paths.outputs={outputs}"]
+    if issubclass(config.model_class(name), PooledSelector):
+        names["retriever"] = "regulator_frequency"
+    overrides += [f"{group}={choice}" for group, choice in names.items()]
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=overrides)
         if "max_epochs" in cfg.trainer:
             cfg.trainer.max_epochs = EPOCHS
-        return config.build_spec(config.identify(cfg, data="toy", model=name))
+        for stage in ("warm_start_epochs", "frozen_epochs"):
+            if stage in cfg.model:
+                cfg.model[stage] = min(cfg.model[stage], 1)
+        return config.build_spec(config.identify(cfg, **names))
 
 
 def short_run(name, outputs):
-    """Return the losses and the validation score of a run; no losses for a closed form."""
+    """Return the losses of a run, none for a closed form, its rows and its folder."""
     spec = make_spec(name, outputs)
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -69,28 +127,68 @@ def short_run(name, outputs):
         rows = run(spec)
     finally:
         torch.set_num_threads(n_threads)
-    value = next(r["value"] for r in rows if (r["metric"], r["subset"]) == ("ap", "val"))
+    folder = spec.identity.folder
     if not issubclass(spec.model_class, GradientModel):
-        return [], value
-    lines = (spec.identity.folder / "history.csv").read_text().splitlines()
+        return [], rows, folder
+    lines = (folder / "history.csv").read_text().splitlines()
     column = lines[0].split(",").index("train/loss")
-    return [float(line.split(",")[column]) for line in lines[1:]], value
+    return [float(line.split(",")[column]) for line in lines[1:]], rows, folder
+
+
+def edge_numbers(name, outputs):
+    losses, rows, _ = short_run(name, outputs)
+    return losses, next(r["value"] for r in rows if (r["metric"], r["subset"]) == ("ap", "val"))
+
+
+def set_numbers(name, outputs):
+    losses, _, folder = short_run(name, outputs)
+    with (folder / "sets.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    n_exact = sum(int(line["exact"]) for line in lines)
+    if losses:
+        return losses, n_exact, sum(float(line["score"]) for line in lines) / len(lines)
+    text = "\n".join(sorted(f"{line['target']} {line['predicted']}" for line in lines))
+    return losses, n_exact, hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def stored_for(name, stored):
+    if name not in stored:
+        pytest.fail(f"no stored numbers for {name}; see the top of this file")
+    return stored[name]
 
 
 @pytest.mark.parametrize("name", config.models_by_task("edges"))
 def test_results_are_what_they_were(name, tmp_path):
-    if name not in STORED:
-        pytest.fail(f"no stored numbers for {name}; see the top of this file")
-    losses, value = short_run(name, tmp_path)
-    expected_losses, expected_value = STORED[name]
+    expected_losses, expected_value = stored_for(name, STORED)
+    losses, value = edge_numbers(name, tmp_path)
     assert losses == pytest.approx(expected_losses, rel=1e-4)
     # ranks jump where two scores nearly tie, so another processor may differ a little
     assert value == pytest.approx(expected_value, rel=1e-4 if not losses else 0.01)
 
 
+@pytest.mark.parametrize("name", config.models_by_task("sets"))
+def test_sets_are_what_they_were(name, tmp_path):
+    expected_losses, expected_exact, expected_last = stored_for(name, STORED_SETS)
+    losses, n_exact, last = set_numbers(name, tmp_path)
+    assert losses == pytest.approx(expected_losses, rel=1e-4)
+    # the same holds for sets that nearly tie
+    assert abs(n_exact - expected_exact) <= (1 if losses else 0)
+    assert last == (pytest.approx(expected_last, rel=0.01) if losses else expected_last)
+
+
+def print_numbers(names):
+    """Print what to store, all of it or that of a few methods."""
+    for task, title, numbers in (
+        ("edges", "STORED: dict[str, tuple[list[float], float]]", edge_numbers),
+        ("sets", "STORED_SETS: dict[str, tuple[list[float], int, float | str]]", set_numbers),
+    ):
+        found = {}
+        for name in config.models_by_task(task):
+            if not names or name in names:
+                with tempfile.TemporaryDirectory() as folder:
+                    found[name] = numbers(name, folder)
+        sys.stdout.write(f"{title} = {pprint.pformat(found)}\n")
+
+
 if __name__ == "__main__":
-    found = {}
-    for choice in config.models_by_task("edges"):
-        with tempfile.TemporaryDirectory() as folder:
-            found[choice] = short_run(choice, folder)
-    sys.stdout.write(f"STORED: dict[str, tuple[list[float], float]] = {pprint.pformat(found)}\n")
+    print_numbers(sys.argv[1:])

@@ -27,7 +27,7 @@ def assert_refused(outcome, *words: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ("model=infosem_bb", "model=infosem_bb|did you mean 'infosem_b|choose from deepsem"),
+        ("model=infosem_bb", "model=infosem_bb|did you mean 'infosem_b|choose from best_subset"),
         ("data=mes", "data=mes|did you mean 'mesc'"),
         ("model=", "model=|choose from"),
         ("model=null", "give the name of a choice"),
@@ -117,7 +117,9 @@ def test_a_model_that_does_not_fit_the_data(command, monkeypatch):
     from grn_exp.models.edges.random import Random
 
     monkeypatch.setattr(Random, "task", "sets")
-    assert_refused(command("model=random", *TOY), "model=random", "models that can: deepsem")
+    assert_refused(
+        command("model=random", *TOY), "model=random", "models that can: context_attention"
+    )
 
 
 def test_gpu_without_a_gpu(command, monkeypatch):

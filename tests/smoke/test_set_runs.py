@@ -129,3 +129,17 @@ def test_set_input_that_cannot_be_used(command, overrides, words):
 def test_a_set_method_on_an_edge_benchmark_is_refused(command):
     outcome = command("data=toy", "model=pairs2", "trainer=cpu")
     assert_refused(outcome, "model=pairs2", "data=toy", "deepsem")
+
+
+@pytest.mark.parametrize(
+    ("data", "overrides"),
+    [
+        ("toy", "model=degree +decoder=exact"),
+        ("toy", "model=degree +decoder=top_r"),
+        ("toy", "model=degree +retriever=random"),
+        ("toy_sets", "model=set_dictionary +decoder=exact"),
+    ],
+)
+def test_a_method_that_chooses_from_no_pool_is_given_nothing_to_choose(command, data, overrides):
+    outcome = command(f"data={data}", *overrides.split(), "trainer=cpu")
+    assert_refused(outcome, overrides.split("+")[1].split("=")[0], "drop")

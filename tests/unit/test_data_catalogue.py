@@ -1,5 +1,6 @@
 """What the data command says: sizes beside the published ones, what is here, what is missing."""
 
+import re
 import sys
 
 import pytest
@@ -53,9 +54,31 @@ def test_every_dataset_is_in_the_registry():
             assert set(catalogue.keys(dataset, gene_set)) <= store.registry().keys()
 
 
-def test_unknown_dataset_names_close_matches():
-    with pytest.raises(InputError, match=r"no dataset 'hhepp'; did you mean 'hhep'"):
-        catalogue.dataset_named("hhepp")
+def test_every_sergio_network_is_in_the_registry():
+    assert {f"sergio_ds{n}" for n in (1, 2, 3)} == set(catalogue.sergio_networks())
+    for network in catalogue.sergio_networks().values():
+        assert set(catalogue.network_keys(network)) <= store.registry().keys()
+        assert len(catalogue.published_keys(network)) == 15
+
+
+def test_names_stand_for_the_files_of_a_benchmark():
+    files = ["sergio/DS3/interactions.txt", "sergio/DS3/master_regulators.txt"]
+    assert catalogue.keys_named("sergio_ds3") == files
+    published = catalogue.keys_named("sergio_ds3_published")
+    assert published[:2] == files
+    assert len(published) == 17
+    everything = catalogue.keys_named("all")
+    assert {*files, *catalogue.keys_named("hesc")} <= set(everything)
+    assert len(set(everything)) == len(everything)
+    assert not any("simulated" in key for key in everything)
+
+
+@pytest.mark.parametrize(
+    ("name", "match"), [("hhepp", "hhep"), ("sergio_ds4", "sergio_ds"), ("hesc_published", "")]
+)
+def test_unknown_dataset_names_close_matches(name, match):
+    with pytest.raises(InputError, match=f"no dataset '{name}'; (did you mean '{match}|choose)"):
+        catalogue.keys_named(name)
 
 
 def test_list_shows_what_is_missing(monkeypatch, capsys, no_data):
@@ -64,6 +87,7 @@ def test_list_shows_what_is_missing(monkeypatch, capsys, no_data):
     assert "mhsc_gm" in output
     assert "5 of 5" in output  # mESC with its fourth network
     assert "0 of 4 files are here" in output
+    assert re.search(r"sergio_ds3\W+no\W+no\W+0 of 15", output)
 
 
 def test_check_says_what_is_not_here(monkeypatch, capsys, no_data):
@@ -98,3 +122,12 @@ def test_fetch_keeps_what_is_here(monkeypatch, capsys, real_data):
     assert "[1/12]" in output
     assert "mDC/tfs1000/string/network.csv.gz" in output
     assert not any(path.suffix == ".gz" for path in store.cache_dir().rglob("*"))
+
+
+def test_fetch_of_a_sergio_network_leaves_the_published_matrices(monkeypatch, capsys, real_data):
+    real_data("sergio/DS3/interactions.txt", "sergio/DS3/master_regulators.txt")
+    code, output, _ = run_command(monkeypatch, capsys, "fetch", "sergio_ds3")
+    assert code == 0
+    assert "[2/2]" in output
+    _, output, _ = run_command(monkeypatch, capsys, "list")
+    assert re.search(r"sergio_ds3\W+yes\W+yes\W+\d+ of 15", output)

@@ -106,6 +106,17 @@ def test_another_network_or_seed_has_a_copy_of_its_own(files, own_cache):
     assert len(list(own_cache.rglob("*.npz"))) == 3
 
 
+def test_cells_further_apart_in_time_have_a_copy_of_their_own(files, own_cache):
+    first = module().expression
+    apart = module(sampling_state=40).expression
+    assert (apart.values != first.values).any()
+    names = sorted(copy.name for copy in own_cache.rglob("*.npz"))
+    assert [name.endswith("-seed0-sampling40.npz") for name in names] == [True, False]
+    np.testing.assert_array_equal(module(sampling_state=40).expression.values, apart.values)
+    assert "sampling40" in apart.source
+    assert "sampling" not in first.source
+
+
 def test_technical_noise_is_of_the_simulations_seed(files):
     clean, noisy, again = (module(noise=n).expression for n in ("clean", "technical", "technical"))
     np.testing.assert_array_equal(noisy.values, again.values)
@@ -332,6 +343,15 @@ def test_a_cycle_is_refused_in_one_line(files):
     [
         ({"simulation": -1}, "data.simulation=-1: give a whole number"),
         ({"simulation": 15, "source": "published"}, "published with simulations 0..14"),
+        ({"sampling_state": 0}, "data.sampling_state=0: give a whole number from 1"),
+        (
+            {"sampling_state": 500, "source": "published"},
+            "data.sampling_state=500: data.source=published reads cells that are sampled",
+        ),
+        (
+            {"sampling_state": 500, "expression": "cells.csv"},
+            "data.sampling_state=500: data.expression reads cells that are sampled",
+        ),
     ],
 )
 def test_simulations_that_do_not_exist_are_refused(options, words):

@@ -83,6 +83,8 @@ class NeuralSelector(PooledSelector, GradientModel):
         Negatives, margin, rate and optimiser.
     """
 
+    features: Tensor
+
     def __init__(
         self,
         view: SetView,
@@ -159,11 +161,28 @@ class NeuralSelector(PooledSelector, GradientModel):
         """Return the margin-ranking loss of a batch of training targets, their mean."""
         total = torch.zeros((), device=self.features.device)
         for rows, sets in self._examples(batch.cpu()):
-            targets, members = self._embed(self._target_genes[rows], self._regulator_genes[sets])
-            scores = self.score_sets(targets, members)
+            scores = self.example_scores(rows, sets)
             gap = scores[:, :1] - scores[:, 1:]
             total = total + F.softplus(self.training_options.margin - gap).mean(dim=1).sum()
         return {"total": total / len(batch)}
+
+    def example_scores(self, rows: Tensor, sets: Tensor) -> Tensor:
+        """Score sets of training targets.
+
+        Parameters
+        ----------
+        rows
+            Positions in the training sets, shape ``(b,)``.
+        sets
+            Positions in the candidates, shape ``(b, n_sets, R)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(b, n_sets)``.
+        """
+        targets, members = self._embed(self._target_genes[rows], self._regulator_genes[sets])
+        return self.score_sets(targets, members)
 
     def _examples(self, batch: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return, for each set size, targets ``(b,)`` and their sets ``(b, 1 + J, R)``.

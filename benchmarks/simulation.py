@@ -1,0 +1,155 @@
+"""Time SERGIO's DS3 as the package simulates it and as :mod:`benchmarks.plain_sergio` does."""
+
+import dataclasses
+import multiprocessing
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.plain_sergio import PlainSergio
+from grn_exp.core.errors import InputError
+from grn_exp.simulate.kinetic import KineticNetwork
+from grn_exp.simulate.sergio import read_sergio, simulate_steady_state
+from grn_exp.storage import store
+
+_KEYS = tuple(f"sergio/DS3/{name}.txt" for name in ("interactions", "master_regulators"))
+_N_CELLS = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one form cost and what it simulated.
+
+    Attributes
+    ----------
+    seconds
+        Of the processor, for all genes.
+    peak_mb
+        Largest resident memory of its process.
+    means
+        Mean of each simulated gene's sampled cells, by cell type: ``(n_types,)`` by position.
+    """
+
+    seconds: float
+    peak_mb: float
+    means: dict[int, np.ndarray]
+
+    def difference(self, others: Sequence["Cost"]) -> float:
+        """Return how far the means lie from the others' average, as a share of their size."""
+        genes = sorted(self.means.keys() & others[0].means.keys())
+        ours = np.array([self.means[gene] for gene in genes])
+        average = np.mean([[other.means[gene] for gene in genes] for other in others], axis=0)
+        return float(np.sqrt(((ours - average) ** 2).mean() / (average**2).mean()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulations:
+    """Both forms.
+
+    Attributes
+    ----------
+    plain
+        Its seconds are extrapolated from ``n_plain`` genes, its memory is theirs.
+    fast
+        The package with several seeds: how far means lie apart by chance.
+    n_genes, n_plain
+        Genes of DS3, and those that the plain form simulated.
+    """
+
+    plain: Cost
+    fast: tuple[Cost, ...]
+    n_genes: int
+    n_plain: int
+
+    def agreement(self) -> str:
+        """Say how far the plain form's means are from the package's, and what chance does."""
+        apart = self.plain.difference(self.fast)
+        chance = []
+        for each in self.fast:
+            same_genes = dataclasses.replace(
+                each, means={g: each.means[g] for g in self.plain.means}
+            )
+            chance.append(
+                same_genes.difference([other for other in self.fast if other is not each])
+            )
+        within = "within" if apart < 1.5 * max(chance) else "BEYOND"
+        return (
+            f"DS3: means of {self.n_plain} genes in each cell type, root mean square difference "
+            f"from the package's average: plain {apart:.0%}, the package's {len(chance)} seeds "
+            f"{min(chance):.0%} to {max(chance):.0%}: {within} noise"
+        )
+
+
+def measure(*, n_targets: int = 60, n_seeds: int = 5) -> Simulations:
+    """Simulate with both forms, each in a process of its own.
+
+    Parameters
+    ----------
+    n_targets
+        Targets that the plain form simulates, with all that is upstream of them.
+    n_seeds
+        Simulations of the package.
+
+    Raises
+    ------
+    InputError
+        If the network is not here; nothing is downloaded for a benchmark.
+    """
+    absent = [key for key in _KEYS if store.locate(key) is None]
+    if absent:
+        raise InputError(f"{absent[0]} is not here; python -m grn_exp.data fetch sergio_ds3")
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        fast = tuple(pool.apply(_package, (seed,)) for seed in range(n_seeds))
+        plain = pool.apply(_plain, (n_targets,))
+    return Simulations(plain, fast, len(fast[0].means), len(plain.means))
+
+
+def _network() -> KineticNetwork:
+    return read_sergio(*map(store.fetch, _KEYS))
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _peak_mb() -> float:
+    """Return the peak of this process; what getrusage tells begins at its parent's size."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**10
+
+
+def _package(seed: int) -> Cost:
+    network = _network()
+    start = _cpu_seconds()
+    sample = simulate_steady_state(network, n_cells_per_type=_N_CELLS, seed=seed)
+    seconds = _cpu_seconds() - start
+    by_type = sample.expression.reshape(network.n_cell_types, _N_CELLS, -1).mean(axis=1)
+    return Cost(seconds, _peak_mb(), dict(enumerate(by_type.T)))
+
+
+def _plain(n_targets: int) -> Cost:
+    """Simulate a part; a gene costs the same, and so does an edge, whichever it is."""
+    network = _network()
+    plain = PlainSergio(network, n_cells_per_type=_N_CELLS, seed=2)
+    masters = set(network.masters.tolist())
+    n_masters, n_edges, of_masters, of_targets = 0, 0, 0.0, 0.0
+    for gene in plain.with_regulators(n_targets):
+        start = _cpu_seconds()
+        plain.simulate(gene)
+        taken = _cpu_seconds() - start
+        if gene in masters:
+            n_masters, of_masters = n_masters + 1, of_masters + taken
+        else:
+            n_edges, of_targets = n_edges + int((network.target == gene).sum()), of_targets + taken
+    of_gene = of_masters / n_masters
+    of_edge = (of_targets - (len(plain.means) - n_masters) * of_gene) / n_edges
+    seconds = of_gene * network.n_genes + of_edge * len(network.target)
+    means = {gene: np.array(values) for gene, values in plain.means.items()}
+    return Cost(seconds, _peak_mb(), means)

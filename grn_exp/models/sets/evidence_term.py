@@ -1,0 +1,128 @@
+"""The evidence of sets from expression as a term of a neural score."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from grn_exp.core.sets import Positions, SetView
+from grn_exp.models.sets.posterior.set_evidence import SetEvidence
+from grn_exp.nn.gene_encoder import gene_features
+from grn_exp.nn.multiple_correlation import correlation_matrix, squared_multiple_correlation
+
+_N_REFERENCE = 256
+
+Evaluate = Callable[[Tensor], Tensor]
+
+
+class EvidenceTerm(nn.Module):
+    """``a * e(S, t)`` with a learnt ``a`` and a standardised evidence ``e``.
+
+    ``e`` is the evidence less its mean over 256 random sets of that size from the target's pool,
+    over their standard deviation: the same for every target whatever its noise, and for both
+    kinds of evidence.
+
+    Parameters
+    ----------
+    view
+        Expression, training sets and pools.
+    kind
+        ``linear``: the squared multiple correlation of the target with the set (log scale).
+        ``posterior``: the log evidence of :class:`SetEvidence`.
+    start
+        ``a`` before training.
+    """
+
+    def __init__(
+        self, view: SetView, *, kind: Literal["linear", "posterior"], start: float
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(float(start)))
+        self._view = view
+        self._correlations = self._posterior = None
+        if kind == "linear":
+            self._correlations = correlation_matrix(gene_features(view.expression))
+        else:
+            self._posterior = SetEvidence.fit(view)
+        self._of_train: dict[int, tuple[Evaluate, Tensor]] = {}
+
+    def of_pool(self, target: str, pool: Positions) -> Evaluate:
+        """Return ``a * e`` of sets of a pool's members, positions ``(n, R)`` to ``(n,)``.
+
+        ``a`` is taken as it is now.
+        """
+        evaluate = self._standardised(target, pool, len(pool))
+        factor = float(self.weight.detach())
+        return lambda sets: (factor * evaluate(sets)).to(self.weight.dtype)
+
+    def of_train(self, rows: Tensor, sets: Tensor) -> Tensor:
+        """Return ``a * e`` of sets of training targets.
+
+        Parameters
+        ----------
+        rows
+            Positions in the view's training sets, shape ``(b,)``.
+        sets
+            Positions in its regulators, shape ``(b, n, R)``; in the target's pool or true set.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(b, n)``, on the device of ``a``.
+        """
+        found: list[Tensor] = []
+        for row, of_target in zip(rows.tolist(), sets, strict=True):
+            if row not in self._of_train:
+                self._of_train[row] = self._prepare(row)
+            evaluate, place = self._of_train[row]
+            found.append(evaluate(place[of_target]))
+        return self.weight * torch.stack(found).to(self.weight)
+
+    def _prepare(self, row: int) -> tuple[Evaluate, Tensor]:
+        """Return the evidence for a training target, and where in it each regulator is."""
+        view = self._view
+        if view.pools is None:
+            raise RuntimeError("the evidence of a score was given a view without pools")
+        train = view.train
+        (pool,) = view.pools.of(train.targets.take([row]))
+        # retrieval may have left true regulators out of the pool
+        everyone = np.concatenate([pool, np.setdiff1d(train.members[row], pool)])
+        place = torch.full((len(view.regulators),), -1, dtype=torch.int64)
+        place[torch.as_tensor(everyone)] = torch.arange(len(everyone))
+        return self._standardised(train.targets.symbols[row], everyone, len(pool)), place
+
+    def _standardised(self, target: str, pool: Positions, n_reference: int) -> Evaluate:
+        """Return ``e``; its reference are sets of the first ``n_reference`` of the pool."""
+        evaluate = self._raw(target, pool)
+        scales: dict[int, tuple[float, float]] = {}
+
+        def standardised(sets: Tensor) -> Tensor:
+            size = sets.shape[1]
+            if size not in scales:
+                reference = evaluate(_random_sets(max(n_reference, size), size)).double()
+                spread = float(reference.std(correction=0))
+                scales[size] = float(reference.mean()), max(spread, 1e-6)
+            mean, spread = scales[size]
+            return (evaluate(sets).double() - mean) / spread
+
+        return standardised
+
+    def _raw(self, target: str, pool: Positions) -> Evaluate:
+        view = self._view
+        if self._posterior is not None:
+            return self._posterior.for_pool(target, pool)
+        assert self._correlations is not None  # noqa: S101
+        columns = torch.as_tensor(view.regulator_positions[pool])
+        gene = int(view.genes.positions([target])[0])
+        among = self._correlations[columns][:, columns]
+        with_target = self._correlations[gene, columns]
+        return lambda sets: squared_multiple_correlation(among, with_target, sets.cpu())
+
+
+def _random_sets(n_pool: int, size: int) -> Tensor:
+    """Draw the reference sets, always the same, as positions in a pool; ``(256, size)``."""
+    rng = np.random.default_rng([n_pool, size])
+    order = np.argsort(rng.random((_N_REFERENCE, n_pool)), axis=1)[:, :size]
+    return torch.from_numpy(np.ascontiguousarray(order, dtype=np.int64))

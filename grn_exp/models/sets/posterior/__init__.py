@@ -1,0 +1,1 @@
+"""Posterior of regulator sets: evidence from expression, a prior from sets, sharing."""

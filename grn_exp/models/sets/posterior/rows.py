@@ -1,0 +1,150 @@
+"""From cells to rows of a regression with independent noise.
+
+SERGIO's chemical Langevin equation, time in units of 1 / decay and ``b_r = |K_r| / decay``::
+
+    dx_t = (sum over r in S of b_r g_r(x_r) - x_t) dtau + noise,   var x_t ~ phi * level of x_t
+    g_r = h_r (activator) or 1 - h_r (repressor),   h_r = x_r^2 / (H_r^2 + x_r^2)
+
+with ``H_r`` the mean of ``x_r`` over the cells. Every choice of rows is a linear map of the
+cells: ``y`` of the concentrations, ``f`` of the responses ``h``, ``one`` of a constant 1. Then
+``y_t = sum over r of b_r f_r + noise`` without an intercept, of variance ``phi * v_t``.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy import sparse
+
+from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
+from grn_exp.models.sets.posterior.time_order import Segment
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells by type, with their responses.
+
+    Attributes
+    ----------
+    raw, response
+        x and h, shape ``(n_cells, n_genes)``.
+    types
+        Shape ``(n_cells,)``, 0, 1, ...
+    type_means
+        Means of x, shape ``(n_types, n_genes)``.
+    least_level
+        What a level is taken for at least, shape ``(n_genes,)``: no row of a gene that is off
+        counts without bound.
+    """
+
+    raw: Floats
+    response: Floats
+    types: Integers
+    type_means: Floats
+    least_level: Floats
+
+    @classmethod
+    def of(cls, raw: Floats, types: Integers) -> "Cells":
+        """Compute responses and means of concentrations ``(n_cells, n_genes)``."""
+        mean = raw.mean(axis=0)
+        half_squared = mean**2 + 1e-12
+        return cls(
+            raw=raw,
+            response=raw**2 / (half_squared + raw**2),
+            types=types,
+            type_means=_means_by_type(raw, types),
+            least_level=0.01 * mean + 0.001 * mean.mean() + 1e-9,
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of the regression.
+
+    Attributes
+    ----------
+    y, f, v
+        Values, responses and noise variances over phi of every gene, ``(n_rows, n_genes)``.
+    one
+        The constant's part, shape ``(n_rows,)``; the response of a repressor is ``one - f``.
+    """
+
+    y: Floats
+    f: Floats
+    one: Floats
+    v: Floats
+
+
+@dataclasses.dataclass
+class StaticScales:
+    """How much cells tell where time is not known; learnt from the training sets.
+
+    Attributes
+    ----------
+    n_between
+        What a type's mean counts for, in independent cells.
+    n_within
+        What all differences within a type together count for.
+    damping
+        By how much a response within a type is weaker than at a steady state: a target only
+        begins to follow its regulators' fluctuations.
+    """
+
+    n_between: float = 18.0
+    n_within: float = 36.0
+    damping: float = 0.5
+
+
+def path_rows(cells: Cells, segments: list[Segment]) -> Rows:
+    """Return one row for every step from a cell to the next in time.
+
+    Over a step of length delta, ``a = exp(-delta)``, the equation's exact solution gives
+    ``y = (x' - a x) / sqrt(1 - a^2)`` and ``f = sqrt((1 - a) / (1 + a))`` times the mean of h over
+    the step, weighted by ``exp(-time left)``, h being linear between the two cells.
+    """
+    first = np.concatenate([segment.cells[:-1] for segment in segments])
+    last = np.concatenate([segment.cells[1:] for segment in segments])
+    delta = np.maximum(np.concatenate([np.diff(segment.times) for segment in segments]), 1e-3)
+    a = np.exp(-delta)
+    one = np.sqrt((1 - a) / (1 + a))
+    end_weight = (delta - (1 - a)) / (delta * (1 - a))
+    noise = np.sqrt(1 - a * a)
+    row = np.arange(len(first))
+    place = (np.concatenate([row, row]), np.concatenate([last, first]))
+    shape = (len(row), len(cells.raw))
+    of_values = sparse.csr_array((np.concatenate([1 / noise, -a / noise]), place), shape=shape)
+    weights = np.concatenate([one * end_weight, one * (1 - end_weight)])
+    of_responses = sparse.csr_array((weights, place), shape=shape)
+    # half the cell's own level, half its type's: the level of one cell is noisy
+    level = (cells.raw[first] + cells.type_means[cells.types[first]]) / 2
+    return Rows(
+        y=np.asarray(of_values @ cells.raw),
+        f=np.asarray(of_responses @ cells.response),
+        one=one,
+        v=np.maximum(level, cells.least_level),
+    )
+
+
+def static_rows(cells: Cells, scales: StaticScales) -> Rows:
+    """Return one row for every type's mean and one for every cell less its type's mean.
+
+    The former are scaled by ``sqrt(n_between)``, the latter by ``sqrt(n_within / n_cells of the
+    type)`` with a response of ``damping (h - mean h)`` and no constant.
+    """
+    types = cells.types
+    response_means = _means_by_type(cells.response, types)
+    count = np.bincount(types)
+    between = np.full((len(count), 1), np.sqrt(scales.n_between))
+    within = np.sqrt(scales.n_within / count)[types][:, None]
+    level = np.maximum(cells.type_means, cells.least_level)
+    values = (cells.raw - cells.type_means[types]) * within
+    responses = (cells.response - response_means[types]) * within * scales.damping
+    return Rows(
+        y=np.concatenate([cells.type_means * between, values]),
+        f=np.concatenate([response_means * between, responses]),
+        one=np.concatenate([between[:, 0], np.zeros(len(types))]),
+        v=np.concatenate([level, level[types]]),
+    )
+
+
+def _means_by_type(values: Floats, types: Integers) -> Floats:
+    return np.stack([values[types == each].mean(axis=0) for each in range(types.max() + 1)])

@@ -1,0 +1,145 @@
+"""The posterior of every target's set: what expression says times what training sets say."""
+
+from typing import Any
+
+import numpy as np
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.sets import Positions, RegulatorSets, SetView
+from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.sets.base import SetSelector
+from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log
+from grn_exp.models.sets.posterior.set_evidence import N_POOL, SetEvidence, Time
+from grn_exp.models.sets.posterior.sharing import ROUNDS, shared_posterior
+
+
+class SetPosterior(SetSelector, ClosedFormModel):
+    """The most probable set, chosen from all candidates.
+
+    ``log posterior(S, t) = log e(t | S) + log prior(S)`` up to a constant. The evidence ``e`` is
+    that of a regression on signed Hill responses with SERGIO's decay; where the cells of a type
+    are samples of one trajectory, it is taken along the recovered time. The prior knows how often
+    training sets recur, near variants of them, gene frequencies and, with ``share``, what the
+    other targets that are predicted in the same run find likely (their expression, no label).
+
+    Parameters
+    ----------
+    view
+        Training data; pools are not read.
+    time
+        ``path``: the cells of a type follow each other in time; ``static``: they do not;
+        ``auto``: as expression tells. Only ``path`` is a match for simulations with correlated
+        cells, and real snapshots have no such order.
+    share
+        Do the targets that are predicted together share evidence.
+    n_pool
+        Candidates outside the training sets that each target's sets are searched in.
+    n_sets
+        Sets that each target contributes to those that all are compared on.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
+    """
+
+    def __init__(
+        self,
+        view: SetView,
+        *,
+        time: Time = "auto",
+        share: bool = True,
+        n_pool: int = N_POOL,
+        n_sets: int = 15,
+    ) -> None:
+        super().__init__(view)
+        for name, value, least in (("n_pool", n_pool, 0), ("n_sets", n_sets, 1)):
+            if value < least:
+                raise InputError(f"model.{name}={value}: give {least} or more")
+        self.time: Time = time
+        self.share = share
+        self.n_pool = n_pool
+        self.n_sets = n_sets
+        self.fitted: SetEvidence | None = None
+
+    def fit(self) -> None:
+        """Learn evidence and prior."""
+        self.fitted = SetEvidence.fit(self.view, time=self.time, n_pool=self.n_pool)
+
+    @property
+    def evidence(self) -> SetEvidence:
+        """What was fitted."""
+        if self.fitted is None:
+            raise RuntimeError("set_posterior is asked before it is fitted")
+        return self.fitted
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was learnt, for the run's provenance."""
+        evidence = self.evidence
+        effects = evidence.hill.effects
+        rates = evidence.prior.rates
+        return {
+            "time": evidence.time,
+            **evidence.facts,
+            "effect_mean": effects.mean,
+            "effect_sd": effects.sd,
+            "dispersion": evidence.hill.dispersion,
+            "seen_rate": {str(size): each.seen for size, each in rates.items()},
+            "shared_rate": {str(size): each.shared for size, each in rates.items()},
+        }
+
+    def prediction(self) -> RegulatorSets:
+        """Choose every query's most probable set; its score is its log posterior."""
+        place = self.evidence.data.place
+        genes = place[self.view.genes.positions(self.view.queries)]
+        to_candidate = {
+            int(gene): position
+            for position, gene in enumerate(place[self.view.regulator_positions])
+        }
+        members: list[Positions] = [np.empty(0, dtype=np.int64)] * len(genes)
+        scores = np.zeros(len(genes))
+        for size in np.unique(self.view.sizes).tolist():
+            rows = np.flatnonzero(self.view.sizes == size)
+            rows = rows[np.argsort(genes[rows])]
+            sets, posterior = self.posterior(genes[rows], size)
+            best = posterior.argmax(axis=1)
+            for row, chosen in zip(rows, best, strict=True):
+                members[row] = np.array([to_candidate[gene] for gene in sets[chosen].tolist()])
+            scores[rows] = safe_log(posterior.max(axis=1))
+        return self.as_sets(members, scores.tolist())
+
+    def posterior(self, targets: Integers, size: int) -> tuple[Integers, Floats]:
+        """Compare targets of one set size on the union of what each finds likely.
+
+        Parameters
+        ----------
+        targets
+            Genes, by their place in the evidence's data; shape ``(n_targets,)``.
+        size
+            R.
+
+        Returns
+        -------
+        sets : ndarray
+            Genes, shape ``(n_sets, R)``.
+        posterior : ndarray
+            Shape ``(n_targets, n_sets)``.
+        """
+        fitted, prior = self.evidence, self.evidence.prior
+        union: set[Members] = set(prior.counts.get(size, ()))
+        for target in targets.tolist():
+            found = fitted.likely_sets(target, size, self.n_sets)
+            union |= {tuple(each) for each in found.tolist()}
+        sets = np.array(sorted(union), dtype=np.int64)
+        evidence = np.full((len(targets), len(sets)), -np.inf)
+        for row, target in enumerate(targets.tolist()):
+            possible = ~(sets == target).any(axis=1)
+            evidence[row, possible] = fitted.hill.of_sets(target, sets[possible])
+        posterior = shared_posterior(
+            evidence,
+            prior.seen_share(sets),
+            prior.new_sets.log_prob(sets),
+            prior.rates_of(size),
+            rounds=ROUNDS if self.share else 0,
+        )
+        return sets, posterior
