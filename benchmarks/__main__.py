@@ -80,7 +80,7 @@ def exact_decoding(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Scoring every set of a pool."""
     del arguments
     table = Table(
-        "pool, set size",
+        "layers, pool, set size",
         "grn_exp, sets/s",
         "one large batch, sets/s",
         "ratio",
@@ -89,8 +89,10 @@ def exact_decoding(arguments: argparse.Namespace) -> tuple[Table, Notes]:
         title="Exact decoding against torch's nn.TransformerEncoder, one thread (best of turns)",
     )
     notes = []
-    for each in decoding.measure():
-        name = f"M={each.n_candidates}, R={each.size}"
+    depths = (1, 2)  # the methods' default, and what a deeper one costs
+    found = [(depth, each) for depth in depths for each in decoding.measure(n_layers=depth)]
+    for depth, each in found:
+        name = f"L={depth}, M={each.n_candidates}, R={each.size}"
         large = each.fast / each.ratio_at_large_batches()
         best = max(each.plain.values())
         table.add_row(

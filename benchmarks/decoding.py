@@ -55,7 +55,7 @@ class Decoding:
         return self.fast / max(rates)
 
 
-def measure(*, n_sets: int = 16384, repeats: int = 3, n_layers: int = 2) -> list[Decoding]:
+def measure(*, n_sets: int = 16384, repeats: int = 3, n_layers: int = 1) -> list[Decoding]:
     """Time both forms, one thread, for every pool and set size of the paper.
 
     Seconds are of the processor, so what else runs on the machine counts for little.
