@@ -161,6 +161,8 @@ def _nearby_keys(path: str) -> str:
             node: Any = compose("config", overrides=groups)
     except (HydraException, OmegaConfBaseException):
         return "see --cfg job"
+    if path in ("decoder", "retriever", "pool", "prior"):
+        return f"this command's model or benchmark takes none; drop {path}=..."
     parent, _, name = path.rpartition(".")
     for part in parent.split(".") if parent else []:
         if not isinstance(node, DictConfig) or part not in node:

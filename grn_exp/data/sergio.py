@@ -91,7 +91,12 @@ class SergioDataModule(SetDataModule):
                 f"data.simulation={simulation}: {dataset} was published with simulations "
                 f"0..{_LAST_PUBLISHED}; choose one of them, or data.source=simulated"
             )
-        _check_sampling_state(sampling_state, source=source, expression=expression)
+        _check_source(
+            source=source,
+            simulation=simulation,
+            sampling_state=sampling_state,
+            expression=expression,
+        )
         self.dataset = dataset
         self.network = network
         self.source = source
@@ -157,23 +162,35 @@ class SergioDataModule(SetDataModule):
         return {**super().describe(), "files": hashes}
 
 
-def _check_sampling_state(sampling_state: int, *, source: str, expression: str | None) -> None:
-    """Refuse a number out of range, or one that the cells that are read would not follow."""
+def _check_source(
+    *, source: str, simulation: int, sampling_state: int, expression: str | None
+) -> None:
+    """Refuse a number out of range, and options that the cells that are read do not follow."""
     if sampling_state < 1:
         raise InputError(f"data.sampling_state={sampling_state}: give a whole number from 1 on")
-    if sampling_state == _SAMPLING_STATE:
-        return
-    if expression is not None or source == "published":
-        given = "source=published" if expression is None else "expression"
+    given = "expression" if expression is not None else f"source={source}"
+    ignored: dict[str, object] = {}
+    if sampling_state != _SAMPLING_STATE and given != "source=simulated":
+        ignored["sampling_state"] = sampling_state
+    if expression is not None and source == "published":
+        ignored["source"] = source
+    if expression is not None and simulation != 0:
+        ignored["simulation"] = simulation
+    for name, value in ignored.items():
         raise InputError(
-            f"data.sampling_state={sampling_state}: data.{given} reads cells that are sampled "
-            "already; leave one of the two out"
+            f"data.{name}={value}: data.{given} reads cells that are there already; leave one of "
+            "the two out"
         )
 
 
 def _read_matrix(path: Path, genes: GeneIndex) -> Expression:
     """Read concentrations of ``genes``, whatever order the file has them in."""
     expression = read_expression(path, transform="clean")
+    if expression.n_cells == len(genes) != expression.n_genes:
+        raise InputError(
+            f"{path}: {expression.n_genes} genes x {expression.n_cells} cells, and the network "
+            f"has {len(genes)} genes: the matrix lies on its side; give genes as rows (csv)"
+        )
     missing = [symbol for symbol in genes.symbols if symbol not in expression.genes]
     if missing:
         raise InputError(

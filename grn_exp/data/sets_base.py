@@ -302,7 +302,9 @@ def _with_sizes(sets: TargetSets, sizes: list[int] | None) -> TargetSets:
     if sizes is None:
         return sets
     present = np.unique(sets.sizes).tolist()
-    for size in sizes or [0]:
+    if not sizes or len(set(sizes)) != len(sizes):
+        raise InputError(f"data.set_sizes={sizes}: give each size once, as in [2,3,4]")
+    for size in sizes:
         if size not in present:
             raise InputError(
                 f"data.set_sizes={sizes}: no target has {size} regulators; the network has sets "

@@ -144,7 +144,10 @@ def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
     folder = RunFolder(retriever.identity.folder)
     if folder.state() != "finished":
         _make_model(spec, data, _blank_scores(data))  # its options are refused now, not later
-        run(retriever, wait=True)
+        try:
+            run(retriever, wait=True)
+        except InputError as error:
+            raise InputError(f"retriever={retriever.identity.model}: {error}") from error
     return read_scores(folder)
 
 
@@ -193,6 +196,7 @@ def _make_model(spec: RunSpec, data: Benchmark, retrieved: EdgeScores | None) ->
         labels, embedding = reads.reads_labels, reads.reads_embedding
         view = data.view(labels=labels, embedding=embedding, seed=spec.seed)
     model = spec.make_model(view)
+    model.check(spec.trainer.max_epochs)
     if isinstance(model, ControlWithTruth):
         model.truth = data.truth
     return model

@@ -47,6 +47,15 @@ class GRNModel(pl.LightningModule, abc.ABC):
     def prediction(self) -> EdgeScores | RegulatorSets:
         """Score every regulator x gene pair, or choose a set for every target."""
 
+    def check(self, max_epochs: int | None) -> None:
+        """Refuse options that only show when the training is set up; called before any.
+
+        Parameters
+        ----------
+        max_epochs
+            Length of the training; None for a method that has no epochs.
+        """
+
     def facts(self) -> dict[str, Any]:
         """Return what the fitted model wants in the run's provenance, as JSON types."""
         return {}
@@ -189,14 +198,23 @@ class GradientModel(GRNModel):
             key = "loss" if name == "total" else name
             self.log(f"train/{key}", value / self._n_seen)
 
+    def check(self, max_epochs: int | None) -> None:
+        """Refuse options that the optimiser refuses."""
+        del max_epochs
+        self._optimizer(self.parameter_groups())
+
+    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        own = [{k: v for k, v in group.items() if k != "decay"} for group in groups]
+        try:
+            return self.make_optimizer(own)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"the optimizer's options: {error}; correct or drop it") from error
+
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own wide type
         """Make the optimiser and the per-group decay."""
         groups = self.parameter_groups()
-        decays = [float(group.pop("decay", 1.0)) for group in groups]
-        try:
-            optimizer = self.make_optimizer(groups)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"model.optimizer: {error}; correct or drop that option") from error
+        decays = [float(group.get("decay", 1.0)) for group in groups]
+        optimizer = self._optimizer(groups)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, [lambda epoch, decay=decay: decay**epoch for decay in decays]
         )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from grn_exp.nn.dropout import Dropout
+from grn_exp.nn.gene_encoder import require_width
 
 # with fewer regulators a target, its map costs more than it saves (d = 128, hidden 128 and 256)
 _OWN_MAP_FROM = 48
@@ -29,6 +30,7 @@ class _FactoredScorer(nn.Module):
         self, n_features: int, *, dim: int, hidden_width: int, n_hidden: int, dropout: float
     ) -> None:
         super().__init__()
+        require_width(hidden_width=hidden_width, n_hidden=n_hidden)
         self.dim = dim
         self.first = nn.Linear(n_features, hidden_width)
         rest: list[nn.Module] = [nn.GELU(), Dropout(dropout)]

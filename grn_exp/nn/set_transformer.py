@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
+from grn_exp.nn.gene_encoder import require_width
 from grn_exp.nn.set_transformer_pool import PoolScore
 
 
@@ -50,10 +51,13 @@ class SetTransformer(nn.Module):
         zero_head: bool = True,
     ) -> None:
         super().__init__()
+        require_width(ff_width=ff_width)
         if n_heads < 1 or dim % n_heads:
-            raise InputError(f"set transformer: {n_heads} heads do not divide a width of {dim}")
+            raise InputError(
+                f"n_heads={n_heads} does not divide the width dim={dim}; give one that does"
+            )
         if n_layers < 1:
-            raise InputError(f"set transformer: {n_layers} layers; give 1 or more")
+            raise InputError(f"n_layers={n_layers}: give 1 or more")
         self.cls = nn.Linear(dim, dim)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(

@@ -346,11 +346,11 @@ def test_a_cycle_is_refused_in_one_line(files):
         ({"sampling_state": 0}, "data.sampling_state=0: give a whole number from 1"),
         (
             {"sampling_state": 500, "source": "published"},
-            "data.sampling_state=500: data.source=published reads cells that are sampled",
+            "data.sampling_state=500: data.source=published reads cells that are there",
         ),
         (
             {"sampling_state": 500, "expression": "cells.csv"},
-            "data.sampling_state=500: data.expression reads cells that are sampled",
+            "data.sampling_state=500: data.expression reads cells that are there",
         ),
     ],
 )
@@ -363,7 +363,7 @@ def test_simulations_that_do_not_exist_are_refused(options, words):
     ("options", "words"),
     [
         ({"set_sizes": [2, 4]}, "no target has 4 regulators; the network has sets of 2, 3"),
-        ({"set_sizes": []}, "data.set_sizes=.*no target has 0 regulators"),
+        ({"set_sizes": []}, "give each size once"),
         ({"pool": RetrievedPool(size=2, caps={})}, "pool.size=2: a pool for sets of 3"),
     ],
 )
@@ -403,3 +403,14 @@ def test_ds1_as_it_is_configured(real_data):
     assert set(facts["files"]) == set(DS1)
     with pytest.raises(InputError, match="only 1 targets have 1 regulators"):
         module(pool=RetrievedPool()).setup()
+
+
+def test_a_matrix_on_its_side_is_refused(files, tmp_path):
+    """Numbered cells would pass for SERGIO's numbered genes."""
+    n_genes = len(module().expression.genes)
+    rows = [",".join(["", *map(str, range(n_genes))])]
+    rows += [",".join([str(cell), *["1.5"] * n_genes]) for cell in range(n_genes + 20)]
+    path = tmp_path / "side.csv"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(InputError, match="lies on its side"):
+        module(expression=str(path)).setup()

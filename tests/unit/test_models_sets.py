@@ -207,7 +207,8 @@ def test_a_warm_start_that_leaves_no_epoch_is_refused():
     view = make_view(SETS_OF_2, {"N": 2})
     model = make_model("pure_hos2_warm", view, "model.warm_start_epochs=2")
     with pytest.raises(InputError, match=r"trainer\.max_epochs=2"):
-        trained(model, 2)
+        model.check(2)
+    model.check(3)
 
 
 def test_the_rate_rises_over_the_warm_up():

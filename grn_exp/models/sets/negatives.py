@@ -40,10 +40,14 @@ class NegativeSets:
     def __post_init__(self) -> None:
         for name in ("n_sets", "n_confusers"):
             if getattr(self, name) < 1:
-                raise InputError(f"model.negatives.{name}={getattr(self, name)}: give 1 or more")
+                raise InputError(
+                    f"model.training.negatives.{name}={getattr(self, name)}: give 1 or more"
+                )
         for name in ("near_miss_start", "near_miss_end"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"model.negatives.{name}={getattr(self, name)}: give a share")
+                raise InputError(
+                    f"model.training.negatives.{name}={getattr(self, name)}: give a share"
+                )
 
     def near_miss_share(self, epoch: int, n_epochs: int) -> float:
         """Return the share of near misses in an epoch."""

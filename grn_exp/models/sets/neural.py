@@ -57,6 +57,10 @@ class RankingTraining:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise InputError(
+                f"model.training.learning_rate={self.learning_rate}: give a number above 0"
+            )
         for name, least in (("margin", 0), ("warmup_steps", 0), ("batch_size", 1)):
             if getattr(self, name) < least:
                 raise InputError(

@@ -1,7 +1,5 @@
 """PureHOS2: a set transformer without any sum over members to lean on."""
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
@@ -57,21 +55,14 @@ class PureHOS2(NeuralSelector):
         self.frozen_epochs = frozen_epochs
         self._warming_up = False
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """All parameters at one rate.
-
-        Raises
-        ------
-        InputError
-            If the training ends before the transformer's own part of it begins.
-        """
-        n_epochs = self.trainer.max_epochs or 0
-        if n_epochs <= self.warm_start_epochs:
+    def check(self, max_epochs: int | None) -> None:
+        """Refuse a training that ends before the transformer's own part of it begins."""
+        super().check(max_epochs)
+        if (max_epochs or 0) <= self.warm_start_epochs:
             raise InputError(
-                f"trainer.max_epochs={n_epochs}: model.warm_start_epochs="
+                f"trainer.max_epochs={max_epochs}: model.warm_start_epochs="
                 f"{self.warm_start_epochs} of them train PairS2, which leaves none; give more"
             )
-        return super().parameter_groups()
 
     def begin_epoch(self, epoch: int) -> None:
         """Choose what is trained in this epoch."""
