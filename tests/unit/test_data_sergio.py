@@ -15,7 +15,6 @@ from grn_exp.data.target_splitting import TargetSplitter
 from grn_exp.storage import store
 
 REGULATORS = range(8)
-DS1 = ("sergio/DS1/interactions.txt", "sergio/DS1/master_regulators.txt")
 
 
 def line(target: int, *regulators: int) -> str:
@@ -370,39 +369,6 @@ def test_simulations_that_do_not_exist_are_refused(options, words):
 def test_choices_that_do_not_fit_the_network_are_refused_at_setup(files, options, words):
     with pytest.raises(InputError, match=words):
         module(**options).setup()
-
-
-def test_the_published_simulation_is_a_download(no_data, monkeypatch):
-    asked = []
-
-    def fetch(key):
-        asked.append(key)
-        raise InputError("cannot download")
-
-    monkeypatch.setattr(store, "fetch", fetch)
-    data = module(source="published", simulation=14)
-    assert data.keys[-1] == "sergio/DS1/simulated_noNoise_14.csv"
-    assert all(store.known_file(key) for key in data.keys)
-    with pytest.raises(InputError, match="cannot download"):
-        data.prepare_data()
-    assert "simulated_noNoise" not in "".join(module(simulation=99).keys)
-
-
-def test_ds1_as_it_is_configured(real_data):
-    real_data(*DS1)
-    data = module(set_sizes=[2, 3, 4], pool=RetrievedPool())
-    facts = data.describe()
-    assert facts["n_cells"] == 2700
-    assert facts["n_genes"] == facts["n_candidates"] == 100
-    sizes = facts["n_targets_by_size"]
-    assert {size: sum(roles.values()) for size, roles in sizes.items()} == {
-        "2": 62,
-        "3": 9,
-        "4": 6,
-    }
-    assert set(facts["files"]) == set(DS1)
-    with pytest.raises(InputError, match="only 1 targets have 1 regulators"):
-        module(pool=RetrievedPool()).setup()
 
 
 def test_a_matrix_on_its_side_is_refused(files, tmp_path):
