@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -113,6 +114,8 @@ def start(outputs) -> Callable[..., subprocess.Popen]:
             stderr=subprocess.PIPE,
             text=True,
             env=dict(os.environ),
+            # a shell's background job ignores Ctrl-C, and so would its children
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         started.append(process)
         return process

@@ -183,8 +183,8 @@ def test_pool_score_permutes_with_the_members():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dim": 10, "n_heads": 4}, "4 heads do not divide a width of 10"),
-        ({"n_layers": 0}, "0 layers"),
+        ({"dim": 10, "n_heads": 4}, "n_heads=4 does not divide"),
+        ({"n_layers": 0}, "n_layers=0"),
     ],
 )
 def test_refusals(options, message):
