@@ -91,11 +91,7 @@ class BeelineDataModule(EdgeDataModule):
 
     def load(self) -> tuple[Expression, Network]:
         """Read matrix and network; both are checked."""
-        if self.expression_path is None:
-            expression = load_expression(self.dataset, self.gene_set)
-        else:
-            expression = read_expression(self.expression_path)
-            refuse_counts(expression)
+        expression = expression_of(self.dataset, self.gene_set, path=self.expression_path)
         network = read_network(store.fetch(self.keys[-1]), expression.genes)
         if self.cell_fraction < 1:
             expression = self._subsample(expression)
@@ -120,7 +116,7 @@ class BeelineDataModule(EdgeDataModule):
         return {**super().describe(), "files": hashes}
 
 
-def refuse_counts(expression: Expression) -> None:
+def _refuse_counts(expression: Expression) -> None:
     """Refuse a matrix of whole numbers: the methods expect a log scale."""
     values = expression.values
     if values.max() > 1 and (values == np.floor(values)).all():
@@ -139,6 +135,15 @@ def network_key(dataset: str, gene_set: str, network: str) -> str:
     """Registry key of a reference network."""
     ending = "csv" if network == "lofgof" else "csv.gz"
     return f"beeline/{dataset}/{gene_set}/{network}/network.{ending}"
+
+
+def expression_of(dataset: str, gene_set: str, *, path: Path | None) -> Expression:
+    """Read a dataset's matrix, or the user's log-normalised one in its place."""
+    if path is None:
+        return load_expression(dataset, gene_set)
+    expression = read_expression(path)
+    _refuse_counts(expression)
+    return expression
 
 
 def load_expression(dataset: str, gene_set: str) -> Expression:

@@ -16,11 +16,10 @@ from grn_exp.data.beeline import (
     GeneSet,
     NetworkKind,
     expression_key,
-    load_expression,
+    expression_of,
     network_key,
-    refuse_counts,
 )
-from grn_exp.data.readers import read_expression, read_network
+from grn_exp.data.readers import read_network
 from grn_exp.data.set_judging import Row, ap_row, ranks_of
 from grn_exp.data.sets_base import SetDataModule
 from grn_exp.data.target_splitting import TargetCountSplitter
@@ -93,11 +92,7 @@ class RetrievalDataModule(SetDataModule):
 
     def load(self) -> tuple[Expression, Network]:
         """Read matrix and network; both are checked."""
-        if self.expression_path is None:
-            expression = load_expression(self.dataset, self.gene_set)
-        else:
-            expression = read_expression(self.expression_path)
-            refuse_counts(expression)
+        expression = expression_of(self.dataset, self.gene_set, path=self.expression_path)
         path = self.network_path
         if path is None:
             path = store.fetch(network_key(self.dataset, self.gene_set, self.network))

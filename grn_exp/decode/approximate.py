@@ -15,7 +15,7 @@ from grn_exp.decode.base import (
     require_at_least,
     score_batches,
 )
-from grn_exp.decode.exact import MAX_SUBSETS, Exact
+from grn_exp.decode.exact import Exact
 
 
 class ApproximateDecoder(Decoder):
@@ -74,6 +74,3 @@ def grow(score: SetScore, size: int, width: int) -> tuple[Tensor, float]:
         kept = best_first(scores, width)
         beam, scores = grown[kept], scores[kept]
     return beam[0], float(scores[0])
-
-
-__all__ = ["MAX_SUBSETS", "ApproximateDecoder", "grow"]

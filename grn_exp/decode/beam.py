@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from grn_exp.decode.approximate import MAX_SUBSETS, ApproximateDecoder, grow
+from grn_exp.decode.approximate import ApproximateDecoder, grow
 from grn_exp.decode.base import SetScore, require_at_least
+from grn_exp.decode.exact import MAX_SUBSETS
 
 
 class Beam(ApproximateDecoder):

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from grn_exp.decode.approximate import MAX_SUBSETS, ApproximateDecoder, grow
+from grn_exp.decode.approximate import ApproximateDecoder, grow
 from grn_exp.decode.base import SetScore, require_at_least, score_batches, top_members
+from grn_exp.decode.exact import MAX_SUBSETS
 
 
 class LocalSearch(ApproximateDecoder):

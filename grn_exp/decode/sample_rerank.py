@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from grn_exp.core.errors import InputError
-from grn_exp.decode.approximate import MAX_SUBSETS, ApproximateDecoder
+from grn_exp.decode.approximate import ApproximateDecoder
 from grn_exp.decode.base import SetScore, require_at_least, score_batches
+from grn_exp.decode.exact import MAX_SUBSETS
 
 
 class SampleRerank(ApproximateDecoder):

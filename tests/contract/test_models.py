@@ -19,14 +19,6 @@ TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per
 EPOCHS = 3
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def make_spec(model, outputs, *overrides):
     """Return a ready run of ``model``, as short as it can be."""
     config.register()

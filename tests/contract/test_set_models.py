@@ -20,14 +20,6 @@ POOLED = [m for m in MODELS if issubclass(config.model_class(m), PooledSelector)
 TINY = ("data=toy_sets", "data.n_cells_per_type=12", "pool.size=12", "data.set_sizes=[1,2]")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def make_spec(model, outputs, *overrides):
     """Return a ready run of ``model``, as short as it can be."""
     config.register()

@@ -112,6 +112,19 @@ SETS_OF_2 = {
 }
 
 
+def fit(model, n_epochs, callback):
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=n_epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[callback],
+    )
+    trainer.fit(model)
+
+
 def trained(model, n_epochs):
     """Train; return the loss of every epoch."""
     losses = []
@@ -120,16 +133,7 @@ def trained(model, n_epochs):
         def on_train_epoch_end(self, trainer, pl_module):
             losses.append(float(pl_module._sums["total"] / pl_module._n_seen))
 
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=n_epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Losses()],
-    )
-    trainer.fit(model)
+    fit(model, n_epochs, Losses())
     return losses
 
 
@@ -180,16 +184,7 @@ def test_a_warm_start_trains_pairs_first_and_frees_the_encoder_last():
         def on_train_epoch_start(self, trainer, pl_module):
             seen.append(state())
 
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=6,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[States()],
-    )
-    trainer.fit(model)
+    fit(model, 6, States())
     seen.append(state())
     moved = np.array(
         [
@@ -221,16 +216,7 @@ def test_the_rate_rises_over_the_warm_up():
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
             rates.append(optimizer.param_groups[0]["lr"])
 
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=6,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Rates()],
-    )
-    trainer.fit(model)
+    fit(model, 6, Rates())
     np.testing.assert_allclose(rates[:8], 2e-4 * np.arange(1, 9) / 8)
     np.testing.assert_allclose(rates[8:], 2e-4)
 
