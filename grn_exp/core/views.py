@@ -113,3 +113,17 @@ class TrainView:
     def regulator_positions(self) -> NDArray[np.int64]:
         """Columns of the regulators in the expression matrix."""
         return self.genes.positions(self.regulators)
+
+    def known_labels(self) -> NDArray[np.int8]:
+        """Return the training labels with the pairs of a gene with itself as unknown.
+
+        Returns
+        -------
+        ndarray
+            A copy, shape ``(n_regulators, n_genes)``: 1, 0 or ``UNKNOWN``.
+        """
+        if self.labels is None:
+            raise RuntimeError("the view has no labels although the model reads them")
+        labels = self.labels.copy()
+        labels[np.arange(len(self.regulators)), self.regulator_positions] = UNKNOWN
+        return labels

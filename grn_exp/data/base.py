@@ -1,7 +1,7 @@
 """What every edge benchmark does: split, show the training part, judge."""
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeSplit, EdgeTruth, Subset
+from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
 from grn_exp.data.splitting import SeenUnseenSplitter
 from grn_exp.metrics.ranking import RankingRow, average_precision, evaluate_ranking
@@ -171,9 +172,7 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
         values = predict().align(self.truth.regulators, self.truth.genes)
         return {"val/ap": average_precision(values[mask], self.truth.labels[mask])}
 
-    def tables(
-        self, prediction: EdgeScores
-    ) -> dict[str, tuple[list[str], list[Sequence[object]]]]:
+    def tables(self, prediction: EdgeScores) -> dict[str, Table]:
         """Return this benchmark's own tables for the run folder: none."""
         del prediction
         return {}

@@ -6,6 +6,7 @@ import numpy as np
 
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import CandidatePools, RegulatorSets, TargetSets
+from grn_exp.core.tables import Table
 from grn_exp.metrics.ranking import RankingRow, average_precision
 from grn_exp.metrics.regulator_sets import (
     Flags,
@@ -21,7 +22,6 @@ from grn_exp.metrics.regulator_sets import (
 )
 
 Row = SetRow | RankingRow
-Table = tuple[list[str], list[Sequence[object]]]
 
 RETRIEVAL_KS = (5, 10, 20, 40, 60, 80, 100, 150, 200)
 _SAME_SCORE = 1e-6  # relative: the same set may be scored in another batch

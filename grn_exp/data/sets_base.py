@@ -21,11 +21,11 @@ from grn_exp.core.sets import (
     TargetSplit,
 )
 from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.data.pools import OraclePool, RetrievedPool
 from grn_exp.data.set_judging import (
     Row,
-    Table,
     ap_row,
     judge_scores,
     judge_sets,

@@ -10,6 +10,7 @@ import numpy as np
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
+from grn_exp.core.tables import Table
 from grn_exp.engine.folder import SCHEMA, RunFolder
 from grn_exp.storage.atomic import write_json, write_npz, write_with
 
@@ -21,7 +22,7 @@ def write_results(
     folder: RunFolder,
     *,
     prediction: EdgeScores | RegulatorSets,
-    tables: dict[str, tuple[list[str], list[Sequence[object]]]],
+    tables: dict[str, Table],
     history: list[dict[str, float]],
     facts: dict[str, Any],
     rows: list[dict[str, Any]],
@@ -31,7 +32,7 @@ def write_results(
     Parameters
     ----------
     tables
-        The benchmark's own tables by file name: header and rows.
+        The benchmark's and the method's own tables by file name: header and rows.
     """
     if isinstance(prediction, EdgeScores):
         _write_scores(folder, prediction)

@@ -17,8 +17,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import SetView
 from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.tables import Table
 from grn_exp.core.views import TrainView
-from grn_exp.data.set_judging import Table
 from grn_exp.engine.artefacts import read_scores, write_results
 from grn_exp.engine.fit import fit, keep_weights, limited_threads, resolve_accelerator
 from grn_exp.engine.folder import RunFolder
@@ -233,7 +233,7 @@ def _run_in(
         write_results(
             folder,
             prediction=prediction,
-            tables=data.tables(prediction),
+            tables={**data.tables(prediction), **model.tables()},
             history=history,
             facts=facts,
             rows=rows,

@@ -14,6 +14,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.tables import Table
 from grn_exp.core.views import TrainView
 
 
@@ -58,6 +59,10 @@ class GRNModel(pl.LightningModule, abc.ABC):
 
     def facts(self) -> dict[str, Any]:
         """Return what the fitted model wants in the run's provenance, as JSON types."""
+        return {}
+
+    def tables(self) -> dict[str, Table]:
+        """Return what of the fitted model is worth a csv file of the run, by file name."""
         return {}
 
     def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:

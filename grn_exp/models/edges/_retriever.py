@@ -12,7 +12,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
-from grn_exp.models.edges.deepsem import require_positive
+from grn_exp.models.options import require_positive
 from grn_exp.nn.gene_encoder import gene_features
 
 # numbers of the largest array that scoring makes at a time
@@ -68,7 +68,7 @@ class Retriever(GradientModel):
         batch_size: int,
         optimizer: OptimizerFactory,
     ) -> None:
-        labels = known_labels(view)
+        labels = view.known_labels()
         targets = np.flatnonzero((labels != UNKNOWN).any(axis=0))
         if len(targets) == 0:
             raise InputError("no pair of different genes has a training label to learn from")
@@ -171,18 +171,3 @@ class Retriever(GradientModel):
         chunk_size = max(_CHUNK_NUMBERS // self.numbers_per_target, 1)
         chunks = [self.logits(encoded, chunk) for chunk in genes.split(chunk_size)]
         return torch.cat(chunks).T
-
-
-def known_labels(view: TrainView) -> "np.ndarray":
-    """Return the labels with pairs of a gene with itself as unknown.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(n_regulators, n_genes)``, int8.
-    """
-    if view.labels is None:
-        raise RuntimeError("the view has no labels although the model reads them")
-    labels = view.labels.copy()
-    labels[np.arange(len(view.regulators)), view.regulator_positions] = UNKNOWN
-    return labels

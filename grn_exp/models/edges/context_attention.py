@@ -8,7 +8,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._retriever import Retriever
-from grn_exp.models.edges.deepsem import require_positive
+from grn_exp.models.options import require_positive
 from grn_exp.nn.gene_encoder import GeneEncoder
 from grn_exp.nn.pair_scorer import FactoredContextScorer
 

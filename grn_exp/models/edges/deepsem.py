@@ -11,6 +11,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.models.options import require_positive
 from grn_exp.nn.scalar_network import FrozenTable, ScalarNetwork, look_up
 from grn_exp.nn.structural import FullMixing, Mixing, RegulatorMixing
 
@@ -306,16 +307,3 @@ def standardise_expression(
     if how == "nonzero":
         scaled = np.clip(scaled, -_CLIP, _CLIP)
     return scaled.astype(np.float32), counted.astype(np.float32)
-
-
-def require_positive(**values: float) -> None:
-    """Refuse model options that are not above zero.
-
-    Raises
-    ------
-    InputError
-        Naming the first such option.
-    """
-    for name, value in values.items():
-        if not value > 0:
-            raise InputError(f"model.{name}={value}: give a number above 0")

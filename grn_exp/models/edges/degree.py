@@ -31,9 +31,7 @@ class Degree(ClosedFormModel):
 
     def fit(self) -> None:
         """Count."""
-        labels = self.view.labels
-        if labels is None:
-            raise RuntimeError("the view has no labels although the model reads them")
+        labels = self.view.known_labels()
         known, positive = labels != UNKNOWN, labels == 1
         overall = positive.sum() / known.sum()
         self._shares = tuple(  # type: ignore[assignment]

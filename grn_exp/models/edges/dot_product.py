@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._retriever import Retriever
-from grn_exp.models.edges.deepsem import require_positive
+from grn_exp.models.options import require_positive
 from grn_exp.nn.dropout import Dropout
 from grn_exp.nn.gene_encoder import GeneEncoder
 

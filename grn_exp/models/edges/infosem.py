@@ -12,8 +12,8 @@ from grn_exp.models.edges.deepsem import (
     DeepSEM,
     Standardisation,
     absolute_sum,
-    require_positive,
 )
+from grn_exp.models.options import require_positive
 
 _LOGIT_95 = float(np.log(0.95 / 0.05))
 # spread of the label logits at the start: near 0, so that every probability starts near 1/2

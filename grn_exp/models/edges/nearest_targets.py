@@ -8,7 +8,6 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import ClosedFormModel
-from grn_exp.models.edges._retriever import known_labels
 from grn_exp.models.edges.correlation import correlations
 from grn_exp.models.edges.regulator_frequency import regulator_shares
 
@@ -51,7 +50,7 @@ class NearestTargets(ClosedFormModel):
 
     def fit(self) -> None:
         """Find the voters of every gene and let them vote."""
-        labels = known_labels(self.view)
+        labels = self.view.known_labels()
         targets = np.flatnonzero((labels != UNKNOWN).any(axis=0))
         edges = (labels[:, targets] == 1).astype(np.float64)
         known = (labels[:, targets] != UNKNOWN).astype(np.float64)

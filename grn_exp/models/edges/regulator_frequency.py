@@ -7,7 +7,6 @@ import numpy as np
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import ClosedFormModel
-from grn_exp.models.edges._retriever import known_labels
 
 
 class RegulatorFrequency(ClosedFormModel):
@@ -31,7 +30,7 @@ class RegulatorFrequency(ClosedFormModel):
 
     def fit(self) -> None:
         """Count."""
-        self._shares = regulator_shares(known_labels(self.view))
+        self._shares = regulator_shares(self.view.known_labels())
 
     def prediction(self) -> EdgeScores:
         """Return the candidates' shares, the same for every gene but 0 for the candidate."""

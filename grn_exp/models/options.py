@@ -1,0 +1,16 @@
+"""What the options of methods have in common."""
+
+from grn_exp.core.errors import InputError
+
+
+def require_positive(**values: float) -> None:
+    """Refuse model options that are not above zero.
+
+    Raises
+    ------
+    InputError
+        Naming the first such option.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise InputError(f"model.{name}={value}: give a number above 0")
