@@ -19,11 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.core.versions import RESULTS_VERSION
 from grn_exp.engine.construct import check_value, instantiate, load_class, partial
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
-
-# Raise it when the same configuration would give other numbers: every key changes with it.
-RESULTS_VERSION = 2
+from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
 _NOT_IN_KEY = ("paths", "logger", "preset", "experiment", "force")
@@ -35,15 +34,6 @@ _HARDWARE = (
     "checkpoint_seconds",
     "progress",
 )
-
-
-def conf_dir() -> Path:
-    """Return the folder of the configuration: beside the package, or in it when installed."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "config.yaml").is_file():
-            return folder
-    raise FileNotFoundError(f"no conf folder in {package} or beside it")
 
 
 def choices(group: str) -> list[str]:
@@ -86,7 +76,8 @@ def _mounted(files: Iterable[DictConfig]) -> DictConfig:
     parts = []
     for content in files:
         part = OmegaConf.masked_copy(content, [str(key) for key in content if key != "defaults"])
-        parts.append(OmegaConf.create({"model": part}) if "_target_" in part else part)
+        is_global = "model" in part or "trainer" in part
+        parts.append(part if is_global else OmegaConf.create({"model": part}))
     return OmegaConf.merge(*parts)  # type: ignore[return-value]
 
 
@@ -181,6 +172,9 @@ def _check_root(config: Mapping[str, Any]) -> None:
     seed = check_value(config.get("seed"), int, "seed")
     if not 0 <= seed <= _LARGEST_SEED:
         raise InputError(f"seed={seed}: give a whole number from 0 to {_LARGEST_SEED}")
+    ensemble = check_value(config.get("ensemble"), int, "ensemble")
+    if not 1 <= ensemble <= _LARGEST_SEED - seed:
+        raise InputError(f"ensemble={ensemble}: give the number of seeds, 1 or more")
     check_value(config.get("force"), bool, "force")
     experiment = str(config.get("experiment"))
     if not re.fullmatch(r"[\w-][\w.-]*", experiment):
@@ -206,6 +200,8 @@ def run_key(config: Mapping[str, Any]) -> str:
     relevant = {name: value for name, value in config.items() if name not in _NOT_IN_KEY}
     if "retriever" not in relevant:
         relevant.pop("pool", None)  # nothing is drawn from it
+    if relevant.get("ensemble") == 1:
+        del relevant["ensemble"]  # a member is the run of its seed
     relevant["trainer"] = {
         name: value for name, value in config["trainer"].items() if name not in _HARDWARE
     }
@@ -267,7 +263,28 @@ def build_spec(identity: RunIdentity) -> RunSpec:
         models_by_task=models_by_task,
         decoder=decoder,
         retriever=_retriever_spec(identity) if "retriever" in config else None,
+        fit_key=_fit_key(config, model_class),
+        members=_members(identity) if config["ensemble"] > 1 else (),
     )
+
+
+def _fit_key(config: Mapping[str, Any], model_class: Any) -> str | None:  # noqa: ANN401 - any class
+    """Return the key that runs share which differ in nothing but the split."""
+    if model_class.task != "edges" or model_class.reads_labels or model_class.reads_truth:
+        return None
+    return run_key({name: value for name, value in config.items() if name != "split"})
+
+
+def _members(identity: RunIdentity) -> tuple[RunSpec, ...]:
+    """Return an ensemble's runs, each the run that its seed alone would be."""
+    config = identity.config
+    members = []
+    for seed in range(config["seed"], config["seed"] + config["ensemble"]):
+        own = {**config, "seed": seed, "ensemble": 1}
+        members.append(
+            build_spec(dataclasses.replace(identity, run_key=run_key(own), config=own))
+        )
+    return tuple(members)
 
 
 def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class GeneEmbedding:
     Raises
     ------
     InputError
-        On a wrong shape, a non-finite value, or if no gene has a vector.
+        On a wrong shape, a non-finite value, if no gene has a vector, or if all are zero.
     """
 
     genes: GeneIndex
@@ -54,6 +54,11 @@ class GeneEmbedding:
             raise InputError(
                 f"{self.source}: no vector for any of the {n_genes} genes (such as "
                 f"{', '.join(map(repr, self.genes.symbols[:3]))}); use the same symbols in both"
+            )
+        if not self.values.any():
+            raise InputError(
+                f"{self.source}: the vectors of all {n_genes} genes are zero, which tells nothing "
+                "about any of them; write the vectors again, or choose another prior"
             )
 
     @property
@@ -113,6 +118,19 @@ class TrainView:
     def regulator_positions(self) -> NDArray[np.int64]:
         """Columns of the regulators in the expression matrix."""
         return self.genes.positions(self.regulators)
+
+    def by_symbol(self) -> "TrainView":
+        """Return the same view with regulators and genes in the order of their symbols."""
+        rows = np.argsort(self.regulators.array)
+        genes = self.genes.take(np.argsort(self.genes.array))
+        columns = self.genes.positions(genes)
+        return dataclasses.replace(
+            self,
+            expression=self.expression.take_genes(genes),
+            regulators=self.regulators.take(rows),
+            labels=None if self.labels is None else self.labels[np.ix_(rows, columns)],
+            embedding=None if self.embedding is None else self.embedding.take(genes),
+        )
 
     def known_labels(self) -> NDArray[np.int8]:
         """Return the training labels with the pairs of a gene with itself as unknown.

@@ -44,6 +44,10 @@ class SeenUnseenSplitter:
     known_within
         Where a target needs a known interaction to be counted in: its own ``block`` (seen x
         seen, unseen x unseen) or the whole ``network``.
+    downsample
+        ``per_regulator``: of each regulator's negative training pairs as many are kept, at
+        random, as it has positive ones, so that no regulator is imbalanced (InfoSEM appendix D);
+        the others belong to no subset. All else is as with ``none``.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class SeenUnseenSplitter:
     train_fraction: float = 0.75
     validation_fraction: float = 0.1
     known_within: Literal["block", "network"] = "block"
+    downsample: Literal["none", "per_regulator"] = "none"
 
     def __post_init__(self) -> None:
         for name in ("seen_fraction", "train_fraction"):
@@ -86,6 +91,8 @@ class SeenUnseenSplitter:
             for_validation = _spread(len(columns), self.validation_fraction, rng)
             val[row, columns[for_validation]] = True
             train[row, columns[~for_validation]] = True
+        if self.downsample == "per_regulator":
+            train = self._balanced(train, truth.labels)
         if self.known_within == "block":
             test_seen &= (seen & truth.labels).any(axis=0)
             unseen &= (unseen & truth.labels).any(axis=0)
@@ -99,6 +106,15 @@ class SeenUnseenSplitter:
             test_unseen=unseen,
             seed=self.seed,
         )
+
+    def _balanced(self, train: Mask, labels: Mask) -> Mask:
+        """Keep as many negatives of each regulator as it has positives."""
+        rng = np.random.default_rng([self.seed, 0xD05A])
+        kept = train & labels
+        for row in np.flatnonzero(train.any(axis=1)):
+            negative = rng.permutation(np.flatnonzero(train[row] & ~labels[row]))
+            kept[row, negative[: int(kept[row].sum())]] = True
+        return kept
 
     def _seen_genes(self, truth: EdgeTruth, rng: np.random.Generator) -> tuple[Mask, Mask]:
         """Return which regulators and which columns are seen."""

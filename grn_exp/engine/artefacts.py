@@ -11,7 +11,8 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
-from grn_exp.engine.folder import SCHEMA, RunFolder
+from grn_exp.core.versions import METRICS_SCHEMA
+from grn_exp.engine.folder import RunFolder
 from grn_exp.storage.atomic import write_json, write_npz, write_with
 
 # network.csv is for reading; scores.npz holds every pair
@@ -42,7 +43,7 @@ def write_results(
     epochs = [[row.get(name, "") for name in names] for row in history]
     _write_csv(folder / "history.csv", names, epochs)
     write_json(folder / "provenance.json", facts)
-    write_json(folder / "metrics.json", {"schema": SCHEMA, "rows": rows})
+    write_json(folder / "metrics.json", {"schema": METRICS_SCHEMA, "rows": rows})
 
 
 def read_scores(folder: RunFolder) -> EdgeScores:

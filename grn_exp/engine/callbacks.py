@@ -48,7 +48,8 @@ class ValidationCurve(pl.Callback):
     def is_due(self, trainer: pl.Trainer) -> bool:
         """Say whether the current epoch gets a value."""
         epoch = trainer.current_epoch + 1
-        return self.every > 0 and (epoch % self.every == 0 or epoch == trainer.max_epochs)
+        is_last = epoch == trainer.max_epochs or trainer.should_stop
+        return self.every > 0 and (epoch % self.every == 0 or is_last)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Judge the current scores."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.versions import METRICS_SCHEMA
 from grn_exp.storage.atomic import make_folder, write_json
 
 State = Literal["new", "running", "failed", "finished"]
-SCHEMA = 1
 _RESULTS = (
     "metrics.json",  # first: without it the run is not finished
     "status.json",
@@ -71,7 +71,7 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):
             return []
         rows = content.get("rows") if isinstance(content, dict) else None
-        if not isinstance(rows, list) or content.get("schema") != SCHEMA:
+        if not isinstance(rows, list) or content.get("schema") != METRICS_SCHEMA:
             return []
         return rows if all(map(_is_row, rows)) else []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grn_exp
+from grn_exp.core.versions import RESULTS_VERSION
 
 _PACKAGES = (
     "torch",
@@ -41,6 +42,7 @@ def provenance(
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {
         "grn_exp": grn_exp.__version__,
+        "results_version": RESULTS_VERSION,
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "versions": versions,

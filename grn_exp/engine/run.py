@@ -12,6 +12,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 import yaml
+from pytorch_lightning.loggers import Logger
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
@@ -20,9 +21,11 @@ from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.tables import Table
 from grn_exp.core.views import TrainView
 from grn_exp.engine.artefacts import read_scores, write_results
+from grn_exp.engine.ensemble import average, with_spread
 from grn_exp.engine.fit import fit, keep_weights, limited_threads, resolve_accelerator
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import Mirror
+from grn_exp.engine.outcome import Outcome, earlier_fit
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
 from grn_exp.models.base import ClosedFormModel, ControlWithTruth, GradientModel, GRNModel
@@ -122,7 +125,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
             else:
                 folder.clear(keep_checkpoint=True)
             with limited_threads(spec.trainer.num_threads):
-                return _run_in(folder, spec, data, model, watch)
+                return _run_in(folder, spec, data, model, watch, force=force)
     finally:
         del model, data
         gc.collect()
@@ -170,6 +173,11 @@ def _check_fit(spec: RunSpec) -> None:
         raise InputError(f"trainer.max_epochs={epochs}: model={name} has no epochs; drop it")
     if issubclass(model_class, GradientModel) and epochs is None:
         raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")
+    if spec.members and model_class.task != "edges":
+        raise InputError(
+            f"ensemble={len(spec.members)}: model={name} chooses sets, which have no mean; drop "
+            "ensemble=..., or sweep over seed=0,1,2"
+        )
     chooses = issubclass(model_class, PooledSelector)
     for group, part in (("decoder", spec.decoder), ("retriever", spec.retriever)):
         if part is not None and not chooses:
@@ -203,44 +211,42 @@ def _make_model(spec: RunSpec, data: Benchmark, retrieved: EdgeScores | None) ->
 
 
 def _run_in(
-    folder: RunFolder, spec: RunSpec, data: Benchmark, model: GRNModel, watch: Stopwatch
+    folder: RunFolder,
+    spec: RunSpec,
+    data: Benchmark,
+    model: GRNModel,
+    watch: Stopwatch,
+    *,
+    force: bool,
 ) -> list[dict[str, Any]]:
     mirror: Mirror = spec.mirror
     folder.set_state("running")
     logger, rows, exit_code = None, [], 1
     try:
         write_text(folder / "config.yaml", yaml.safe_dump(spec.identity.config, sort_keys=False))
-        write_npz(folder / "split.npz", data.split.arrays())
+        write_npz(folder / "split.npz", {**data.split.arrays(), "labels": data.truth.labels})
         logger = mirror.open(spec.identity)
         with watch.stage("fit"):
-            history, device = fit(
-                model,
-                folder=folder,
-                settings=spec.trainer,
-                judge=data.validation_scores,
-                logger=logger,
-                title=f"{spec.identity.data} {spec.identity.model}",
-            )
+            outcome = _outcome(folder, spec, data, model, logger, force=force)
         with watch.stage("evaluate"):
-            prediction = model.prediction()
-            rows = [row.as_dict() for row in data.evaluate(prediction)]
+            rows = [row.as_dict() for row in data.evaluate(outcome.prediction)]
+        if outcome.members:
+            rows = with_spread(rows, outcome.members)
+        seconds = watch.seconds | outcome.seconds
         facts = provenance(
-            data=data.describe(),
-            seconds=watch.seconds,
-            device=device,
-            model={"n_parameters": sum(p.numel() for p in model.parameters()), **model.facts()},
+            data=data.describe(), seconds=seconds, device=outcome.device, model=outcome.model
         )
         write_results(
             folder,
-            prediction=prediction,
-            tables={**data.tables(prediction), **model.tables()},
-            history=history,
-            facts=facts,
+            prediction=outcome.prediction,
+            tables={**data.tables(outcome.prediction), **outcome.tables},
+            history=outcome.history,
+            facts={**facts, "fit_key": spec.fit_key, **outcome.origin},
             rows=rows,
         )
         folder.set_state("finished")
         exit_code = 0
-        log.info("finished: %s, fitted in %.1f s", folder.path, watch.seconds["fit"])
+        log.info("finished: %s, fitted in %.1f s", folder.path, seconds["fit"])
         keep_weights(folder.checkpoint)
     except BaseException as error:
         with contextlib.suppress(InputError):  # the disk may be what failed
@@ -250,6 +256,43 @@ def _run_in(
     finally:
         _close(mirror, logger, rows, exit_code)
     return rows
+
+
+def _outcome(
+    folder: RunFolder,
+    spec: RunSpec,
+    data: Benchmark,
+    model: GRNModel,
+    logger: Logger | None,
+    *,
+    force: bool,
+) -> Outcome:
+    """Average the members, take over the fit of another split's run, or fit."""
+    if spec.members:
+        members = [run(member, force=force, wait=True) for member in spec.members]
+        folders = [RunFolder(member.identity.folder) for member in spec.members]
+        return average(folders, members)
+    earlier = earlier_fit(folder, spec.fit_key) if spec.fit_key and not force else None
+    if earlier is not None:
+        log.info("the fit of %s is judged on this split", earlier.origin["fitted_in"])
+        return earlier
+    history, device = fit(
+        model,
+        folder=folder,
+        settings=spec.trainer,
+        judge=data.validation_scores,
+        logger=logger,
+        title=f"{spec.identity.data} {spec.identity.model}",
+    )
+    prediction = model.prediction()
+    size = {"n_parameters": sum(p.numel() for p in model.parameters())}
+    return Outcome(
+        prediction=prediction,
+        history=history,
+        device=device,
+        model={**size, **model.facts()},
+        tables=model.tables(),
+    )
 
 
 def _close(mirror: Mirror, logger: Any, rows: list[dict[str, Any]], exit_code: int) -> None:  # noqa: ANN401

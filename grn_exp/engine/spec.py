@@ -68,6 +68,11 @@ class RunSpec:
         How a set method searches for its best set; None for a method that does not search.
     retriever
         The run that retrieves the candidates; None for a method that reads no pools.
+    fit_key
+        Hash of everything that can change the fit, which leaves out the split; None for a
+        method that reads labels.
+    members
+        The runs of an ensemble, one a seed; empty for a run of its own.
     """
 
     identity: RunIdentity
@@ -81,6 +86,8 @@ class RunSpec:
     models_by_task: Callable[[str], list[str]]
     decoder: Any = None
     retriever: "RunSpec | None" = None
+    fit_key: str | None = None
+    members: "tuple[RunSpec, ...]" = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,28 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.metrics.titles import title
 
-_TITLES = {
-    "ap": "AUPRC (average precision)",
-    "ap_ratio": "  ratio to random",
-    "auprc_trapezoid": "AUPRC (trapezoid)",
-    "auroc": "AUROC",
-    "hit_at_1pct": "Hit@1%",
-    "epr": "early precision ratio",
-    "recall_at_half": "recall at half the top score",
-    "ap_per_regulator": "AUPRC, mean over regulators",
-    "coverage": "coverage of the capped pool",
-    "exact_match": "exact match, unconditional",
-    "exact_match_covered": "exact match, covered targets",
-    "jaccard": "Jaccard index of the sets",
-    "f1": "F1 of the sets",
-    "shared_set_share": "share of sets seen in training",
-    "found_optimum": "decoder found the best set",
-    "score_gap": "mean gap to the best set's score",
-    "recall_at_k": "recall@{k}",
-    "strict_coverage_at_k": "strict coverage@{k}",
-    "edge_recall_at_k": "edge recall@{k}",
-}
 # the value of a score that knows nothing, where that is no number of the data
 _RANDOM = {
     "ap_ratio": "1",
@@ -93,8 +73,7 @@ def _subset(row: dict[str, Any]) -> str:
 
 
 def _label(row: dict[str, Any]) -> str:
-    metric: str = row["metric"]
-    return _TITLES.get(metric, metric).format(k=row.get("k"))
+    return title(row["metric"], row.get("k"))
 
 
 def _is_ranked(rows: list[dict[str, Any]], column: Column) -> bool:
@@ -111,7 +90,9 @@ def _header(rows: list[dict[str, Any]], column: Column) -> str:
 
 
 def _value(row: dict[str, Any]) -> str:
-    """Return the value, with its 95 % interval where it has one."""
+    """Return the value, with its 95 % interval or its members' spread where it has one."""
+    if row.get("member_sd") is not None:
+        return f"{row['value']:.3f} (one {row['member_mean']:.3f} ± {row['member_sd']:.3f})"
     if row.get("low") is None:
         return f"{row['value']:.3f}"
     return f"{row['value']:.3f} ({row['low']:.2f}-{row['high']:.2f})"

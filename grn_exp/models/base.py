@@ -3,7 +3,7 @@
 import abc
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -83,6 +83,38 @@ class ClosedFormModel(GRNModel):
         """Fit to ``self.view``; called once before :meth:`prediction`."""
 
 
+class EdgeScorer(ClosedFormModel):
+    """A closed form whose fit is the scores.
+
+    It is shown the genes in the order of their symbols, so that the order in a file, and what a
+    fit draws at random in that order, change no score.
+    """
+
+    def __init__(self, view: TrainView) -> None:
+        super().__init__(view)
+        self._scores: EdgeScores | None = None
+
+    @abc.abstractmethod
+    def score(self, view: TrainView) -> np.ndarray:
+        """Return scores of the view's pairs, shape ``(n_regulators, n_genes)``."""
+
+    def fit(self) -> None:
+        """Compute the scores."""
+        ordered = self.view.by_symbol()
+        scores = EdgeScores(
+            regulators=ordered.regulators,
+            genes=ordered.genes,
+            values=self.score(ordered).astype(np.float32),
+        )
+        self._scores = self.as_scores(scores.align(self.view.regulators, self.view.genes))
+
+    def prediction(self) -> EdgeScores:
+        """Return the scores."""
+        if self._scores is None:
+            raise RuntimeError("fit() comes first")
+        return self._scores
+
+
 class ControlWithTruth(ClosedFormModel):
     """A control that is shown every label, test labels too: proof that the judging works."""
 
@@ -138,7 +170,7 @@ class GradientModel(GRNModel):
     """A method that is trained by gradient descent.
 
     A subclass implements :meth:`loss` and :meth:`parameter_groups`; steps, optimiser, decay,
-    batches and logging are here.
+    batches and logging are here. ``decay_interval`` says what the groups' ``decay`` counts.
 
     Parameters
     ----------
@@ -151,6 +183,8 @@ class GradientModel(GRNModel):
     optimizer
         Makes the optimiser from parameter groups.
     """
+
+    decay_interval: ClassVar[Literal["epoch", "step"]] = "epoch"
 
     def __init__(
         self, view: TrainView, *, n_items: int, batch_size: int, optimizer: OptimizerFactory
@@ -168,7 +202,7 @@ class GradientModel(GRNModel):
 
     @abc.abstractmethod
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return groups ``{"params", "lr"}``, with ``decay`` (a factor an epoch) if wanted."""
+        """Return groups ``{"params", "lr"}``, with ``decay`` (a factor an interval) if wanted."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare an epoch; called before its first batch."""
@@ -221,6 +255,9 @@ class GradientModel(GRNModel):
         decays = [float(group.get("decay", 1.0)) for group in groups]
         optimizer = self._optimizer(groups)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, [lambda epoch, decay=decay: decay**epoch for decay in decays]
+            optimizer, [lambda count, decay=decay: decay**count for decay in decays]
         )
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": self.decay_interval},
+        }

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from grn_exp import config
 from grn_exp.core.splits import EdgeTruth
@@ -178,9 +177,7 @@ def without_own_numbers():
     """Closed forms that compute their scores from labels alone, without drawing any number."""
     names = []
     for name in MODELS:
-        node = OmegaConf.load(config.conf_dir() / "model" / f"{name}.yaml")
-        target = OmegaConf.select(node, "model._target_") or OmegaConf.select(node, "_target_")
-        cls = config.load_class(target, name)
+        cls = config.model_class(name)
         reads = cls.reads_labels or cls.reads_truth
         if issubclass(cls, ClosedFormModel) and reads:
             names.append(name)

@@ -1,7 +1,7 @@
 """Short runs against stored numbers, so that an unintended change of results shows.
 
-Where the change is intended, raise ``RESULTS_VERSION`` in ``grn_exp/config.py``, run this file
-by itself (``python tests/golden/test_toy_runs.py``) and put what it prints in place of
+Where the change is intended, raise ``RESULTS_VERSION`` in ``grn_exp/core/versions.py``, run this
+file by itself (``python tests/golden/test_toy_runs.py``) and put what it prints in place of
 ``STORED`` and ``STORED_SETS``. A new method's numbers: the same with its name after the file's.
 """
 
@@ -32,6 +32,7 @@ TINY = (
 TINY_SETS = (*TINY, "data.n_genes=200", "data.set_sizes=[1,2]", "pool.size=10")
 # the loss of each epoch; then average precision on the validation pairs
 STORED: dict[str, tuple[list[float], float]] = {
+    "co_target_vote": ([], 0.36390752105037816),
     "context_attention": (
         [11.191045761108398, 9.93547248840332, 8.382752418518066, 6.854214191436768],
         0.39269964139875485,
@@ -42,10 +43,13 @@ STORED: dict[str, tuple[list[float], float]] = {
         0.26794173622047673,
     ),
     "degree": ([], 0.44872075975972076),
+    "degree_product": ([], 0.3955473098330241),
     "dot_product": (
         [2.700744867324829, 2.534022808074951, 2.2925353050231934, 2.11112904548645],
         0.44693740836201523,
     ),
+    "genie3": ([], 0.3616899319141764),
+    "grnboost2": ([], 0.3772036575864327),
     "infosem_b": (
         [1.2687242031097412, 1.1291992664337158, 1.0896949768066406, 1.0726195573806763],
         0.2705524636921068,
@@ -58,10 +62,15 @@ STORED: dict[str, tuple[list[float], float]] = {
         [1.2687242031097412, 1.0938355922698975, 1.0173636674880981, 1.0152639150619507],
         0.21310138071647022,
     ),
+    "matcomp": ([], 0.4348122048673831),
     "nearest_targets": ([], 0.30691756134695697),
+    "one_hot_lr": ([], 0.4161464935624599),
     "oracle": ([], 1.0),
+    "partial_correlation": ([], 0.4609317328058778),
+    "pearson": ([], 0.5478040627289199),
     "random": ([], 0.3311537063186623),
     "regulator_frequency": ([], 0.35794907763548883),
+    "spearman": ([], 0.48006810529537797),
 }
 # the loss of each epoch; exact matches; then the mean score of the chosen sets, and where nothing
 # is trained a hash of them

@@ -226,3 +226,21 @@ def test_the_outline_of_the_training_pairs_does_not_tell_of_held_out_edges():
         np.testing.assert_array_equal(block.val, network.val)
         checked += int((network.test_seen & ~block.test_seen).sum())
     assert checked > 0
+
+
+def test_downsampling_balances_every_regulator_and_touches_nothing_else():
+    truth = random_truth(3)
+    plain = SeenUnseenSplitter(seed=1).split(truth)
+    balanced = SeenUnseenSplitter(seed=1, downsample="per_regulator").split(truth)
+    for row in np.flatnonzero(plain.train.any(axis=1)):
+        n_positive = int((plain.train[row] & truth.labels[row]).sum())
+        n_negative = int((plain.train[row] & ~truth.labels[row]).sum())
+        labels = truth.labels[row, balanced.train[row]]
+        assert labels.sum() == n_positive
+        assert (~labels).sum() == min(n_positive, n_negative)
+    assert balanced.train.sum() < plain.train.sum()
+    assert not (balanced.train & ~plain.train).any()
+    for subset in ("val", "test_seen", "test_unseen"):
+        np.testing.assert_array_equal(balanced.mask(subset), plain.mask(subset))
+    again = SeenUnseenSplitter(seed=1, downsample="per_regulator").split(truth)
+    np.testing.assert_array_equal(again.train, balanced.train)

@@ -36,7 +36,7 @@ RETRIEVERS = {
 }
 CONTROLS = {
     "regulator_frequency": RegulatorFrequency,
-    "correlation": Correlation,
+    "correlation": functools.partial(Correlation, kind="pearson"),
     "nearest_targets": functools.partial(NearestTargets, k=2),
 }
 
@@ -325,7 +325,7 @@ def test_correlation_by_hand():
     view = make_view(values, np.full((3, 4), -1), (0, 2, 1))
     # G3 rises and falls: no correlation with a line; G2 is constant
     expected = [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
-    np.testing.assert_allclose(fitted(Correlation(view)), expected, atol=1e-6)
+    np.testing.assert_allclose(fitted(Correlation(view, kind="pearson")), expected, atol=1e-6)
 
 
 def test_nearest_targets_by_hand():

@@ -1,48 +1,61 @@
-"""The control that reads expression and nothing else."""
+"""Co-expression: how a regulator and a target vary together over the cells."""
+
+from typing import Literal
 
 import numpy as np
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
-from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.base import EdgeScorer
 
 
-class Correlation(ClosedFormModel):
-    """Absolute Pearson correlation of regulator and target over the cells.
+class Correlation(EdgeScorer):
+    """Absolute correlation of regulator and target over the cells.
 
     A gene that is the same in all cells correlates with none; a gene with itself scores 0.
+    Symmetric: says nothing of a direction.
 
     Parameters
     ----------
     view
         Expression on a log scale.
+    kind
+        ``pearson``; ``spearman``: Pearson's of the ranks, ties sharing their mean rank;
+        ``partial``: Pearson's given all other genes, from the inverse of a covariance matrix
+        that is shrunk to the identity as far as the data ask for (Ledoit and Wolf 2004;
+        Schaefer and Strimmer 2005 for networks), so that it exists with fewer cells than genes.
+
+    Raises
+    ------
+    InputError
+        For ``partial``, if fewer than two genes vary.
     """
 
-    def __init__(self, view: TrainView) -> None:
+    def __init__(
+        self, view: TrainView, *, kind: Literal["pearson", "spearman", "partial"]
+    ) -> None:
         super().__init__(view)
-        self._scores: np.ndarray | None = None
+        self.kind = kind
 
-    def fit(self) -> None:
+    def score(self, view: TrainView) -> np.ndarray:
         """Correlate."""
-        positions = self.view.regulator_positions
-        scores = np.abs(correlations(self.view.expression, positions))
+        positions = view.regulator_positions
+        if self.kind == "partial":
+            scores = partial_correlations(view.expression)[positions]
+        else:
+            values = view.expression.values
+            scores = correlations(_ranks(values) if self.kind == "spearman" else values, positions)
         scores[np.arange(len(positions)), positions] = 0
-        self._scores = scores
-
-    def prediction(self) -> EdgeScores:
-        """Return the absolute correlations."""
-        if self._scores is None:
-            raise RuntimeError("fit() comes first")
-        return self.as_scores(self._scores)
+        return np.abs(scores)
 
 
-def correlations(expression: Expression, positions: np.ndarray) -> np.ndarray:
+def correlations(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Return Pearson's correlations of some genes with all genes.
 
     Parameters
     ----------
-    expression
+    values
         Cells x genes.
     positions
         Columns of the genes that are rows of the result, shape ``(n,)``.
@@ -52,8 +65,49 @@ def correlations(expression: Expression, positions: np.ndarray) -> np.ndarray:
     ndarray
         Shape ``(n, n_genes)``, float64, within [-1, 1]; 0 where a gene is constant.
     """
-    constant = np.ptp(expression.values, axis=0) == 0  # the mean may be off by a rounding
-    centred = expression.values - expression.values.mean(axis=0, dtype=np.float64)
-    norms = np.where(constant, np.inf, np.sqrt(np.square(centred).sum(axis=0)))
-    centred /= norms
-    return np.clip(centred[:, positions].T @ centred, -1, 1)
+    standardised = _unit_columns(values)
+    return np.clip(standardised[:, positions].T @ standardised, -1, 1)
+
+
+def partial_correlations(expression: Expression) -> np.ndarray:
+    """Return the correlation of each pair of genes given all other genes.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(n_genes, n_genes)``, float64, within [-1, 1]; 0 where a gene is constant.
+
+    Raises
+    ------
+    InputError
+        If fewer than two genes vary.
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    standardised = _unit_columns(expression.values) * np.sqrt(expression.n_cells)
+    varies = standardised.any(axis=0)
+    if varies.sum() < 2:
+        raise InputError(
+            f"{expression.source}: {int(varies.sum())} of {len(varies)} genes vary over the "
+            f"{expression.n_cells} cells; a correlation needs 2, check the matrix"
+        )
+    covariance, _ = ledoit_wolf(standardised[:, varies], assume_centered=True)
+    precision = np.linalg.inv(covariance)
+    scale = np.sqrt(np.diag(precision))
+    result = np.zeros((len(varies), len(varies)))
+    result[np.ix_(varies, varies)] = np.clip(-precision / np.outer(scale, scale), -1, 1)
+    np.fill_diagonal(result, varies)
+    return result
+
+
+def _unit_columns(values: np.ndarray) -> np.ndarray:
+    """Return genes with mean 0 and length 1 over the cells; 0 for a gene that is constant."""
+    constant = np.ptp(values, axis=0) == 0  # the mean may be off by a rounding
+    centred = values - values.mean(axis=0, dtype=np.float64)
+    return centred / np.where(constant, np.inf, np.sqrt(np.square(centred).sum(axis=0)))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    return rankdata(values, axis=0)

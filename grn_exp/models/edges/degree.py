@@ -1,15 +1,14 @@
-"""The control that reads training labels and nothing else."""
+"""Controls that count training labels and read nothing else."""
 
 from typing import ClassVar
 
 import numpy as np
 
-from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.base import EdgeScorer
 
 
-class Degree(ClosedFormModel):
+class Degree(EdgeScorer):
     """How often a regulator, and a target, has an edge among its training pairs.
 
     Score = the regulator's share of positives + the target's share of positives. A gene
@@ -25,28 +24,55 @@ class Degree(ClosedFormModel):
 
     reads_labels: ClassVar[bool] = True
 
-    def __init__(self, view: TrainView) -> None:
-        super().__init__(view)
-        self._shares: tuple[np.ndarray, np.ndarray] | None = None
-
-    def fit(self) -> None:
-        """Count."""
-        labels = self.view.known_labels()
-        known, positive = labels != UNKNOWN, labels == 1
-        overall = positive.sum() / known.sum()
-        self._shares = tuple(  # type: ignore[assignment]
-            np.divide(
-                positive.sum(axis=axis),
-                known.sum(axis=axis),
-                out=np.full(known.shape[1 - axis], overall),
-                where=known.any(axis=axis),
-            )
-            for axis in (1, 0)
-        )
-
-    def prediction(self) -> EdgeScores:
+    def score(self, view: TrainView) -> np.ndarray:
         """Return the sums of shares."""
-        if self._shares is None:
-            raise RuntimeError("fit() comes first")
-        of_regulator, of_target = self._shares
-        return self.as_scores(of_regulator[:, None] + of_target[None, :])
+        of_regulator, of_target = shares_of_positives(view.known_labels())
+        return of_regulator[:, None] + of_target[None, :]
+
+
+class DegreeProduct(EdgeScorer):
+    """Product of the regulator's and the target's share of positives (:class:`Degree`).
+
+    The rank-one form: a target that many regulators have counts most for a regulator that has
+    many targets.
+
+    Parameters
+    ----------
+    view
+        With labels.
+    """
+
+    reads_labels: ClassVar[bool] = True
+
+    def score(self, view: TrainView) -> np.ndarray:
+        """Return the products of shares."""
+        of_regulator, of_target = shares_of_positives(view.known_labels())
+        return of_regulator[:, None] * of_target[None, :]
+
+
+def shares_of_positives(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of edges among each regulator's, and each target's, known pairs.
+
+    Parameters
+    ----------
+    labels
+        Shape ``(n_regulators, n_genes)``, ``UNKNOWN`` where a pair is not known.
+
+    Returns
+    -------
+    tuple of ndarray
+        Shapes ``(n_regulators,)`` and ``(n_genes,)``; the share over all known pairs for a gene
+        without any, 0 if no pair is known at all.
+    """
+    known, positive = labels != UNKNOWN, labels == 1
+    overall = positive.sum() / max(known.sum(), 1)
+    of_regulator, of_target = (
+        np.divide(
+            positive.sum(axis=axis),
+            known.sum(axis=axis),
+            out=np.full(known.shape[1 - axis], overall),
+            where=known.any(axis=axis),
+        )
+        for axis in (1, 0)
+    )
+    return of_regulator, of_target

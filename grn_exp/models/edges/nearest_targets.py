@@ -5,11 +5,10 @@ from typing import ClassVar
 import numpy as np
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.base import EdgeScorer
 from grn_exp.models.edges.correlation import correlations
-from grn_exp.models.edges.regulator_frequency import regulator_shares
+from grn_exp.models.edges.degree import shares_of_positives
 
 # of the candidate's overall share, which orders the candidates without votes
 _PRIOR_WEIGHT = 1.0
@@ -17,7 +16,7 @@ _PRIOR_WEIGHT = 1.0
 _CHUNK_GENES = 512
 
 
-class NearestTargets(ClosedFormModel):
+class NearestTargets(EdgeScorer):
     """A vote of the k training targets whose expression correlates most with the target's.
 
     A voter's weight is its correlation, and only positive ones vote. The score of a candidate is
@@ -46,24 +45,23 @@ class NearestTargets(ClosedFormModel):
         if k < 1:
             raise InputError(f"model.k={k}: give a number of voters, 1 or more")
         self.k = k
-        self._scores: np.ndarray | None = None
 
-    def fit(self) -> None:
+    def score(self, view: TrainView) -> np.ndarray:
         """Find the voters of every gene and let them vote."""
-        labels = self.view.known_labels()
+        labels = view.known_labels()
         targets = np.flatnonzero((labels != UNKNOWN).any(axis=0))
         edges = (labels[:, targets] == 1).astype(np.float64)
         known = (labels[:, targets] != UNKNOWN).astype(np.float64)
-        prior = _PRIOR_WEIGHT * regulator_shares(labels)[:, None]
-        scores = np.empty((len(labels), len(self.view.genes)))
-        similarity = correlations(self.view.expression, targets)
+        prior = _PRIOR_WEIGHT * shares_of_positives(labels)[0][:, None]
+        scores = np.empty(labels.shape)
+        similarity = correlations(view.expression.values, targets)
         similarity[np.arange(len(targets)), targets] = 0
-        for start in range(0, len(self.view.genes), _CHUNK_GENES):
+        for start in range(0, len(view.genes), _CHUNK_GENES):
             columns = slice(start, start + _CHUNK_GENES)
             weights = self._vote_weights(similarity[:, columns])
             scores[:, columns] = (edges @ weights + prior) / (known @ weights + _PRIOR_WEIGHT)
-        scores[np.arange(len(scores)), self.view.regulator_positions] = 0
-        self._scores = scores
+        scores[np.arange(len(scores)), view.regulator_positions] = 0
+        return scores
 
     def _vote_weights(self, similarity: np.ndarray) -> np.ndarray:
         """Set all but each column's k largest positive entries to 0."""
@@ -72,9 +70,3 @@ class NearestTargets(ClosedFormModel):
             kth = np.partition(weights, -self.k, axis=0)[-self.k]
             weights[weights < kth] = 0
         return weights
-
-    def prediction(self) -> EdgeScores:
-        """Return the shares."""
-        if self._scores is None:
-            raise RuntimeError("fit() comes first")
-        return self.as_scores(self._scores)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from grn_exp.core.sets import CandidatePools, Positions, RegulatorSets, SetView
 from grn_exp.decode.approximate import ApproximateDecoder
 from grn_exp.decode.base import Decoded, Decoder, SetScore
 from grn_exp.models.base import GRNModel
+from grn_exp.models.progress import track
 
 
 class SetSelector(GRNModel):
@@ -85,15 +84,8 @@ class PooledSelector(SetSelector):
     def prediction(self) -> RegulatorSets:
         """Search every query's pool; a bar shows how far it is where a terminal is watching."""
         queries, pools = self.view.queries, self.pools.of(self.view.queries)
-        console = Console(stderr=True)
         found: list[Decoded] = []
-        for row in track(
-            range(len(queries)),
-            description=f"decoding {type(self).__name__}",
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        ):
+        for row in track(range(len(queries)), title=f"decoding {type(self).__name__}"):
             score = self.set_score(queries.symbols[row], pools[row])
             size = int(self.view.sizes[row])
             found.append(self.decoder.decode(score, size, seed=self.view.seed))

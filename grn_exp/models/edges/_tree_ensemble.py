@@ -1,0 +1,77 @@
+"""Regression of every gene on the regulators by an ensemble of trees."""
+
+import abc
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from grn_exp.core.views import TrainView
+from grn_exp.models.base import EdgeScorer
+from grn_exp.models.progress import track
+
+
+class TreeEnsemble(EdgeScorer):
+    """Importance of each regulator in a regression of each gene (InfoSEM eq. 2).
+
+    A gene is no regressor of itself; a gene that is the same in all cells gets 0 from all. The
+    genes are divided among as many processes as the run has threads (``trainer.num_threads``),
+    which changes no score.
+
+    Parameters
+    ----------
+    view
+        Expression on a log scale.
+    """
+
+    @abc.abstractmethod
+    def importances(
+        self, regulators: NDArray[np.float32], target: NDArray[np.float64], *, seed: int
+    ) -> NDArray[np.float64]:
+        """Fit one gene.
+
+        Parameters
+        ----------
+        regulators
+            Cells x regulators, the gene itself left out.
+        target
+            The gene in each cell.
+        seed
+            Of the fit.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(n_regulators,)``, not negative.
+        """
+
+    def score(self, view: TrainView) -> np.ndarray:
+        """Fit every gene."""
+        from joblib import Parallel, delayed
+
+        values, positions = view.expression.values, view.regulator_positions
+        inputs = np.asfortranarray(values[:, positions])
+        varying = np.flatnonzero(np.ptp(values, axis=0) > 0)
+        found = Parallel(n_jobs=torch.get_num_threads(), return_as="generator")(
+            delayed(self._fit_gene)(inputs, values[:, gene], positions == gene, view.seed)
+            for gene in varying
+        )
+        scores = np.zeros((len(positions), len(view.genes)))
+        results: Any = track(found, title=type(self).__name__, total=len(varying))
+        for gene, column in zip(varying, results, strict=True):
+            scores[:, gene] = column
+        return scores
+
+    def _fit_gene(
+        self,
+        inputs: NDArray[np.float32],
+        target: NDArray[np.float32],
+        itself: NDArray[np.bool_],
+        seed: int,
+    ) -> NDArray[np.float64]:
+        column = np.zeros(inputs.shape[1])
+        if not itself.all():
+            others = inputs[:, ~itself] if itself.any() else inputs
+            column[~itself] = self.importances(others, target.astype(np.float64), seed=seed)
+        return column

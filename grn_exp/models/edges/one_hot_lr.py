@@ -1,0 +1,128 @@
+"""Logistic regression on the identity of the two genes: what a split gives away."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.tables import Table
+from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.models.base import EdgeScorer
+from grn_exp.models.options import require_positive
+
+_MAX_ITERATIONS = 1000
+
+
+class OneHotLR(EdgeScorer):
+    """One-hot LR (InfoSEM section 5 and appendix C): no expression, only which genes they are.
+
+    Logistic regression on the concatenated one-hot vectors of regulator and target, so its
+    log-odds are ``intercept + a_regulator + b_target``: class imbalance, gene by gene. C, the
+    inverse strength of the L2 penalty, is cross-validated on the training pairs (stratified
+    folds, average precision). The score is the predicted probability. A gene without training
+    pairs has coefficient 0, so pairs of two unseen genes tie.
+
+    The run folder gets ``coefficients.csv``: one line per gene and role, with its training pairs
+    (figure 3b).
+
+    Parameters
+    ----------
+    view
+        With labels.
+    Cs
+        Values of C to choose from.
+    folds
+        Folds of the cross-validation.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or the training pairs hold fewer positives or negatives
+        than folds.
+    """
+
+    reads_labels: ClassVar[bool] = True
+
+    def __init__(self, view: TrainView, *, Cs: Sequence[float], folds: int) -> None:
+        super().__init__(view)
+        if not Cs:
+            raise InputError("model.Cs=[]: give at least one value")
+        for value in Cs:
+            require_positive(Cs=value)
+        if folds < 2:
+            raise InputError(f"model.folds={folds}: give 2 or more")
+        self.Cs = [float(value) for value in Cs]
+        self.folds = folds
+        self._chosen: float | None = None
+        self._coefficients: list[Sequence[object]] = []
+        labels = view.known_labels()
+        for name, count in (("positive", (labels == 1).sum()), ("negative", (labels == 0).sum())):
+            if count < folds:
+                raise InputError(
+                    f"model.folds={folds}: only {count} {name} training pairs to cross-validate "
+                    "on; lower model.folds, or take a network with more of them"
+                )
+
+    def score(self, view: TrainView) -> np.ndarray:
+        """Choose C, fit, and return the probabilities."""
+        from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.model_selection import StratifiedKFold
+
+        labels = view.known_labels()
+        rows, columns = np.nonzero(labels != UNKNOWN)
+        estimator = LogisticRegressionCV(
+            Cs=self.Cs,
+            cv=StratifiedKFold(self.folds, shuffle=True, random_state=view.seed),
+            scoring="average_precision",
+            max_iter=_MAX_ITERATIONS,
+        )
+        estimator.fit(_one_hot(rows, columns, labels.shape), labels[rows, columns])
+        self._chosen = float(estimator.C_[0])
+        of_regulator, of_target = np.split(estimator.coef_[0], [labels.shape[0]])
+        self._coefficients = _coefficient_rows(view, labels, of_regulator, of_target)
+        log_odds = of_regulator[:, None] + of_target[None, :] + estimator.intercept_[0]
+        return 1 / (1 + np.exp(-log_odds))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the chosen C."""
+        return {"C": self._chosen}
+
+    def tables(self) -> dict[str, Table]:
+        """Return the coefficient of every gene with training pairs."""
+        header = ["gene", "role", "coefficient", "n_train", "n_positive"]
+        return {"coefficients.csv": (header, self._coefficients)}
+
+
+def _one_hot(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> Any:  # noqa: ANN401 - SciPy's own type
+    """Return the pairs' features, sparse, shape ``(n_pairs, n_regulators + n_genes)``."""
+    from scipy.sparse import csr_matrix
+
+    n_pairs, (n_regulators, n_genes) = len(rows), shape
+    positions = np.stack([rows, n_regulators + columns], axis=1).ravel()
+    starts = np.arange(0, 2 * n_pairs + 1, 2)
+    return csr_matrix(
+        (np.ones(2 * n_pairs), positions, starts), shape=(n_pairs, n_regulators + n_genes)
+    )
+
+
+def _coefficient_rows(
+    view: TrainView,
+    labels: NDArray[np.int8],
+    of_regulator: NDArray[np.float64],
+    of_target: NDArray[np.float64],
+) -> list[Sequence[object]]:
+    rows: list[Sequence[object]] = []
+    for role, genes, coefficients, axis in (
+        ("regulator", view.regulators, of_regulator, 1),
+        ("target", view.genes, of_target, 0),
+    ):
+        n_train = (labels != UNKNOWN).sum(axis=axis)
+        n_positive = (labels == 1).sum(axis=axis)
+        rows += [
+            (symbol, role, float(coefficients[i]), int(n_train[i]), int(n_positive[i]))
+            for i, symbol in enumerate(genes)
+            if n_train[i]
+        ]
+    return rows

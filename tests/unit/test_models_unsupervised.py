@@ -1,0 +1,193 @@
+"""Methods that read expression alone, against naive references and by hand."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.expression import Expression
+from grn_exp.core.genes import GeneIndex
+from grn_exp.core.views import TrainView
+from grn_exp.models.edges.correlation import Correlation, partial_correlations
+from grn_exp.models.edges.genie3 import GENIE3
+from grn_exp.models.edges.grnboost2 import GRNBoost2
+
+N_CELLS, N_GENES, N_REGULATORS = 80, 9, 4
+BOOST = {"learning_rate": 0.05, "n_estimators": 200, "max_features": 0.5, "subsample": 0.9}
+
+
+def make_view(seed=0, *, n_cells=N_CELLS, order=None):
+    """Return a view whose genes 4 to 8 follow its regulators; one gene is constant."""
+    rng = np.random.default_rng(seed)
+    values = rng.gamma(2.0, size=(n_cells, N_GENES))
+    values[:, 4] = 2 * values[:, 0] + 0.1 * rng.random(n_cells)
+    values[:, 5] = 9 - values[:, 1]
+    values[:, 6] = values[:, 0] + values[:, 2] + 0.1 * rng.random(n_cells)
+    values[:, 8] = 1.0
+    symbols = ["d", "b", "c", "a", *"hgfei"]
+    genes = GeneIndex(symbols)
+    expression = Expression(values=values.astype(np.float32), genes=genes, transform="log1p")
+    regulators = GeneIndex(symbols[:N_REGULATORS])
+    if order is not None:
+        expression = expression.take_genes(genes.take(order))
+        regulators = regulators.take(np.arange(N_REGULATORS)[::-1])
+    return TrainView(
+        expression=expression, regulators=regulators, labels=None, embedding=None, seed=seed
+    )
+
+
+def boosted(view, **changes):
+    return GRNBoost2(view, **{**BOOST, "window": 25, **changes})
+
+
+MODELS = {
+    "pearson": lambda view: Correlation(view, kind="pearson"),
+    "spearman": lambda view: Correlation(view, kind="spearman"),
+    "partial": lambda view: Correlation(view, kind="partial"),
+    "grnboost2": boosted,
+    "genie3": lambda view: GENIE3(view, n_estimators=20, max_features="sqrt"),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def predicted(model):
+    model.fit()
+    return model.prediction()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_planted_regulators_come_first_and_self_pairs_and_constants_score_nothing(name):
+    found = predicted(MODELS[name](make_view())).values
+    assert found[:, 4].argmax() == 0
+    assert found[:, 5].argmax() == 1  # a repressor
+    assert set(np.argsort(found[:, 6])[-2:]) == {0, 2}
+    np.testing.assert_array_equal(found[np.arange(4), np.arange(4)], 0)
+    np.testing.assert_array_equal(found[:, 8], 0)
+    assert (found >= 0).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_order_of_the_genes_changes_no_score(name):
+    order = np.random.default_rng(0).permutation(N_GENES)
+    first, second = (predicted(MODELS[name](make_view(order=o))) for o in (None, order))
+    assert second.genes != first.genes
+    np.testing.assert_array_equal(second.align(first.regulators, first.genes), first.values)
+
+
+def test_spearman_is_scipys():
+    view = make_view()
+    values = np.round(view.expression.values, 0)  # many ties
+    tied = TrainView(
+        expression=Expression(values=values, genes=view.genes, transform="log1p"),
+        regulators=view.regulators,
+        labels=None,
+        embedding=None,
+        seed=0,
+    )
+    found = predicted(Correlation(tied, kind="spearman")).values
+    for row in range(N_REGULATORS):
+        for column in range(8):
+            if row != column:
+                expected = abs(spearmanr(values[:, row], values[:, column]).statistic)
+                assert found[row, column] == pytest.approx(expected, abs=1e-6)
+
+
+def test_partial_correlation_sees_through_a_chain():
+    """In x -> y -> z, x and z correlate, and do not given y."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=5000)
+    y = x + 0.5 * rng.normal(size=5000)
+    z = y + 0.5 * rng.normal(size=5000)
+    values = (np.stack([x, y, z], axis=1) + 10).astype(np.float32)
+    found = partial_correlations(
+        Expression(values=values, genes=GeneIndex("xyz"), transform="log1p")
+    )
+    assert np.corrcoef(x, z)[0, 1] > 0.7
+    assert abs(found[0, 2]) < 0.05
+    # the textbook formula for one gene that is held fixed
+    r_xy, r_yz, r_xz = (np.corrcoef(a, b)[0, 1] for a, b in ((x, y), (y, z), (x, z)))
+    expected = (r_xy - r_xz * r_yz) / np.sqrt((1 - r_xz**2) * (1 - r_yz**2))
+    assert found[0, 1] == pytest.approx(expected, abs=0.01)
+    np.testing.assert_allclose(found, found.T, atol=1e-12)
+
+
+def test_partial_correlation_exists_with_fewer_cells_than_genes():
+    found = predicted(Correlation(make_view(n_cells=5), kind="partial")).values
+    assert np.isfinite(found).all()
+    assert found.max() <= 1
+
+
+def test_partial_correlation_without_varying_genes_is_refused():
+    values = np.ones((6, 3), dtype=np.float32)
+    expression = Expression(values=values, genes=GeneIndex("abc"), transform="log1p")
+    with pytest.raises(InputError, match="0 of 3 genes vary over the 6 cells"):
+        partial_correlations(expression)
+
+
+def test_grnboost2_is_a_loop_with_the_published_stopping_rule():
+    """The reference adds trees one by one and looks at the last 25 out-of-bag improvements."""
+    view = make_view()
+    found = predicted(boosted(view)).values
+    ordered = view.by_symbol()
+    inputs = ordered.expression.values[:, ordered.regulator_positions]
+    target = view.expression.values[:, 6].astype(np.float64)
+    for n_trees in range(1, BOOST["n_estimators"] + 1):
+        model = GradientBoostingRegressor(**{**BOOST, "n_estimators": n_trees}, random_state=0)
+        model.fit(inputs, target)
+        if n_trees >= 25 and model.oob_improvement_[-25:].mean() < 0:
+            break
+    assert 25 < n_trees < BOOST["n_estimators"]
+    expected = dict(zip(ordered.regulators, model.feature_importances_ * n_trees, strict=True))
+    np.testing.assert_allclose(found[:, 6], [expected[r] for r in view.regulators], rtol=1e-6)
+
+
+def test_genie3_is_the_mean_variance_that_the_splits_take_away():
+    view = make_view()
+    found = predicted(GENIE3(view, n_estimators=30, max_features="all")).values
+    ordered = view.by_symbol()
+    inputs = ordered.expression.values[:, ordered.regulator_positions]
+    target = view.expression.values[:, 4].astype(np.float64)
+    forest = RandomForestRegressor(n_estimators=30, random_state=0)
+    forest.fit(inputs, target / target.std())
+    expected = np.zeros(N_REGULATORS)
+    for tree in (estimator.tree_ for estimator in forest):
+        weighted = tree.weighted_n_node_samples
+        for node in np.flatnonzero(tree.children_left >= 0):
+            children = [tree.children_left[node], tree.children_right[node]]
+            gain = weighted[node] * tree.impurity[node]
+            gain -= (weighted[children] * tree.impurity[children]).sum()
+            expected[tree.feature[node]] += gain / weighted[0]
+    of = dict(zip(ordered.regulators, expected / 30, strict=True))
+    np.testing.assert_allclose(found[:, 4], [of[r] for r in view.regulators], rtol=1e-5)
+    assert found[:, 4].sum() < 1.2  # of a variance of 1
+
+
+def test_more_processes_give_the_same_scores():
+    expected = predicted(boosted(make_view(), n_estimators=40)).values
+    torch.set_num_threads(2)
+    np.testing.assert_array_equal(
+        predicted(boosted(make_view(), n_estimators=40)).values, expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"subsample": 1.0}, r"model\.subsample=1\.0: give a share"),
+        ({"max_features": 0.0}, r"model\.max_features=0\.0"),
+        ({"n_estimators": 0}, r"model\.n_estimators=0"),
+        ({"window": 0}, r"model\.window=0"),
+    ],
+)
+def test_grnboost2_refuses(changes, message):
+    with pytest.raises(InputError, match=message):
+        boosted(make_view(), **changes)
