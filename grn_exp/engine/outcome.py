@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_scores
 from grn_exp.engine.folder import RunFolder
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +79,7 @@ def earlier_fit(folder: RunFolder, fit_key: str) -> Outcome | None:
                 seconds={"fit": float(facts["seconds"]["fit"])},
                 origin={"fitted_in": facts.get("fitted_in", other.path.name)},
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except _UNREADABLE:
             continue  # half of a folder: another may be whole, or the fit is done again
     return None
 
