@@ -48,7 +48,8 @@ def write_results(
 
 def read_scores(folder: RunFolder) -> EdgeScores:
     """Return the scores that a finished run left."""
-    with np.load(folder / "scores.npz") as arrays:
+    # opened here: NumPy leaves a broken file open
+    with (folder / "scores.npz").open("rb") as stream, np.load(stream) as arrays:
         return EdgeScores(
             regulators=GeneIndex(arrays["regulators"].tolist(), name=str(folder.path)),
             genes=GeneIndex(arrays["genes"].tolist(), name=str(folder.path)),

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import importlib.util
 import logging
 import time
 import warnings
@@ -168,6 +169,12 @@ def _check_fit(spec: RunSpec) -> None:
             f"model={name} is for {model_class.task}, but data={spec.identity.data} is for "
             f"{' and '.join(spec.data_class.tasks)}; models that can: {', '.join(able)}"
         )
+    for package in model_class.requires:
+        if importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"model={name}: the package {package} is not installed; pip install "
+                f"'grn_exp[{name}]'"
+            )
     epochs = spec.trainer.max_epochs
     if issubclass(model_class, ClosedFormModel) and epochs is not None:
         raise InputError(f"trainer.max_epochs={epochs}: model={name} has no epochs; drop it")

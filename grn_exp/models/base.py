@@ -34,6 +34,8 @@ class GRNModel(pl.LightningModule, abc.ABC):
     reads_labels: ClassVar[bool] = False
     reads_embedding: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = False
+    # packages of an optional extra of the method's own name
+    requires: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, view: TrainView) -> None:
         super().__init__()

@@ -1,0 +1,95 @@
+"""RegDiffusion (Zhu and Slonim 2024), through its own package."""
+
+import contextlib
+import io
+import sys
+import warnings
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.views import TrainView
+from grn_exp.models.base import EdgeScorer
+from grn_exp.models.options import require_positive
+
+
+class RegDiffusion(EdgeScorer):
+    """A diffusion model whose denoiser passes messages along a gene-to-gene adjacency.
+
+    Trained by the ``regdiffusion`` package with its defaults; the score is the magnitude of the
+    soft-thresholded adjacency. Cells in which all genes are alike, and genes that never vary,
+    which the package refuses, are left out; such a gene scores 0.
+
+    Parameters
+    ----------
+    view
+        Expression on a log scale.
+    n_steps
+        Training steps.
+    batch_size
+        Cells in a step, drawn with replacement.
+    device
+        ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    InputError
+        If a number is not positive, there is no such device, or fewer than two genes vary.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("regdiffusion",)
+
+    def __init__(
+        self, view: TrainView, *, n_steps: int, batch_size: int, device: Literal["cpu", "cuda"]
+    ) -> None:
+        super().__init__(view)
+        require_positive(n_steps=n_steps, batch_size=batch_size)
+        import torch
+
+        if device == "cuda" and not torch.cuda.is_available():
+            raise InputError("model.device=cuda: torch sees no GPU here; use model.device=cpu")
+        self.n_steps = n_steps
+        self.batch_size = batch_size
+        self.device_name = device
+        self._cells, self._genes = _that_vary(view.expression.values)
+        if self._genes.sum() < 2:
+            raise InputError(
+                f"model=regdiffusion: {int(self._genes.sum())} of {len(self._genes)} genes vary "
+                "over the cells; it needs 2, check the matrix"
+            )
+
+    def score(self, view: TrainView) -> np.ndarray:
+        """Train, and return the magnitudes."""
+        cells, genes = _that_vary(view.expression.values)
+        adjacency = np.zeros((len(genes), len(genes)))
+        found = self._trained(view.expression.values[np.ix_(cells, genes)], view.seed)
+        adjacency[np.ix_(genes, genes)] = found
+        return np.abs(adjacency[view.regulator_positions])
+
+    def _trained(self, values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        """Return the adjacency, ``[regulator, target]``."""
+        bar = contextlib.nullcontext() if sys.stderr.isatty() else io.StringIO()
+        with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+            warnings.simplefilter("ignore")  # of the package's own code
+            from regdiffusion import RegDiffusionTrainer
+
+            if isinstance(bar, io.StringIO):
+                stack.enter_context(contextlib.redirect_stderr(bar))
+            trainer = RegDiffusionTrainer(
+                values,
+                n_steps=self.n_steps,
+                batch_size=self.batch_size,
+                device=self.device_name,
+                seed=seed,
+            )
+            trainer.train()
+            return trainer.model.get_adj_().detach().cpu().numpy()
+
+
+def _that_vary(values: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which cells hold different values, and which genes do in those cells."""
+    cells = np.ptp(values, axis=1) > 0
+    genes = np.ptp(values[cells], axis=0) > 0 if cells.any() else np.zeros(values.shape[1], bool)
+    return cells, genes
