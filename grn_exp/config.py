@@ -26,6 +26,7 @@ from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
 _NOT_IN_KEY = ("paths", "logger", "preset", "experiment", "force")
+_PRIOR_HARDWARE = ("device", "batch_size")
 _HARDWARE = (
     "accelerator",
     "devices",
@@ -194,8 +195,8 @@ def _expanded(path: str) -> Path:
 def run_key(config: Mapping[str, Any]) -> str:
     """Hash everything in a resolved configuration that can change a result.
 
-    Paths, loggers and hardware are left out. A text that names an existing file counts by the
-    file's content, so a changed file is another run and a moved file is not.
+    Paths, loggers and hardware are left out. A text that names an existing file, or the folder
+    of a language model, counts by content: what is changed is another run, what is moved is not.
     """
     relevant = {name: value for name, value in config.items() if name not in _NOT_IN_KEY}
     if "retriever" not in relevant:
@@ -205,6 +206,12 @@ def run_key(config: Mapping[str, Any]) -> str:
     relevant["trainer"] = {
         name: value for name, value in config["trainer"].items() if name not in _HARDWARE
     }
+    if isinstance(relevant.get("prior"), Mapping):
+        relevant["prior"] = {
+            name: value
+            for name, value in relevant["prior"].items()
+            if name not in _PRIOR_HARDWARE
+        }
     relevant["results_version"] = RESULTS_VERSION
     text = json.dumps(_by_content(relevant), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -221,6 +228,9 @@ def _by_content(node: Any) -> Any:  # noqa: ANN401 - a JSON tree
             if path.is_file():
                 status = path.stat()
                 return _file_hash(path, status.st_size, status.st_mtime_ns)
+            if (path / "config.json").is_file():
+                inside = sorted(file for file in path.iterdir() if file.is_file())
+                return {file.name: _by_content(str(file)) for file in inside}
         except (OSError, RuntimeError):  # a text too long for a file name, no such user
             return node
     return node

@@ -141,8 +141,8 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
         own = self.own_embedding()
         if own is None:
             raise InputError(
-                "prior=dataset: this dataset brings no embedding; choose prior=biobert, "
-                "prior=table, prior=one_hot or prior=random"
+                "prior=dataset: this dataset brings no embedding; choose "
+                "prior=biobert_published, prior=biobert, prior=table or prior=expression_pca"
             )
         return own.take(expression.genes)
 

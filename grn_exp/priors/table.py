@@ -1,12 +1,19 @@
 """Gene embeddings from a file of the user's."""
 
 import dataclasses
+import gzip
+import json
+import tokenize
 import zipfile
 import zlib
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
@@ -15,26 +22,36 @@ from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 
 _UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
+_PICKLES = (".pickle", ".pkl", ".p")
 
 
 @dataclasses.dataclass(frozen=True)
 class TablePrior:
-    """Vectors from an npz, csv or parquet file.
+    """Vectors from an npz, csv, parquet or json file.
 
     Parameters
     ----------
     path
         ``.npz`` with arrays ``genes`` (n,) and ``vectors`` (n, width); ``.csv``, ``.csv.gz`` or
-        ``.parquet`` with the gene symbols in the first column and one number in every other.
+        ``.parquet`` with the gene symbols in the first column and one number in every other;
+        ``.json`` or ``.json.gz`` with a list of numbers for every symbol.
     width
         Expected length of a vector; None takes what the file has.
+    case_sensitive
+        False: a gene that the file lacks takes the vector of the one symbol that differs from
+        its own by case alone (mouse genes from a file of human ones).
+    zeros_are_missing
+        True: a vector of zeros stands for no vector, as in GenePT, where it means that there
+        was nothing to read about the gene.
     """
 
     path: str
     width: int | None = None
+    case_sensitive: bool = True
+    zeros_are_missing: bool = False
 
     def embed(self, expression: Expression) -> GeneEmbedding:
         """Return the vectors of the expression's genes.
@@ -43,7 +60,7 @@ class TablePrior:
         ------
         InputError
             If the file is missing, unreadable, of another width, holds a gene twice or a
-            non-number, or names none of the genes.
+            non-number, names none of the genes, or has two symbols that fit a gene alike.
         """
         path = Path(self.path).expanduser()
         if not path.is_file():
@@ -69,24 +86,42 @@ class TablePrior:
                 "correct or drop prior.width"
             )
         vectors = dict(zip(genes, values, strict=True))
+        if self.zeros_are_missing:
+            vectors = {gene: vector for gene, vector in vectors.items() if vector.any()}
+        if not self.case_sensitive:
+            vectors = _whatever_the_case(vectors, expression.genes, source=str(path))
         return fill_missing(vectors, expression.genes, source=str(path))
 
 
-def _read(path: Path) -> tuple[list[str], np.ndarray]:
-    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+def _whatever_the_case(
+    vectors: Mapping[str, NDArray[np.float32]], genes: GeneIndex, *, source: str
+) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors by gene: that of the same symbol, else that of the same letters."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for symbol in vectors:
+        spellings[symbol.upper()].append(symbol)
+    found = {}
+    for gene in genes:
+        fitting = [gene] if gene in vectors else spellings.get(gene.upper(), [])
+        if len(fitting) > 1:
+            raise InputError(
+                f"{source}: {fitting[0]!r} and {fitting[1]!r} both fit gene {gene!r} when case "
+                "is not looked at; drop one from the file, or give prior.case_sensitive=true"
+            )
+        if fitting:
+            found[gene] = vectors[fitting[0]]
+    return found
+
+
+def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    suffix = "".join(suffixes[-2:]) if suffixes[-1:] == [".gz"] else "".join(suffixes[-1:])
+    if suffix.removesuffix(".gz") in _PICKLES:
+        raise _pickle_refused(path)
     if suffix == ".npz":
-        # opened here: NumPy leaves a broken file open
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            missing = {"genes", "vectors"} - set(arrays.files)
-            if missing:
-                raise InputError(f"{path}: no array {sorted(missing)[0]!r}, only {arrays.files}")
-            symbols = arrays["genes"]
-            if symbols.dtype.kind != "U" or symbols.ndim != 1:
-                raise InputError(
-                    f"{path}: array 'genes' is {symbols.dtype}{symbols.shape}; give text, one "
-                    "symbol a vector"
-                )
-            return symbols.tolist(), _as_float32(arrays["vectors"])
+        return _read_npz(path)
+    if suffix in (".json", ".json.gz"):
+        return _read_json(path)
     if suffix in (".csv", ".csv.gz"):
         table = pd.read_csv(path, index_col=0, converters={0: str})
     elif suffix == ".parquet":
@@ -94,13 +129,73 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
         if len(table) and not isinstance(table.index[0], str):
             table = table.set_index(table.columns[0])
     else:
-        raise InputError(f"{path}: unknown ending {suffix!r}; give .npz, .csv, .csv.gz, .parquet")
+        raise InputError(
+            f"{path}: unknown ending {suffix!r}; give .npz, .csv, .csv.gz, .parquet, .json, "
+            ".json.gz"
+        )
     words = [str(c) for c, dtype in table.dtypes.items() if dtype.kind not in "iuf"]
     if words:
         raise InputError(f"{path}: column {words[0]!r} does not hold numbers; drop it")
     return [str(gene) for gene in table.index], _as_float32(table.to_numpy())
 
 
-def _as_float32(values: np.ndarray) -> np.ndarray:
+def _read_npz(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    # opened here: NumPy leaves a broken file open
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        missing = {"genes", "vectors"} - set(arrays.files)
+        if missing:
+            raise InputError(f"{path}: no array {sorted(missing)[0]!r}, only {arrays.files}")
+        symbols = arrays["genes"]
+        if symbols.dtype.kind != "U" or symbols.ndim != 1:
+            raise InputError(
+                f"{path}: array 'genes' is {symbols.dtype}{symbols.shape}; give text, one "
+                "symbol a vector"
+            )
+        return symbols.tolist(), _as_float32(arrays["vectors"])
+
+
+class _JsonObject(list[tuple[str, Any]]):
+    """The pairs of a JSON object, of which a dict would drop those whose name occurs again."""
+
+
+def _read_json(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as stream:
+        pairs = json.load(stream, object_pairs_hook=_JsonObject)
+    if not isinstance(pairs, _JsonObject):
+        raise InputError(f'{path}: no object; give {{"symbol": [numbers], ...}}')
+    if not pairs:
+        raise InputError(f"{path}: no gene in it; write the file again")
+    first, vector = pairs[0]
+    width = len(vector) if isinstance(vector, list) else 0
+    rows = []
+    for gene, numbers in pairs:
+        row = np.asarray(numbers if type(numbers) is list else None)
+        if row.ndim != 1 or row.dtype.kind not in "iuf":
+            raise InputError(f"{path}: gene {gene!r} has no list of numbers; correct or drop it")
+        if len(row) != width:
+            raise InputError(
+                f"{path}: {len(row)} numbers for gene {gene!r}, {width} for {first!r}; give "
+                "every gene as many"
+            )
+        rows.append(_as_float32(row))
+    return [gene for gene, _ in pairs], np.stack(rows)
+
+
+def _pickle_refused(path: Path) -> InputError:
+    """Return the error for a pickle, with the command that converts it."""
+    target = path.with_name(path.name.split(".")[0] + ".npz")
+    opened = "gzip.open" if path.suffix == ".gz" else "open"
+    command = (
+        f'import gzip, pickle, numpy as n; d = pickle.load({opened}("{path}", "rb")); '
+        f'n.savez("{target}", genes=n.array([*d], str), vectors=n.array([*d.values()], n.float32))'
+    )
+    return InputError(
+        f"{path}: reading a pickle can run any code that is in it, so it is not read; if you "
+        f"trust its source, convert it once: python -c '{command}' and give prior.path={target}"
+    )
+
+
+def _as_float32(values: np.ndarray) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):  # too large: infinite, and refused with the gene's name
         return values.astype(np.float32)

@@ -87,6 +87,24 @@ def test_a_file_counts_by_its_content(key, tmp_path):
     assert key(*command, f"data.expression={paths[1]}") != keys[1]
 
 
+def test_a_language_models_folder_counts_by_its_content(key, tmp_path):
+    command = ("data=mesc", "model=infosem_b", "prior=biobert")
+    folders = [tmp_path / name for name in ("a", "moved", "other")]
+    for folder, weights in zip(folders, (b"1", b"1", b"2"), strict=True):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(weights)
+    keys = [key(*command, f"prior.model={folder}") for folder in folders]
+    assert keys[0] == keys[1] != keys[2]
+    assert key(*command) not in keys
+
+
+def test_where_a_language_model_computes_is_not_in_the_key(key):
+    command = ("data=mesc", "model=infosem_b", "prior=biobert")
+    assert key(*command, "prior.device=cpu", "prior.batch_size=7") == key(*command)
+    assert key(*command, "prior.lower_case=true") != key(*command)
+
+
 @pytest.mark.parametrize("text", ["a/" + "b" * 5000, "~nobody_at_all/x", "a.\0b"])
 def test_a_text_that_cannot_be_a_path_is_a_text(text):
     values = {"trainer": {}, "data": {"text": text}}

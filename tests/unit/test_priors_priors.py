@@ -1,6 +1,11 @@
 """Gene embeddings: the right vector for the right gene, the mean for the others."""
 
 import gzip
+import json
+import pickle
+import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -105,6 +110,11 @@ def write_table(folder, ending, genes, vectors):
         np.savez(path, genes=np.array(genes), vectors=np.array(vectors))
     elif ending == ".parquet":
         frame.to_parquet(path)
+    elif ending == ".json":
+        path.write_text(json.dumps(dict(zip(genes, np.asarray(vectors).tolist(), strict=True))))
+    elif ending == ".json.gz":
+        text = json.dumps(dict(zip(genes, np.asarray(vectors).tolist(), strict=True)))
+        path.write_bytes(gzip.compress(text.encode(), mtime=0))
     elif ending == ".column.parquet":
         frame.reset_index().to_parquet(path, index=False)
     else:
@@ -112,7 +122,9 @@ def write_table(folder, ending, genes, vectors):
     return path
 
 
-@pytest.mark.parametrize("ending", [".npz", ".csv", ".csv.gz", ".parquet", ".column.parquet"])
+@pytest.mark.parametrize(
+    "ending", [".npz", ".csv", ".csv.gz", ".parquet", ".column.parquet", ".json", ".json.gz"]
+)
 def test_every_kind_of_table_gives_the_same_vectors(tmp_path, make_expression, ending):
     path = write_table(tmp_path, ending, list(VECTORS), list(VECTORS.values()))
     embedding = TablePrior(path=str(path), width=2).embed(make_expression("BXA"))
@@ -209,6 +221,95 @@ def test_an_empty_table_a_missing_file_and_another_ending_are_refused(tmp_path, 
     table_fails(tmp_path / "none.csv", expression, "prior.path=", "no such file")
     (tmp_path / "v.txt").write_text("A 1")
     table_fails(tmp_path / "v.txt", expression, "unknown ending", "give .npz")
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ('{"A": [1, 2], "B": [1]}', "1 numbers for gene 'B', 2 for 'A'"),
+        ('{"A": [1, 2], "A": [3, 4]}', "gene 'A' occurs twice"),
+        ('{"A": [1, 2], "B": ["1", "2"]}', "gene 'B' has no list of numbers"),
+        ('{"A": [1, 2], "B": [true, false]}', "gene 'B' has no list of numbers"),
+        ('{"A": [1, 2], "B": [1, null]}', "gene 'B' has no list of numbers"),
+        ('{"A": {"x": 1, "y": 2}}', "gene 'A' has no list of numbers"),
+        ('{"A": [[1, 2]]}', "gene 'A' has no list of numbers"),
+        ('{"A": 1}', "gene 'A' has no list of numbers"),
+        ('{"A": [1, NaN]}', "vector of 'A' has a NaN"),
+        ('{"A": []}', "one vector a gene"),
+        ("[[1, 2]]", "no object"),
+        ("{}", "no gene in it"),
+        ('{"A": [1, 2', "cannot read gene vectors"),
+        ("[" * 100_000, "cannot read gene vectors"),
+    ],
+)
+def test_a_json_of_another_form_is_refused(tmp_path, make_expression, content, part):
+    (tmp_path / "v.json").write_text(content)
+    table_fails(tmp_path / "v.json", make_expression("AB"), part)
+
+
+def test_a_vector_of_zeros_is_a_vector_unless_it_stands_for_none(tmp_path, make_expression):
+    path = write_table(tmp_path, ".npz", list("AB"), [[2.0, 4.0], [0.0, 0.0]])
+    expression = make_expression("AB")
+    kept = TablePrior(path=str(path)).embed(expression)
+    assert kept.values.tolist() == [[2, 4], [0, 0]]
+    assert kept.known.all()
+    filled = TablePrior(path=str(path), zeros_are_missing=True).embed(expression)
+    assert filled.values.tolist() == [[2, 4], [2, 4]]
+    assert filled.known.tolist() == [True, False]
+
+
+def test_vectors_that_are_all_zero_are_refused(tmp_path, make_expression):
+    path = write_table(tmp_path, ".csv", list("ABC"), np.zeros((3, 2)))
+    table_fails(path, make_expression("AB"), "all 2 genes are zero", "choose another prior")
+
+
+# -- GenePT --------------------------------------------------------------------------------
+
+
+def test_the_same_symbol_goes_before_the_same_letters(tmp_path, make_expression):
+    genes, vectors = ["GATA1", "SOX2", "Sox2", "C1orf9"], [[1.0], [2.0], [3.0], [4.0]]
+    path = write_table(tmp_path, ".npz", genes, vectors)
+    expression = make_expression(["Gata1", "SOX2", "Sox2", "C1ORF9", "Tp53"])
+    found = TablePrior(path=str(path), case_sensitive=False).embed(expression)
+    assert found.values[:, 0].tolist() == [1, 2, 3, 4, 2.5]
+    assert found.known.tolist() == [True, True, True, True, False]
+    exact = TablePrior(path=str(path)).embed(expression)
+    assert exact.known.tolist() == [False, True, True, False, False]
+
+
+def test_two_symbols_that_fit_alike_are_named(tmp_path, make_expression):
+    path = write_table(tmp_path, ".npz", ["SOX2", "Sox2"], [[1.0], [2.0]])
+    with pytest.raises(InputError, match="'SOX2' and 'Sox2' both fit gene 'sox2'"):
+        TablePrior(path=str(path), case_sensitive=False).embed(make_expression(["sox2"]))
+
+
+class Harmful:
+    def __reduce__(self):
+        return (open, ("harm_done", "w"))
+
+
+@pytest.mark.parametrize("name", ["v.pickle", "v.pkl", "v.pickle.gz"])
+def test_a_pickle_is_never_opened(tmp_path, monkeypatch, make_expression, name):
+    monkeypatch.chdir(tmp_path)
+    content = pickle.dumps(Harmful())
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    table_fails(tmp_path / name, make_expression("AB"), "can run any code", "prior.path=", "v.npz")
+    assert not (tmp_path / "harm_done").exists()
+
+
+@pytest.mark.parametrize("name", ["GenePT.v2.pickle", "GenePT.pickle.gz"])
+def test_the_command_in_the_message_converts_a_pickle(tmp_path, make_expression, name):
+    content = pickle.dumps({"A": [1.0, 2.0], "B": np.array([3.0, 5.0])})
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(InputError) as caught:
+        TablePrior(path=str(path)).embed(make_expression("AB"))
+    command = str(caught.value).split("convert it once: ")[1].split(" and give prior.path=")[0]
+    program, *arguments = shlex.split(command)
+    assert program == "python"
+    subprocess.run([sys.executable, *arguments], check=True)
+    found = TablePrior(path=str(tmp_path / "GenePT.npz")).embed(make_expression("AB"))
+    assert found.values.tolist() == [[1, 2], [3, 5]]
 
 
 # -- controls ------------------------------------------------------------------------------

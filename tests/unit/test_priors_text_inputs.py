@@ -1,0 +1,95 @@
+"""What the text prior refuses before it loads a model, and its cache on disk."""
+
+import numpy as np
+import pytest
+import torch
+
+from grn_exp.core.errors import InputError
+from grn_exp.priors import text_encoder
+from grn_exp.priors.text import TextPrior
+from grn_exp.priors.vector_cache import VectorCache
+
+
+def fails(prior, expression, *parts):
+    with pytest.raises(InputError) as caught:
+        prior.embed(expression)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("gene,description\nX,text\n", ["no vector for any of the 2 genes", "'A', 'B'"]),
+        ("gene,description\n", ["no vector for any of the 2 genes"]),
+        ("gene,summary\nA,text\n", ["prior.text_column=description", "gene, summary"]),
+        ("symbol,description\nA,x\n", ["prior.gene_column=gene", "no such column"]),
+        ("gene,description\nA,x\nA,y\n", ["two descriptions of gene 'A'"]),
+        ("gene,description\nA,x,y,z\n1,2\n1,2,3,4,5,6\n", ["cannot read the descriptions"]),
+        ("", ["cannot read the descriptions"]),
+    ],
+)
+def test_a_table_of_descriptions_that_cannot_be_used(tmp_path, make_expression, content, parts):
+    path = tmp_path / "texts.csv"
+    path.write_text(content)
+    prior = TextPrior(descriptions=str(path))
+    fails(prior, make_expression("AB"), "texts.csv", *parts)
+
+
+def test_a_missing_table_and_another_ending_are_named(tmp_path, make_expression):
+    (tmp_path / "texts.xlsx").write_text("x")
+    for name, part in (("none.csv", "no such file"), ("texts.xlsx", "unknown ending")):
+        prior = TextPrior(descriptions=str(tmp_path / name))
+        fails(prior, make_expression("AB"), name, part)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"model": "/no/such/folder"}, ["prior.model=/no/such/folder", "no such folder"]),
+        ({"model": "a/b/c"}, ["prior.model=a/b/c", "no name on the Hugging Face hub"]),
+        ({"revision": "main"}, ["prior.revision=main", "drop prior.revision"]),
+        ({"device": "no_such"}, ["prior.device=no_such", "give auto, cpu or cuda"]),
+        ({"batch_size": 0}, ["prior.batch_size=0", "from 1 on"]),
+        ({"max_length": 0}, ["prior.max_length=0", "from 1 on"]),
+    ],
+)
+def test_options_that_do_not_fit_are_named(tmp_path, make_expression, options, parts):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    fails(TextPrior(**{"model": str(folder), **options}), make_expression("AB"), *parts)
+
+
+def test_no_flipped_byte_gives_another_vector(tmp_path):
+    cache = VectorCache(tmp_path)
+    vectors = np.random.default_rng(0).standard_normal((2, 5)).astype(np.float32)
+    cache.add(["one", "two"], vectors)
+    (chunk,) = tmp_path.glob("*.npz")
+    content = chunk.read_bytes()
+    n_broken = 0
+    for place in range(0, len(content), 3):
+        flipped = bytearray(content)
+        flipped[place] ^= 255
+        chunk.write_bytes(flipped)
+        found = cache.read()
+        if cache.lacking(["one", "two"], found):
+            n_broken += 1
+            continue
+        np.testing.assert_array_equal(list(cache.of(["one", "two"], found).values()), vectors)
+    assert n_broken > len(content) / 6  # the rest of the bytes says nothing
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(make_expression, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRN_EXP_CACHE", str(tmp_path / "file"))
+    fails(TextPrior(model="some/model"), make_expression("AB"), "cannot write", "GRN_EXP_CACHE")
+
+
+@pytest.mark.parametrize(("has_amx", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_half_precision_where_the_processor_gains(monkeypatch, has_amx, chosen):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx, raising=False)
+    assert text_encoder.resolve_precision("auto", "cpu") == chosen
+    assert text_encoder.resolve_precision("float16", "cpu") == "float16"
