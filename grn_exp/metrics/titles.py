@@ -1,0 +1,28 @@
+"""What the metrics are called in tables and figures."""
+
+TITLES = {
+    "ap": "AUPRC (average precision)",
+    "ap_ratio": "AUPRC, ratio to random",
+    "auprc_trapezoid": "AUPRC (trapezoid)",
+    "auroc": "AUROC",
+    "hit_at_1pct": "Hit@1%",
+    "epr": "early precision ratio",
+    "recall_at_half": "recall at half the top score",
+    "ap_per_regulator": "AUPRC, mean over regulators",
+    "coverage": "coverage of the capped pool",
+    "exact_match": "exact match, unconditional",
+    "exact_match_covered": "exact match, covered targets",
+    "jaccard": "Jaccard index of the sets",
+    "f1": "F1 of the sets",
+    "shared_set_share": "share of sets seen in training",
+    "found_optimum": "decoder found the best set",
+    "score_gap": "mean gap to the best set's score",
+    "recall_at_k": "recall@{k}",
+    "strict_coverage_at_k": "strict coverage@{k}",
+    "edge_recall_at_k": "edge recall@{k}",
+}
+
+
+def title(metric: str, k: int | None = None) -> str:
+    """Return a metric's title; its name where it has none."""
+    return TITLES.get(metric, metric).format(k=k)

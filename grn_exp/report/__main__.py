@@ -1,0 +1,143 @@
+"""``python -m grn_exp.report collect | table | figures OUTPUTS``: tables and figures of runs."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+from rich.console import Console
+
+from grn_exp.core.errors import InputError
+from grn_exp.report import compare, figures, layout, render, tables
+from grn_exp.report.collect import Collected, collect, write_parquet
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 140)
+
+
+def main() -> None:
+    """Run the command; bad input ends in one line and exit code 2."""
+    arguments = _parser().parse_args()
+    try:
+        if arguments.command == "collect":
+            write_rows(arguments.outputs, arguments.output)
+        elif arguments.command == "table":
+            print_table(arguments)
+        else:
+            draw_figures(arguments.outputs, arguments.output, arguments.experiment)
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grn_exp.report", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    gather = commands.add_parser("collect", help="write one parquet file of all runs")
+    table = commands.add_parser("table", help="print methods x datasets, means over splits")
+    draw = commands.add_parser("figures", help="draw what the runs allow, as PNG and PDF")
+    for command in (gather, table, draw):
+        command.add_argument("outputs", type=Path, help="the folder of paths.outputs")
+    gather.add_argument("-o", "--output", type=Path, default=Path("rows.parquet"))
+    draw.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    for command in (table, draw):
+        command.add_argument("--experiment", help="one of the folder's experiments")
+    table.add_argument("--metric", nargs="+", default=["ap"], help="as in metrics.json")
+    table.add_argument("--subset", nargs="+", default=[], help="val, test_unseen, ...")
+    table.add_argument("--k", nargs="+", type=int, default=[], help="of recall_at_k and others")
+    table.add_argument(
+        "--show",
+        choices=("means", "seeds", "tests", "paper"),
+        default="means",
+        help="over splits; spread over model seeds; paired tests; beside the published numbers",
+    )
+    table.add_argument("--reference", help="with --show tests: compare with this method only")
+    table.add_argument("--format", choices=get_args(render.Format), default="text")
+    return parser
+
+
+def write_rows(outputs: Path, output: Path) -> None:
+    """Write all runs' rows to a parquet file, and print what was left out."""
+    collected = collect(outputs)
+    write_parquet(collected.rows, output)
+    console = _console()
+    _show_problems(collected, console)
+    console.print(
+        f"{collected.n_runs} runs, {len(collected.rows)} rows, "
+        f"{len(collected.problems)} problems: {output}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _show_problems(collected: Collected, console: Console) -> None:
+    if not collected.problems.empty:
+        problems = layout.plain_table(collected.problems, name="left out")
+        for table in render.rich_tables(problems, sys.maxsize):
+            for column in table.columns:
+                column.overflow = "fold"
+            console.print(table)
+
+
+def print_table(arguments: argparse.Namespace) -> None:
+    """Print the table that is asked for; what was left out goes to standard error."""
+    collected = collect(arguments.outputs, arguments.experiment)
+    if len(collected.problems):
+        kinds = collected.problems["kind"].value_counts().to_dict()
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect tells more\n")
+    rows = tables.select(
+        tables.labelled(collected.rows),
+        metrics=arguments.metric,
+        subsets=arguments.subset,
+        ks=arguments.k,
+    )
+    frame, table = _asked_for(rows, arguments)
+    if arguments.format == "csv":
+        sys.stdout.write(frame.to_csv(index=False, lineterminator="\n"))
+    elif arguments.format == "text":
+        console = _console()
+        for part in render.rich_tables(table, console.width):
+            console.print(part)
+    else:
+        sys.stdout.write(getattr(render, arguments.format)(table))
+
+
+def _asked_for(
+    rows: pd.DataFrame, arguments: argparse.Namespace
+) -> tuple[pd.DataFrame, layout.TextTable]:
+    """Return the numbers, and how they are laid out."""
+    if arguments.show == "seeds":
+        frame = tables.spread_over_seeds(rows)
+        shown = frame.loc[:, [*tables.COLUMN, "method", "seed_sd", "n_splits"]]
+        note = "standard deviation over model seeds within a split, root mean square over splits"
+        return frame, layout.plain_table(shown, name="spread over seeds", notes=[note])
+    if arguments.show == "tests":
+        frame = compare.paired_tests(rows, reference=arguments.reference)
+        return frame, layout.plain_table(frame, name="paired tests", notes=[compare.TEST_NOTE])
+    if arguments.show == "paper":
+        frame = compare.beside_paper(rows)
+        return frame, layout.comparison_table(frame, notes=[compare.PAPER_NOTE])
+    frame = tables.summarise(rows)
+    return frame, layout.paper_table(frame, name=arguments.experiment or "all experiments")
+
+
+def draw_figures(outputs: Path, folder: Path, experiment: str | None) -> None:
+    """Write the figures that the rows allow; say which they do not."""
+    rows = collect(outputs, experiment).rows
+    console = _console()
+    for name, draw in figures.FIGURES.items():
+        for label, width in figures.WIDTHS.items():
+            try:
+                figure = draw(rows, width=width)
+            except InputError as error:
+                console.print(f"{name}: {error}", soft_wrap=True, highlight=False)
+                break
+            for path in figures.save(figure, folder / f"{name}_{label}"):
+                console.print(str(path), soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""From a folder of runs to one tidy table."""
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grn_exp.core.errors import InputError, close_matches
+from grn_exp.report.runs import COUNTS, NUMBERS, TEXTS, Problem, Run, read_run
+from grn_exp.storage.atomic import write_with
+
+METHOD = ("model", "retriever", "prior", "ensemble", "method_variant")
+BENCHMARK = ("data", "network", "gene_set", "split_kind", "benchmark_variant")
+MEASURE = ("metric", "subset", "set_size", "k")
+_OF_RUN = {
+    "experiment": "str",
+    "data": "str",
+    "network": "str",
+    "gene_set": "str",
+    "benchmark_variant": "str",
+    "model": "str",
+    "retriever": "str",
+    "prior": "str",
+    "method_variant": "str",
+    "split_kind": "str",
+    "split_seed": "int64",
+    "seed": "int64",
+    "ensemble": "int64",
+    "run_key": "str",
+    "fit_seconds": "float64",
+    "folder": "str",
+    "finished_at": "str",
+}
+_OF_ROW = {
+    **dict.fromkeys(TEXTS, "str"),
+    **dict.fromkeys(COUNTS, "Int64"),
+    "value": "float64",
+    **dict.fromkeys(NUMBERS, "float64"),
+}
+_LAST = ("fit_seconds", "folder", "finished_at")
+COLUMNS = (*(name for name in _OF_RUN if name not in _LAST), *_OF_ROW, *_LAST)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Collected:
+    """What a folder of runs holds.
+
+    Attributes
+    ----------
+    rows
+        One row per run, metric, subset, set size and k. Texts that do not apply are empty,
+        numbers missing. ``method_variant`` and ``benchmark_variant`` name the parameters in which
+        runs differ that agree in all other columns but the seeds.
+    problems
+        Folders that gave no rows: ``folder``, ``kind``, ``reason``.
+    n_runs
+        Number of runs in ``rows``.
+    """
+
+    rows: pd.DataFrame
+    problems: pd.DataFrame
+    n_runs: int
+
+
+def collect(outputs: Path, experiment: str | None = None) -> Collected:
+    """Read every run below an outputs folder.
+
+    Parameters
+    ----------
+    outputs
+        The folder that holds ``<experiment>/<data>/<model>/<run_key>``.
+    experiment
+        One experiment only; duplicates are then sought within it.
+
+    Raises
+    ------
+    InputError
+        If the folder, the experiment or any run folder is missing.
+    """
+    found = [read_run(folder) for folder in _run_folders(outputs, experiment)]
+    if not found:
+        raise InputError(
+            f"{outputs}: no runs; give the folder of paths.outputs, which holds "
+            "<experiment>/<data>/<model>/<run key>"
+        )
+    runs, duplicates = _newest_of_each([item for item in found if isinstance(item, Run)])
+    problems = [item for item in found if isinstance(item, Problem)] + duplicates
+    fields = [field.name for field in dataclasses.fields(Problem)]
+    table = pd.DataFrame(
+        {name: [getattr(item, name) for item in problems] for name in fields}, dtype="str"
+    )
+    return Collected(_table(runs), table, len(runs))
+
+
+def write_parquet(rows: pd.DataFrame, path: Path) -> None:
+    """Write a table; :func:`pandas.read_parquet` gives it back."""
+    write_with(path, lambda temporary: rows.to_parquet(temporary, index=False))
+
+
+def _run_folders(outputs: Path, experiment: str | None) -> Iterator[Path]:
+    if not outputs.is_dir():
+        raise InputError(f"{outputs}: no such folder; give the folder of paths.outputs")
+    experiments = _folders(outputs)
+    if experiment is not None:
+        names = [folder.name for folder in experiments]
+        if experiment not in names:
+            raise InputError(
+                f"--experiment {experiment}: {close_matches(experiment, names)}"
+                f"{outputs} holds {', '.join(names) or 'none'}"
+            )
+        experiments = [outputs / experiment]
+    marks = ("status.json", "metrics.json", "config.yaml")
+    for parent in experiments:
+        for data in _folders(parent):
+            for model in _folders(data):
+                for folder in _folders(model):
+                    if any((folder / mark).exists() for mark in marks):
+                        yield folder
+
+
+def _folders(path: Path) -> list[Path]:
+    """Return the folders in a folder, but not the hidden ones, which are a sweep's."""
+    return sorted(item for item in path.iterdir() if item.is_dir() and item.name[0] != ".")
+
+
+def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
+    """Keep one run of each configuration: the one that finished last."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        of = [run.names["data"], run.names["model"], run.parameters]
+        groups[json.dumps(of, sort_keys=True, default=str)].append(run)
+    kept, duplicates = [], []
+    for group in groups.values():
+        *older, newest = sorted(group, key=lambda run: run.names["finished_at"])
+        kept.append(newest)
+        for run in older:
+            same = run.names["run_key"] == newest.names["run_key"]
+            what = "the same run" if same else "the same configuration, another input file or key"
+            reason = f"{what} as {newest.names['folder']}, which is newer and used"
+            duplicates.append(Problem(run.names["folder"], "duplicate", reason))
+    return kept, duplicates
+
+
+def _add_variants(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Return each run's names with the parameters that tell it from others of the same names."""
+    runs = list(runs)
+    hidden = [run.hidden for run in runs]
+    shown = [name for name in (*METHOD, *BENCHMARK) if not name.endswith("_variant")]
+    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for index, run in enumerate(runs):
+        groups[tuple(run.names[name] for name in shown)].append(index)
+    of_method, of_benchmark = defaultdict(set), defaultdict(set)
+    for indices in groups.values():
+        keys = {key for index in indices for key in hidden[index]}
+        different = {k for k in keys if len({str(hidden[i].get(k)) for i in indices}) > 1}
+        for key in different:
+            names = runs[indices[0]].names
+            if key.startswith(("data.", "split.", "pool.")):
+                of_benchmark[names["data"]].add(key)
+            else:
+                of_method[names["model"]].add(key)
+    found = []
+    for run, flat in zip(runs, hidden, strict=True):
+        variants = {
+            "method_variant": _settings(flat, of_method[run.names["model"]]),
+            "benchmark_variant": _settings(flat, of_benchmark[run.names["data"]]),
+        }
+        found.append({**run.names, **variants})
+    return found
+
+
+def _settings(flat: dict[str, object], keys: Iterable[str]) -> str:
+    return "; ".join(f"{key}={flat[key]}" for key in sorted(keys) if key in flat)
+
+
+def _table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Put rows below each other, the run's own columns repeated."""
+    names = _add_variants(runs)
+    of_run = np.repeat(np.arange(len(runs)), [len(run.rows) for run in runs])
+    rows = [row for run in runs for row in run.rows]
+    columns: dict[str, Any] = {}
+    for name, dtype in _OF_RUN.items():
+        once = pd.Series([own[name] for own in names], dtype=dtype)
+        columns[name] = once.take(of_run).reset_index(drop=True)
+    for name, dtype in _OF_ROW.items():
+        columns[name] = pd.Series([row.get(name) for row in rows], dtype=dtype)
+    return pd.DataFrame({name: columns[name] for name in COLUMNS})

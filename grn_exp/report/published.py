@@ -1,0 +1,87 @@
+"""The numbers that the papers print, under our names (``paper/*.yaml``)."""
+
+import functools
+import importlib.resources
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+# an empty text, or a missing number, leaves open what the entry is about
+_TEXTS = (
+    "paper",
+    "table",
+    "data",
+    "network",
+    "gene_set",
+    "split_kind",
+    "model",
+    "retriever",
+    "prior",
+    "setting",
+    "metric",
+    "subset",
+)
+_NUMBERS = ("set_size", "k", "split_seed")
+
+
+@functools.cache
+def _entries() -> pd.DataFrame:
+    folder = importlib.resources.files("grn_exp.report") / "paper"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=str)
+    papers = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    entries = [entry for paper in papers for entry in _of_paper(paper)]
+    columns: dict[str, Any] = {
+        name: pd.Series([entry.get(name, "") for entry in entries], dtype="str") for name in _TEXTS
+    }
+    for name in _NUMBERS:
+        columns[name] = pd.Series([entry.get(name) for entry in entries], dtype="Int64")
+    for name in ("value", "standard_error"):
+        columns[name] = pd.Series([entry[name] for entry in entries], dtype="float64")
+    return pd.DataFrame(columns)
+
+
+def published() -> pd.DataFrame:
+    """Return every published number, one a row.
+
+    Returns
+    -------
+    DataFrame
+        ``paper``, ``table``, then our names (``data``, ``network``, ``gene_set``, ``split_kind``,
+        ``model``, ``retriever``, ``prior``, ``metric``, ``subset``, ``set_size``, ``k``,
+        ``split_seed``), ``setting`` (overrides other than our default), ``value`` and
+        ``standard_error`` (a standard deviation over n splits divided by the root of n). What the
+        paper leaves open is an empty text or a missing number.
+    """
+    return _entries().copy()
+
+
+def _of_paper(paper: dict[str, Any]) -> list[dict[str, Any]]:
+    root = np.sqrt(paper["n_splits"]) if paper["error"] == "standard_deviation" else 1.0
+    found = []
+    for table in paper["tables"]:
+        n_names = len(table["row_names"])
+        for row in table["rows"]:
+            of_row = dict(zip(table["row_names"], row[:n_names], strict=True))
+            for column, cell in zip(table["columns"], row[n_names:], strict=True):
+                of_column = dict(zip(table["column_names"], column, strict=True))
+                value, error = cell if isinstance(cell, list) else (cell, np.nan)
+                entry = _in_our_names({**table["same"], **of_row, **of_column}, paper["names"])
+                entry |= {"paper": paper["paper"], "table": table["table"]}
+                found.append({**entry, "value": value, "standard_error": error / root})
+    return found
+
+
+def _in_our_names(entry: dict[str, Any], names: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Translate; a paper's dataset has its gene set with it, a paper's method its prior."""
+    implied = {"gene_set": entry.get("data"), "prior": entry.get("model")}
+    ours: dict[str, Any] = {
+        name: names[name].get(of, "")
+        for name, of in implied.items()
+        if name in names and of is not None
+    }
+    for name, value in entry.items():
+        known: dict[Any, Any] = names.get(name, {})
+        ours[name] = known.get(value, value)
+    return ours

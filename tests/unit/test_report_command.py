@@ -1,0 +1,132 @@
+"""``python -m grn_exp.report``."""
+
+import io
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from grn_exp.report import figures
+from grn_exp.report.__main__ import main
+
+
+@pytest.fixture
+def outputs(write_run, tmp_path):
+    for split in range(3):
+        for model, value in (("deepsem", 0.3), ("infosem_b", 0.4)):
+            values = {"test_seen": value + 0.1, "test_unseen": value + 0.01 * split}
+            write_run(values, model=model, split=split, experiment="table_2")
+    (write_run({"test_unseen": 0.9}, experiment="other") / "metrics.json").write_text("{")
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def in_outputs(outputs, monkeypatch) -> None:
+    monkeypatch.chdir(outputs.parent)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    def run(*arguments) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
+        main()
+        captured = capsys.readouterr()
+        return captured.out, captured.err
+
+    return run
+
+
+def test_collect(command, outputs, tmp_path):
+    out, err = command("collect", outputs, "-o", tmp_path / "rows.parquet")
+    assert "6 runs, 12 rows, 1 problems" in out
+    assert "unreadable" in out
+    assert err == ""
+    assert len(pd.read_parquet(tmp_path / "rows.parquet")) == 12
+
+
+def test_table(command, outputs):
+    options = ("table", outputs, "--metric", "ap", "--subset", "test_unseen")
+    out, err = command(*options)
+    assert "0.410 ± 0.006 *" in out
+    assert "left out: 1 unreadable" in err
+    out, err = command(*options, "--experiment", "table_2", "--format", "latex")
+    assert r"infosem\_b & \textbf{0.410 $\pm$ 0.006} \\" in out
+    assert err == ""
+    assert "**0.410 ± 0.006**" in command(*options, "--format", "markdown")[0]
+    frame = pd.read_csv(io.StringIO(command(*options, "--format", "csv")[0]))
+    assert frame["mean"].tolist() == pytest.approx([0.31, 0.41])
+
+
+def test_other_tables(command, outputs, write_run):
+    options = ("table", outputs, "--subset", "test_unseen")
+    out, _ = command(*options, "--show", "tests", "--reference", "deepsem")
+    assert "infosem_b" in out
+    assert "Holm" in out
+    out, _ = command(*options, "--show", "paper")
+    assert "InfoSEM 2" in out
+    assert "0.331 ± 0.055" in out
+    write_run({"test_unseen": 0.5}, split=0, seed=1, experiment="table_2")
+    out, _ = command(*options, "--show", "seeds")
+    assert "0.141" in out  # of 0.3 and 0.5
+
+
+def test_figures(command, outputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "WIDTHS", {"column": 3.3})
+    out, err = command("figures", outputs, "-o", tmp_path / "figures", "--experiment", "table_2")
+    assert err == ""
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {
+        f"{figure}_column.{ending}"
+        for figure in ("seen_against_unseen", "embeddings_compared")
+        for ending in ("png", "pdf")
+    }
+    assert len(out.splitlines()) == len(names)
+
+
+def test_only_the_figures_that_the_rows_allow(command, write_run, tmp_path):
+    write_run({"test_unseen": 0.5})
+    out, _ = command("figures", tmp_path / "outputs", "-o", tmp_path / "figures")
+    assert "seen_against_unseen: no dataset" in out
+    assert "embeddings_compared: no run of infosem_b" in out
+    assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("table", "missing"), "missing: no such folder"),
+        (("table", "outputs", "--metric", "app"), "--metric app: did you mean 'ap'?"),
+        (("table", "outputs", "--experiment", "table_3"), "did you mean 'table_2'?"),
+        (("collect", "missing"), "no such folder"),
+        (("collect", "outputs", "-o", "outputs"), "cannot write"),
+    ],
+)
+def test_bad_input_is_one_line(command, in_outputs, capsys, arguments, message):
+    with pytest.raises(SystemExit) as error:
+        command(*arguments)
+    assert error.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+
+
+def test_runs_without_a_result_are_no_reason_to_fail(command, write_run, tmp_path):
+    (write_run() / "status.json").unlink()
+    out, _ = command("collect", tmp_path / "outputs", "-o", tmp_path / "rows.parquet")
+    assert "0 runs, 0 rows, 1 problems" in out
+    out, _ = command("figures", tmp_path / "outputs", "-o", tmp_path / "figures")
+    assert "no dataset" in out
+
+
+def test_the_report_imports_neither_torch_nor_hydra():
+    code = (
+        "import sys, grn_exp.report.__main__, grn_exp.report.published as p; p.published();"
+        "heavy = {'torch', 'hydra', 'omegaconf', 'pytorch_lightning', 'matplotlib'};"
+        "found = heavy & {*sys.modules};"
+        "sys.exit(str(found) if found else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,153 @@
+"""Figures: what is drawn where, not how it looks."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.container import BarContainer, ErrorbarContainer
+
+from grn_exp.core.errors import InputError
+from grn_exp.report.collect import collect
+from grn_exp.report.figures import FIGURES, WIDTHS, embeddings_compared, save, seen_against_unseen
+
+ONE_HOT = {"_target_": "grn_exp.priors.uninformative.OneHotPrior"}
+
+
+@pytest.fixture
+def rows(write_run, tmp_path):
+    """Two datasets, two splits; two embeddings with two seeds each, a reference, the controls."""
+    for data in ("hesc", "mdc"):
+        for split in range(2):
+            shift = 0.1 * split
+            for seed in range(2):
+                value = 0.4 + shift + 0.02 * seed
+                write_run(
+                    {"test_seen": 0.8, "test_unseen": value},
+                    model="infosem_b",
+                    data=data,
+                    split=split,
+                    seed=seed,
+                )
+                write_run(
+                    {"test_seen": 0.7, "test_unseen": 0.3},
+                    model="infosem_b",
+                    data=data,
+                    split=split,
+                    seed=seed,
+                    config={"prior": ONE_HOT},
+                )
+            for model, value in (("deepsem", 0.25), ("random", 0.2), ("oracle", 1.0)):
+                values = {"test_seen": value, "test_unseen": value}
+                write_run(values, model=model, data=data, split=split)
+    return collect(tmp_path / "outputs").rows
+
+
+def bars(axes):
+    return [item for item in axes.containers if isinstance(item, BarContainer)]
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_seen_against_unseen(rows, width):
+    figure = seen_against_unseen(rows, width=width)
+    assert figure.get_figwidth() == width
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["hesc, test seen", "hesc, test unseen", "mdc, test seen", "mdc, test unseen"]
+    for axes in figure.axes:
+        (container,) = bars(axes)
+        assert len(container) == 3
+        assert axes.get_xlim()[0] == 0
+        (dashed,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+        assert np.allclose(dashed.get_xdata(), [0.2, 0.2])
+    figure.draw_without_rendering()
+    names = [text.get_text() for text in figure.axes[2].get_yticklabels()]
+    biobert = "infosem_b\nbiobert_published" if width < 5 else "infosem_b biobert_published"
+    assert names == ["deepsem", biobert, "infosem_b one_hot"]
+    lengths = [bar.get_width() for bar in bars(figure.axes[1])[0]]
+    assert lengths == pytest.approx([0.25, 0.46, 0.3])
+    assert figure.axes[0].yaxis_inverted()
+    assert "AUPRC (average precision)" in figure.get_supxlabel()
+
+
+def test_a_dataset_with_one_subset_is_left_out(rows):
+    some = rows[(rows["data"] == "hesc") | (rows["subset"] == "test_seen")]
+    assert len(seen_against_unseen(some).axes) == 2
+    with pytest.raises(InputError, match="no dataset has ap on test_seen and test_unseen"):
+        seen_against_unseen(rows[rows["subset"] == "test_seen"])
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_embeddings_compared(rows, width):
+    figure = embeddings_compared(rows, width=width)
+    (axes,) = figure.axes
+    containers = bars(axes)
+    assert [container.get_label() for container in containers] == [
+        "infosem_b biobert_published",
+        "infosem_b one_hot",
+        "deepsem (no embedding)",
+    ]
+    assert [len(container) for container in containers] == [2, 2, 2]
+    heights = [bar.get_height() for container in containers for bar in container]
+    assert heights == pytest.approx([0.46, 0.46, 0.3, 0.3, 0.25, 0.25])
+    colours = {container.patches[0].get_facecolor() for container in containers}
+    assert len(colours) == 3
+    # half the difference of two seeds, times the square root of two
+    spreads = [item for item in axes.containers if isinstance(item, ErrorbarContainer)]
+    segment = spreads[0].lines[2][0].get_segments()[0]
+    assert np.ptp(segment[:, 1]) == pytest.approx(2 * 0.02 / 2**0.5)
+    assert len(spreads[2].lines[2][0].get_segments()) == 0  # the reference has a single seed
+    points = [item.get_offsets() for item in axes.collections if len(item.get_offsets()) == 2]
+    assert len(points) == 6
+    assert points[0][:, 1].tolist() == pytest.approx([0.41, 0.51])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["hesc", "mdc"]
+    assert axes.get_ylabel() == "AUPRC (average precision)\ntest unseen"
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert np.allclose([line.get_ydata() for line in dashed], [[0.2, 0.2], [0.2, 0.2]])
+
+
+def test_nothing_lies_on_anything_else(rows):
+    """Legend, axes and labels stay inside the figure, the legend above the axes."""
+    for draw in FIGURES.values():
+        for width in WIDTHS.values():
+            figure = draw(rows, width=width)
+            figure.draw_without_rendering()
+            whole = figure.bbox
+            for axes in figure.axes:
+                box = axes.get_tightbbox()
+                assert box.x0 >= whole.x0 - 1
+                assert box.x1 <= whole.x1 + 1
+                assert box.y0 >= whole.y0 - 1
+                assert box.y1 <= whole.y1 + 1
+            for legend in figure.legends:
+                assert legend.get_window_extent().y0 >= figure.axes[0].get_window_extent().y1
+                assert legend.get_window_extent().x1 <= whole.x1 + 1
+
+
+def test_a_reference_under_several_priors_is_one_run(rows, write_run, tmp_path):
+    write_run({"test_unseen": 0.25}, config={"prior": ONE_HOT})
+    figure = embeddings_compared(collect(tmp_path / "outputs").rows)
+    assert len(bars(figure.axes[0])) == 3
+
+
+def test_what_cannot_be_told_apart_is_refused(rows, write_run, tmp_path):
+    with pytest.raises(InputError, match="no run of infosem_b"):
+        embeddings_compared(rows[rows["model"] == "deepsem"])
+    write_run({"test_unseen": 0.5}, model="infosem_b", config={"model.alpha": 2.0})
+    with pytest.raises(InputError, match="infosem_b was run with several settings"):
+        embeddings_compared(collect(tmp_path / "outputs").rows)
+
+
+def test_saving(rows, tmp_path):
+    figure = seen_against_unseen(rows, width=3.3)
+    before = dict(mpl.rcParams)
+    png, pdf = save(figure, tmp_path / "figures" / "a.b")
+    assert (png.name, pdf.name) == ("a.b.png", "a.b.pdf")
+    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(png.read_bytes()[16:20], "big") == 660  # 3.3 in of 200 dots
+    assert pdf.read_bytes()[:5] == b"%PDF-"
+    first = pdf.read_bytes()
+    save(figure, tmp_path / "figures" / "a.b")
+    assert pdf.read_bytes() == first
+    assert (
+        sorted(path.name for path in (tmp_path / "figures").iterdir())
+        == [png.name, pdf.name][::-1]
+    )
+    assert dict(mpl.rcParams) == before
