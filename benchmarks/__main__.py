@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import decoding, retrieval, sem, simulation
+from benchmarks import classifiers, decoding, retrieval, sem, simulation
 from grn_exp.core.errors import InputError
 
 Notes = list[str]
@@ -76,6 +76,35 @@ def context_attention(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     return table, [f"context attention: losses differ by {found.difference:.1e} at most"]
 
 
+def genelink(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Training steps of GENELink."""
+    del arguments
+    return _classifier_table("GENELink", classifiers.measure_genelink())
+
+
+def scgreat(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Training steps of scGREAT."""
+    del arguments
+    return _classifier_table("scGREAT", classifiers.measure_scgreat())
+
+
+def _classifier_table(name: str, found: list[classifiers.ClassifierTimes]) -> tuple[Table, Notes]:
+    table = Table(
+        "size of the data",
+        "plain step, s",
+        "grn_exp step, s",
+        "ratio",
+        "grn_exp epoch, s",
+        title=f"{name}, training, CPU seconds on one thread (medians)",
+    )
+    for each in found:
+        seconds = (f"{each.plain:.4f}", f"{each.fast:.4f}")
+        epoch = f"{each.batches * each.fast:.1f}"
+        table.add_row(each.size.name, *seconds, f"{each.ratio:.1f} x", epoch)
+    worst = max(each.difference for each in found)
+    return table, [f"{name}: losses without dropout differ by {worst:.1e} at most"]
+
+
 def exact_decoding(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Scoring every set of a pool."""
     del arguments
@@ -138,6 +167,8 @@ def sergio(arguments: argparse.Namespace) -> tuple[Table, Notes]:
 SECTIONS: dict[str, Section] = {
     "deepsem": deepsem,
     "retrieval": context_attention,
+    "genelink": genelink,
+    "scgreat": scgreat,
     "decoding": exact_decoding,
     "simulation": sergio,
 }

@@ -45,7 +45,7 @@ def test_files_of_a_run(command):
     facts = json.loads((folder / "provenance.json").read_text())
     assert set(facts) == {
         *("grn_exp", "git_commit", "python", "versions", "host", "data", "model", "seconds"),
-        *("peak_memory_mb", "results_version"),
+        *("peak_memory_mb", "results_version", "fit_key"),
     }
     assert facts["seconds"].keys() == {"data", "model", "fit", "evaluate"}
     assert facts["versions"]["torch"]
