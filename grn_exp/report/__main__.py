@@ -1,16 +1,26 @@
-"""``python -m grn_exp.report collect | table | figures OUTPUTS``: tables and figures of runs."""
+"""``python -m grn_exp.report collect | table | figures | bias``: tables and figures of runs."""
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 from rich.console import Console
 
 from grn_exp.core.errors import InputError
 from grn_exp.report import compare, figures, layout, render, tables
+from grn_exp.report.bias import (
+    extreme_regulators,
+    imbalance_against_coefficient,
+    predicted_probabilities,
+)
+from grn_exp.report.bias_degree import compare_runs
+from grn_exp.report.bias_figures import imbalance_figure, probability_figure
+from grn_exp.report.bias_run import read_run, run_name
 from grn_exp.report.collect import Collected, collect, write_parquet
+from grn_exp.storage.atomic import write_text
 
 
 def _console() -> Console:
@@ -25,8 +35,10 @@ def main() -> None:
             write_rows(arguments.outputs, arguments.output)
         elif arguments.command == "table":
             print_table(arguments)
-        else:
+        elif arguments.command == "figures":
             draw_figures(arguments.outputs, arguments.output, arguments.experiment)
+        else:
+            write_biases(arguments.runs, arguments.output)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
@@ -38,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     gather = commands.add_parser("collect", help="write one parquet file of all runs")
     table = commands.add_parser("table", help="print methods x datasets, means over splits")
     draw = commands.add_parser("figures", help="draw what the runs allow, as PNG and PDF")
+    bias = commands.add_parser("bias", help="what of runs' accuracy the genes' degrees explain")
+    bias.add_argument("runs", type=Path, nargs="+", help="run folders, figures need one split")
+    bias.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     for command in (gather, table, draw):
         command.add_argument("outputs", type=Path, help="the folder of paths.outputs")
     gather.add_argument("-o", "--output", type=Path, default=Path("rows.parquet"))
@@ -137,6 +152,31 @@ def draw_figures(outputs: Path, folder: Path, experiment: str | None) -> None:
                 break
             for path in figures.save(figure, folder / f"{name}_{label}"):
                 console.print(str(path), soft_wrap=True, highlight=False)
+
+
+def write_biases(runs: Sequence[Path], folder: Path) -> None:
+    """Write ``degrees.csv`` of all runs; figures 3b and 3c of InfoSEM where the runs allow."""
+    console = _console()
+    explained = compare_runs(runs)
+    write_text(folder / "degrees.csv", explained.to_csv(index=False, lineterminator="\n"))
+    console.print(str(folder / "degrees.csv"), soft_wrap=True, highlight=False)
+    drawn: dict[str, Any] = {}
+    for run in runs:
+        if (run / "coefficients.csv").is_file():
+            correlation = imbalance_against_coefficient(run)
+            title = f"{run_name(run)['data']}, split {run_name(run)['split_seed']}"
+            drawn[f"imbalance_{run.name}"] = imbalance_figure(correlation, title=title)
+    scored = [read_run(run) for run in runs]
+    of_split = [[run.name[key] for key in ("data", "network", "split_seed")] for run in scored]
+    if any(each != of_split[0] for each in of_split):
+        console.print("runs of several splits: no figure of predicted probabilities")
+    else:
+        chosen = extreme_regulators(scored[0])
+        parts = [predicted_probabilities(run, chosen) for run in scored]
+        drawn["probabilities"] = probability_figure(pd.concat(parts, ignore_index=True))
+    for name, figure in drawn.items():
+        for path in figures.save(figure, folder / name):
+            console.print(str(path), soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,117 @@
+"""What the classifiers of pairs share: batches of labelled pairs, cross-entropy, scoring."""
+
+import abc
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
+from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.models.options import require_positive
+
+
+class PairClassifier(GradientModel):
+    """Tells training edges from training pairs without an edge; an item is one such pair.
+
+    The loss is the mean binary cross-entropy of a batch, whatever the share of edges. Scores are
+    probabilities.
+
+    Parameters
+    ----------
+    view
+        Expression and labels.
+    learning_rate, learning_rate_decay
+        Of all weights, and its factor a batch.
+    batch_size, optimizer
+        As in :class:`GradientModel`; batches are pairs.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or the training labels are all alike.
+    """
+
+    reads_labels: ClassVar[bool] = True
+    decay_interval: ClassVar[Literal["epoch", "step"]] = "step"
+    regulator_positions: Tensor
+    pair_rows: Tensor
+    pair_genes: Tensor
+    pair_labels: Tensor
+
+    def __init__(
+        self,
+        view: TrainView,
+        *,
+        learning_rate: float,
+        learning_rate_decay: float,
+        batch_size: int,
+        optimizer: OptimizerFactory,
+    ) -> None:
+        require_positive(
+            learning_rate=learning_rate,
+            learning_rate_decay=learning_rate_decay,
+            batch_size=batch_size,
+        )
+        labels = view.known_labels()
+        rows, genes = np.nonzero(labels != UNKNOWN)
+        of_pairs = labels[rows, genes]
+        n_edges = int((of_pairs == 1).sum())
+        if n_edges in (0, len(of_pairs)):
+            raise InputError(
+                f"{n_edges} of {len(of_pairs)} training pairs of different genes are edges; a "
+                "classifier needs both kinds: take another split.seed or data.network"
+            )
+        super().__init__(view, n_items=len(rows), batch_size=batch_size, optimizer=optimizer)
+        self.learning_rate = learning_rate
+        self.learning_rate_decay = learning_rate_decay
+        for name, array in (
+            ("regulator_positions", view.regulator_positions),
+            ("pair_rows", rows),
+            ("pair_genes", genes),
+            ("pair_labels", of_pairs.astype(np.float32)),
+        ):
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+
+    @abc.abstractmethod
+    def pair_logits(self, rows: Tensor, genes: Tensor) -> Tensor:
+        """Return the logits of some pairs.
+
+        Parameters
+        ----------
+        rows, genes
+            Positions among the regulators and among the genes, both of the shape ``(b,)``.
+        """
+
+    @abc.abstractmethod
+    def all_logits(self) -> Tensor:
+        """Return the logits of all pairs, shape ``(n_regulators, n_genes)``."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return one group of all weights."""
+        weights = list(self.parameters())
+        return [{"params": weights, "lr": self.learning_rate, "decay": self.learning_rate_decay}]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Seed the dropout of the epoch."""
+        torch.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        """Return the cross-entropy of a batch of training pairs."""
+        logits = self.pair_logits(self.pair_rows[batch], self.pair_genes[batch])
+        labels = self.pair_labels[batch]
+        return {"total": functional.binary_cross_entropy_with_logits(logits, labels)}
+
+    def prediction(self) -> EdgeScores:
+        """Return the probabilities of all pairs, without dropout."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                return self.as_scores(torch.sigmoid(self.all_logits().float()))
+        finally:
+            self.train(was_training)

@@ -1,0 +1,230 @@
+"""scGREAT (Wang et al. 2024): a transformer on the two genes of a pair and their text vectors."""
+
+import contextlib
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.views import TrainView
+from grn_exp.models.base import OptimizerFactory
+from grn_exp.models.edges._pair_classifier import PairClassifier
+from grn_exp.models.options import require_positive
+from grn_exp.nn.dropout import Dropout
+from grn_exp.nn.gene_encoder import gene_features
+from grn_exp.nn.pair_transformer import PairLayer
+
+# pairs that are scored at a time: their arrays stay in the processor's cache
+_CHUNK = 512
+
+
+class PairHead(nn.Module):
+    """Perceptron on two tokens, whose first layer, averaged in groups, skips to its third.
+
+    Parameters
+    ----------
+    n_inputs
+        Width of both tokens together.
+    widths
+        Of the three hidden layers; the third divides the first.
+    dropout
+        Share of hidden units that are zeroed in training.
+    """
+
+    def __init__(self, n_inputs: int, *, widths: tuple[int, int, int], dropout: float) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.first = nn.Linear(n_inputs, first)
+        self.second = nn.Linear(first, second)
+        self.third = nn.Linear(second, third)
+        self.last = nn.Linear(third, 1)
+        self.activation = nn.PReLU()
+        self.dropout = Dropout(dropout)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """Return logits: ``(b, n_inputs)`` to ``(b,)``."""
+        first = self.activation(self.dropout(self.first(pairs)))
+        pooled = first.unflatten(1, (self.third.out_features, -1)).mean(dim=2)
+        second = self.activation(self.dropout(self.second(first)))
+        third = self.activation(self.dropout(self.third(second) + pooled))
+        return self.last(third).squeeze(1)
+
+
+class SCGREAT(PairClassifier):
+    """Two tokens a pair through transformer layers, then a perceptron.
+
+    A gene's token is its expression (z-scores over the cells, two linear layers, a leaky
+    rectifier), plus its frozen embedding, plus a learnt vector for its place in the pair, as
+    regulator or as target. Feed-forward width 2048 and dropout 0.1 of the layers are torch's
+    defaults, which the published code leaves as they are. The gradient's length is cut at
+    ``gradient_clip`` as there, and the rate's steps of 0.999 every ten batches are one of
+    0.9999 a batch here.
+
+    Tokens, and the first layer's queries, keys and values, are computed once for a gene in a
+    batch, however many of its pairs it has, and once at prediction.
+
+    Parameters
+    ----------
+    view
+        Expression on a log scale, labels, embedding.
+    dim
+        Width of a token; an embedding of another width goes through a linear layer.
+    expression_width
+        Units between expression and token.
+    n_layers, n_heads, ff_width, layer_dropout
+        Of the transformer.
+    head_widths, head_dropout
+        Of the perceptron.
+    gradient_clip
+        Largest length of the gradient.
+    mixed_precision
+        Compute in bfloat16 where that is safe, on a GPU only.
+    learning_rate, learning_rate_decay, batch_size, optimizer
+        As in :class:`PairClassifier`.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or the training labels are all alike.
+    """
+
+    reads_embedding: ClassVar[bool] = True
+    features: Tensor
+    embedding: Tensor
+
+    def __init__(
+        self,
+        view: TrainView,
+        *,
+        dim: int,
+        expression_width: int,
+        n_layers: int,
+        n_heads: int,
+        ff_width: int,
+        layer_dropout: float,
+        head_widths: tuple[int, int, int],
+        head_dropout: float,
+        gradient_clip: float,
+        mixed_precision: bool,
+        learning_rate: float,
+        learning_rate_decay: float,
+        batch_size: int,
+        optimizer: OptimizerFactory,
+    ) -> None:
+        super().__init__(
+            view,
+            learning_rate=learning_rate,
+            learning_rate_decay=learning_rate_decay,
+            batch_size=batch_size,
+            optimizer=optimizer,
+        )
+        require_positive(
+            dim=dim,
+            expression_width=expression_width,
+            n_layers=n_layers,
+            gradient_clip=gradient_clip,
+        )
+        _check_head(head_widths)
+        if view.embedding is None:
+            raise RuntimeError("the view has no embedding although the model reads it")
+        self.gradient_clip = gradient_clip
+        self.mixed_precision = mixed_precision
+        self.register_buffer("features", gene_features(view.expression), persistent=False)
+        embedding = torch.from_numpy(view.embedding.values)
+        self.register_buffer("embedding", embedding, persistent=False)
+        width = view.embedding.width
+        self.from_embedding = nn.Identity() if width == dim else nn.Linear(width, dim)
+        self.from_expression = nn.Sequential(
+            nn.Linear(view.expression.n_cells, expression_width),
+            nn.Linear(expression_width, dim),
+            nn.LeakyReLU(),
+        )
+        self.place = nn.Parameter(torch.randn(2, dim))
+        self.layers = nn.ModuleList(
+            PairLayer(dim, n_heads=n_heads, ff_width=ff_width, dropout=layer_dropout)
+            for _ in range(n_layers)
+        )
+        self.head = PairHead(2 * dim, widths=head_widths, dropout=head_dropout)
+
+    def tokens(self, genes: Tensor, places: Tensor) -> Tensor:
+        """Return the tokens of genes as regulators (place 0) or targets (1), ``(n, dim)``."""
+        embedded = self.from_embedding(self.embedding[genes])
+        return self.from_expression(self.features[genes]) + embedded + self.place[places]
+
+    def pair_logits(self, rows: Tensor, genes: Tensor) -> Tensor:
+        """Return the logits of some pairs; each gene's token is made once."""
+        n_genes = len(self.features)
+        both = torch.stack([self.regulator_positions[rows], genes + n_genes], dim=1)
+        distinct, index = torch.unique(both, return_inverse=True)
+        with self._precision():
+            tokens = self.tokens(distinct % n_genes, distinct // n_genes)
+            return self._logits(tokens, self._first.project(tokens), index)
+
+    def all_logits(self) -> Tensor:
+        """Return the logits of all pairs, chunk by chunk."""
+        n_regulators, n_genes = len(self.regulator_positions), len(self.features)
+        genes = torch.arange(n_genes, device=self.features.device)
+        tokens_of = torch.cat([self.regulator_positions, genes])
+        places = (torch.arange(len(tokens_of), device=genes.device) >= n_regulators).long()
+        pairs = torch.cartesian_prod(genes[:n_regulators], genes + n_regulators)
+        with self._precision():
+            tokens = self.tokens(tokens_of, places)
+            projected = self._first.project(tokens)
+            chunks = [self._logits(tokens, projected, index) for index in pairs.split(_CHUNK)]
+        return torch.cat(chunks).view(n_regulators, n_genes)
+
+    @property
+    def _first(self) -> PairLayer:
+        return self._layers()[0]
+
+    def _layers(self) -> list[PairLayer]:
+        return [layer for layer in self.layers if isinstance(layer, PairLayer)]
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        on_gpu = self.features.device.type == "cuda"
+        return torch.autocast("cuda", torch.bfloat16, enabled=on_gpu and self.mixed_precision)
+
+    def _logits(self, tokens: Tensor, projected: Tensor, index: Tensor) -> Tensor:
+        """Return the logits of pairs of tokens.
+
+        Parameters
+        ----------
+        tokens
+            Shape ``(n, dim)``.
+        projected
+            The first layer's queries, keys and values, shape ``(n, 3, dim)``.
+        index
+            Positions of both, shape ``(b, 2)``.
+        """
+        first, *others = self._layers()
+        flat = index.flatten()
+        pairs = _rows(tokens, flat).unflatten(0, index.shape)
+        pairs = first(pairs, _rows(projected, flat).unflatten(0, index.shape))
+        for layer in others:
+            pairs = layer(pairs, layer.project(pairs))
+        return self.head(pairs.flatten(1)).float()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,  # noqa: ANN401 - Lightning's own wide type
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Cut the gradient's length."""
+        del optimizer, gradient_clip_val, gradient_clip_algorithm
+        nn.utils.clip_grad_norm_(self.parameters(), self.gradient_clip)
+
+
+def _rows(matrix: Tensor, index: Tensor) -> Tensor:
+    """Return rows; as an embedding, whose gradient costs less than that of an index."""
+    return functional.embedding(index, matrix.flatten(1)).unflatten(1, matrix.shape[1:])
+
+
+def _check_head(widths: tuple[int, int, int]) -> None:
+    if len(widths) != 3 or min(widths) < 1 or widths[0] % widths[2]:
+        raise InputError(
+            f"model.head_widths={list(widths)}: give three whole numbers from 1 on, the third a "
+            "divisor of the first"
+        )
