@@ -208,9 +208,7 @@ def run_key(config: Mapping[str, Any]) -> str:
     }
     if isinstance(relevant.get("prior"), Mapping):
         relevant["prior"] = {
-            name: value
-            for name, value in relevant["prior"].items()
-            if name not in _PRIOR_HARDWARE
+            name: value for name, value in relevant["prior"].items() if name not in _PRIOR_HARDWARE
         }
     relevant["results_version"] = RESULTS_VERSION
     text = json.dumps(_by_content(relevant), sort_keys=True, separators=(",", ":"))
@@ -291,9 +289,7 @@ def _members(identity: RunIdentity) -> tuple[RunSpec, ...]:
     members = []
     for seed in range(config["seed"], config["seed"] + config["ensemble"]):
         own = {**config, "seed": seed, "ensemble": 1}
-        members.append(
-            build_spec(dataclasses.replace(identity, run_key=run_key(own), config=own))
-        )
+        members.append(build_spec(dataclasses.replace(identity, run_key=run_key(own), config=own)))
     return tuple(members)
 
 

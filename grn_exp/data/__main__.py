@@ -65,7 +65,9 @@ def list_datasets() -> None:
     console.print(_sergio_table())
     biobert = [key for key in store.registry() if key.startswith("biobert/")]
     here = sum(store.locate(key) is not None for key in biobert)
-    console.print(f"BioBERT vectors (prior=biobert_published): {here} of {len(biobert)} files are here")
+    console.print(
+        f"BioBERT vectors (prior=biobert_published): {here} of {len(biobert)} files are here"
+    )
     console.print(f"GRN_EXP_DATA: {store.data_dir() or 'not set'}; cache: {store.cache_dir()}")
     console.print("get what is missing with: python -m grn_exp.data fetch NAME")
 

@@ -7,6 +7,7 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.engine.run import run
 from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.edges._pair_classifier import PairClassifier
 from grn_exp.models.edges._retriever import Retriever
 
 # chance itself, and the proof that judging works
@@ -43,7 +44,8 @@ def test_every_method_beats_chance_on_toy_with_its_defaults(model, tmp_path):
         # counted labels say nothing of a regulator without any: its pairs tie, which is chance
         assert np.ptp(scores_of_unseen(folder)) < 1e-6
         assert ratios["test_unseen"] == pytest.approx(1)
-    elif not issubclass(kind, Retriever):  # those are for targets without labels, see below
+    elif not issubclass(kind, PairClassifier | Retriever):
+        # classifiers of pairs learn the genes that they see; retrievers have a test of their own
         assert ratios["test_unseen"] > 1.3
 
 
