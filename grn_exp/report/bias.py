@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import SUBSETS, Subset
-from grn_exp.report.bias_run import ScoredRun, metric_rows, missing_file, run_name
+from grn_exp.report.bias_run import ScoredRun, finished_run, missing_file, run_name
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,8 @@ def seen_against_unseen(folders: Iterable[Path]) -> pd.DataFrame:
     """
     rows = []
     for folder in folders:
-        of_subset = {row["subset"]: row for row in metric_rows(folder) if row["metric"] == "ap"}
+        rows_of_run = finished_run(folder).rows
+        of_subset = {row["subset"]: row for row in rows_of_run if row["metric"] == "ap"}
         row = run_name(folder)
         for name in ("seen", "unseen"):
             found = of_subset.get(f"test_{name}", {})

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.bias import ImbalanceCorrelation
+from grn_exp.report.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, WIDTHS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers; yellow is too pale for lines
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_WIDTH = 3.3  # inches, one column
+_WIDTH = WIDTHS["column"]
+# yellow is too pale for lines
+_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#000000")
 _FONT_SIZE = 7
 _BINS = [step / 20 for step in range(21)]
 

@@ -1,21 +1,22 @@
 """A finished edge run as the bias analyses read it, its arrays aligned by symbol."""
 
 import dataclasses
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import SUBSETS, EdgeSplit, Mask, Subset
-from grn_exp.core.versions import METRICS_SCHEMA
+from grn_exp.report import runs
+from grn_exp.report.runs import Problem, Run
+
+_NAMES = ("model", "data", "network", "split_seed", "seed", "run_key")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,48 +118,33 @@ def run_name(folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``model``, ``data`` and ``run_key`` from the folder's place
-        (``<experiment>/<data>/<model>/<run_key>``); ``network``, ``split_seed`` and ``seed`` (the
-        model's) from its ``config.yaml``, None where the configuration has no such key.
+        ``model``, ``data``, ``network``, ``split_seed``, ``seed`` (the model's) and ``run_key``.
 
     Raises
     ------
     InputError
-        If ``config.yaml`` is missing or broken.
+        If the folder holds no finished run, or not one of this version's.
+    """
+    names = finished_run(folder).names
+    return {name: names[name] for name in _NAMES}
+
+
+def finished_run(folder: Path) -> Run:
+    """Read a run folder that has to be a finished run's.
+
+    Raises
+    ------
+    InputError
+        If it is not, with the reason.
     """
     path = Path(folder).resolve()
-    try:
-        config = yaml.safe_load(_text(path / "config.yaml"))
-        data, split = config.get("data") or {}, config.get("split") or {}
-        return {
-            "model": path.parent.name,
-            "data": path.parent.parent.name,
-            "network": data.get("network"),
-            "split_seed": split.get("seed"),
-            "seed": config.get("seed"),
-            "run_key": path.name,
-        }
-    except (yaml.YAMLError, AttributeError) as error:
-        raise InputError(f"{path}/config.yaml is broken; run again with force=true") from error
-
-
-def metric_rows(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run's ``metrics.json``.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, broken or of another schema.
-    """
-    path = Path(folder) / "metrics.json"
-    try:
-        content = json.loads(_text(path))
-        if content["schema"] != METRICS_SCHEMA:
-            raise InputError(f"{path} has another form; run again with force=true")
-        rows = content["rows"]
-        return [{"metric": row["metric"], "subset": row["subset"], **row} for row in rows]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is broken; run again with force=true") from error
+    run = runs.read_run(path)
+    if isinstance(run, Problem):
+        raise InputError(
+            f"{path}: {run.kind} ({run.reason}); give the folder of a finished run, "
+            "outputs/<experiment>/<data>/<model>/<run_key>"
+        )
+    return run
 
 
 def missing_file(path: Path) -> InputError:
@@ -167,13 +153,6 @@ def missing_file(path: Path) -> InputError:
         f"no file {path}; give the folder of a finished run "
         "(outputs/<experiment>/<data>/<model>/<run_key>)"
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise missing_file(path) from error
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

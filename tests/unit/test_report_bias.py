@@ -60,7 +60,8 @@ def write_run(folder, *, scores=None, shuffle=False, leave_out=(), model="m", se
     np.savez(path / "scores.npz", **scored)
     config = {"data": {"network": "planted"}, "split": {"seed": 3}, "seed": seed}
     (path / "config.yaml").write_text(yaml.safe_dump(config))
-    return path
+    (path / "status.json").write_text('{"state": "finished", "at": ""}')
+    return write_metrics(path, ("ap", "test_seen", 0.5, 0.5))
 
 
 def write_coefficients(path, lines, header="gene,role,coefficient,n_train,n_positive"):
@@ -70,7 +71,8 @@ def write_coefficients(path, lines, header="gene,role,coefficient,n_train,n_posi
 
 def write_metrics(path, *rows, schema=1):
     keys = ("metric", "subset", "value", "prevalence")
-    content = {"schema": schema, "rows": [dict(zip(keys, row, strict=True)) for row in rows]}
+    found = [{**dict(zip(keys, row, strict=True)), "n": 4} for row in rows]
+    content = {"schema": schema, "rows": found}
     (path / "metrics.json").write_text(json.dumps(content))
     return path
 
@@ -136,7 +138,8 @@ def test_a_broken_file_is_named(tmp_path, name, content):
     (path / name).write_bytes(content)
     with pytest.raises(InputError) as error:
         read_run(path)
-    assert_one_line(error, name, "broken")
+    word = "unreadable (config.yaml" if name == "config.yaml" else f"{name} is broken"
+    assert_one_line(error, word)
 
 
 def test_other_runs_are_refused(tmp_path):
@@ -290,13 +293,13 @@ def test_seen_against_unseen(tmp_path):
     )
     np.testing.assert_allclose(table["relative_drop"], [0.75, np.nan])
     write_metrics(one, *rows, schema=99)
-    with pytest.raises(InputError, match="another form"):
+    with pytest.raises(InputError, match=r"stale .*schema 99"):
         seen_against_unseen([one])
     (one / "metrics.json").write_text("{")
-    with pytest.raises(InputError, match="broken"):
+    with pytest.raises(InputError, match=r"unreadable \(metrics\.json"):
         seen_against_unseen([one])
     (one / "metrics.json").unlink()
-    with pytest.raises(InputError, match="no file"):
+    with pytest.raises(InputError, match=r"unfinished \(no metrics\.json"):
         seen_against_unseen([one])
 
 
