@@ -181,7 +181,8 @@ def test_results_are_what_they_were(name, tmp_path):
     losses, value = edge_numbers(name, tmp_path)
     assert losses == pytest.approx(expected_losses, rel=1e-4)
     # ranks jump where two scores nearly tie, so another processor may differ a little
-    assert value == pytest.approx(expected_value, rel=1e-4 if not losses else 0.01)
+    trains = losses or config.model_class(name).requires  # training amplifies rounding
+    assert value == pytest.approx(expected_value, rel=0.01 if trains else 1e-4)
 
 
 @pytest.mark.parametrize("name", config.models_by_task("sets"))
