@@ -1,6 +1,7 @@
 """What every edge benchmark does: split, show the training part, judge."""
 
 import abc
+import logging
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
@@ -18,6 +19,8 @@ from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
 from grn_exp.data.splitting import SeenUnseenSplitter
 from grn_exp.metrics.ranking import RankingRow, average_precision, evaluate_ranking
 from grn_exp.priors.base import DatasetPrior, Prior
+
+log = logging.getLogger(__name__)
 
 EVALUATED: tuple[Subset, ...] = ("val", "test_seen", "test_unseen")
 
@@ -133,6 +136,12 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
         """Return the prior embedding of the genes."""
         if self._embedding is None:
             self._embedding = self._embed(self.expression)
+            n_known, n_genes = int(self._embedding.known.sum()), len(self._embedding.known)
+            if n_known < n_genes:
+                log.info(
+                    "%s: %d of %d genes have a vector, the others get the mean of these",
+                    *(self._embedding.source, n_known, n_genes),
+                )
         return self._embedding
 
     def _embed(self, expression: Expression) -> GeneEmbedding:
@@ -184,7 +193,11 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
     def describe(self) -> dict[str, object]:
         """Facts for the run's provenance."""
         truth = self.truth
+        embedded = (
+            {} if self._embedding is None else {"n_embedded": int(self._embedding.known.sum())}
+        )
         return {
+            **embedded,
             "n_cells": self.expression.n_cells,
             "n_genes": self.expression.n_genes,
             "n_regulators": len(truth.regulators),

@@ -1,12 +1,15 @@
 """The files of a finished run."""
 
 import csv
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
@@ -17,6 +20,7 @@ from grn_exp.storage.atomic import write_json, write_npz, write_with
 
 # network.csv is for reading; scores.npz holds every pair
 _TOP_EDGES = 100_000
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def write_results(
@@ -47,14 +51,26 @@ def write_results(
 
 
 def read_scores(folder: RunFolder) -> EdgeScores:
-    """Return the scores that a finished run left."""
-    # opened here: NumPy leaves a broken file open
-    with (folder / "scores.npz").open("rb") as stream, np.load(stream) as arrays:
-        return EdgeScores(
-            regulators=GeneIndex(arrays["regulators"].tolist(), name=str(folder.path)),
-            genes=GeneIndex(arrays["genes"].tolist(), name=str(folder.path)),
-            values=arrays["scores"],
-        )
+    """Return the scores that a finished run left.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or broken.
+    """
+    try:
+        # opened here: NumPy leaves a broken file open
+        with (folder / "scores.npz").open("rb") as stream, np.load(stream) as arrays:
+            found = {name: arrays[name] for name in ("regulators", "genes", "scores")}
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{folder.path}: scores.npz cannot be read; do that run again with force=true"
+        ) from error
+    return EdgeScores(
+        regulators=GeneIndex(found["regulators"].tolist(), name=str(folder.path)),
+        genes=GeneIndex(found["genes"].tolist(), name=str(folder.path)),
+        values=found["scores"],
+    )
 
 
 def _write_scores(folder: RunFolder, scores: EdgeScores) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.engine.artefacts import read_scores
 from grn_exp.engine.folder import RunFolder
@@ -56,6 +57,11 @@ def with_spread(
     list of dict
         ``rows`` with ``n_members``, ``member_mean`` and ``member_sd`` (ddof 1) in each: the
         spread over model seeds at a fixed split.
+
+    Raises
+    ------
+    InputError
+        If a member lacks a row.
     """
     values: dict[tuple[Any, ...], list[float]] = {}
     for run in members:
@@ -63,7 +69,12 @@ def with_spread(
             values.setdefault(_of(row), []).append(row["value"])
     found = []
     for row in rows:
-        own = values[_of(row)]
+        own = values.get(_of(row), [])
+        if len(own) != len(members):
+            raise InputError(
+                f"{len(members) - len(own)} of {len(members)} members have no {row['metric']} of "
+                f"{row['subset']} in their metrics.json; do them again with force=true"
+            )
         spread = {
             "n_members": len(own),
             "member_mean": float(np.mean(own)),

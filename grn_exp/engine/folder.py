@@ -18,11 +18,7 @@ _RESULTS = (
     "metrics.json",  # first: without it the run is not finished
     "status.json",
     "provenance.json",
-    "history.csv",
-    "network.csv",
     "scores.npz",
-    "sets.csv",
-    "recall_curve.csv",
     "split.npz",
     "config.yaml",
 )
@@ -85,6 +81,8 @@ class RunFolder:
         try:
             for name in _RESULTS:
                 (self.path / name).unlink(missing_ok=True)
+            for table in self.path.glob("*.csv"):
+                table.unlink(missing_ok=True)
             if not keep_checkpoint:
                 self.checkpoint.unlink(missing_ok=True)
                 shutil.rmtree(self.path / "tensorboard", ignore_errors=True)

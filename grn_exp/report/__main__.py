@@ -47,7 +47,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grn_exp.report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    gather = commands.add_parser("collect", help="write one parquet file of all runs")
+    gather = commands.add_parser("collect", help="gather all runs; say what was left out and why")
     table = commands.add_parser("table", help="print methods x datasets, means over splits")
     draw = commands.add_parser("figures", help="draw what the runs allow, as PNG and PDF")
     bias = commands.add_parser("bias", help="what of runs' accuracy the genes' degrees explain")
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     bias.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     for command in (gather, table, draw):
         command.add_argument("outputs", type=Path, help="the folder of paths.outputs")
-    gather.add_argument("-o", "--output", type=Path, default=Path("rows.parquet"))
+    gather.add_argument("-o", "--output", type=Path, metavar="FILE", help="rows as parquet")
     draw.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     for command in (table, draw):
         command.add_argument("--experiment", help="one of the folder's experiments")
@@ -73,15 +73,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def write_rows(outputs: Path, output: Path) -> None:
-    """Write all runs' rows to a parquet file, and print what was left out."""
+def write_rows(outputs: Path, output: Path | None) -> None:
+    """Print what was left out; write all runs' rows to a parquet file if one is named."""
+    if output is not None and (output.suffix != ".parquet" or output.is_dir()):
+        raise InputError(f"-o {output}: give the name of a file that ends in .parquet")
     collected = collect(outputs)
-    write_parquet(collected.rows, output)
+    if output is not None:
+        write_parquet(collected.rows, output)
     console = _console()
     _show_problems(collected, console)
     console.print(
         f"{collected.n_runs} runs, {len(collected.rows)} rows, "
-        f"{len(collected.problems)} problems: {output}",
+        f"{len(collected.problems)} problems" + (f": {output}" if output else ""),
         soft_wrap=True,
         highlight=False,
     )
@@ -98,6 +101,8 @@ def _show_problems(collected: Collected, console: Console) -> None:
 
 def print_table(arguments: argparse.Namespace) -> None:
     """Print the table that is asked for; what was left out goes to standard error."""
+    if arguments.reference and arguments.show != "tests":
+        raise InputError(f"--reference {arguments.reference}: only --show tests has one; drop it")
     collected = collect(arguments.outputs, arguments.experiment)
     if len(collected.problems):
         kinds = collected.problems["kind"].value_counts().to_dict()
@@ -171,9 +176,12 @@ def write_biases(runs: Sequence[Path], folder: Path) -> None:
     if any(each != of_split[0] for each in of_split):
         console.print("runs of several splits: no figure of predicted probabilities")
     else:
-        chosen = extreme_regulators(scored[0])
-        parts = [predicted_probabilities(run, chosen) for run in scored]
-        drawn["probabilities"] = probability_figure(pd.concat(parts, ignore_index=True))
+        try:
+            chosen = extreme_regulators(scored[0])
+            parts = [predicted_probabilities(run, chosen) for run in scored]
+            drawn["probabilities"] = probability_figure(pd.concat(parts, ignore_index=True))
+        except InputError as error:
+            console.print(f"no figure of predicted probabilities: {error}", soft_wrap=True)
     for name, figure in drawn.items():
         for path in figures.save(figure, folder / name):
             console.print(str(path), soft_wrap=True, highlight=False)

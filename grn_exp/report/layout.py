@@ -68,7 +68,10 @@ def paper_table(summary: pd.DataFrame, *, name: str = "") -> TextTable:
         header=["method", *(_header(key, with_subset=len(subsets) > 1) for key in keys)],
         lines=[[method, *(cells.get((method, key), "-") for key in keys)] for method in methods],
         places=[[0, *(places.get((method, key), 0) for key in keys)] for method in methods],
-        notes=[f"mean ± standard error over {splits}; {' and '.join(CONTROLS)} are not ranked"],
+        notes=[
+            f"mean ± standard error over {splits}; {' and '.join(CONTROLS)} are not ranked"
+            + (", nor is a method that lacks a split" if len(counts) > 1 else "")
+        ],
     )
 
 

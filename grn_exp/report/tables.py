@@ -13,6 +13,7 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.collect import BENCHMARK, MEASURE, METHOD
 
 CONTROLS = ("random", "oracle")  # shown, but no competitors
+_EQUAL_DIGITS = 6  # scores are float32: what differs after these decimals is equal
 _LOWER_IS_BETTER = ("score_gap",)
 _CELL = ["dataset", *BENCHMARK, "method", *METHOD, *MEASURE]
 COLUMN = ["dataset", *MEASURE]  # what tells a table's columns
@@ -59,28 +60,31 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     """Add ``method`` and ``dataset``: short names with no more than tells them apart.
 
     A method is its model; retriever (``pairs2<dot_product``), prior, number of seeds in an
-    ensemble and parameters follow where a model has several. A dataset likewise. Rows that have
-    names keep them, so a part of a table is called as in the whole.
+    ensemble and parameters follow where a model has several on one dataset. A dataset likewise.
+    Rows that have names keep them, so a part of a table is called as in the whole.
     """
     if "method" in rows:
         return rows
-    method = _labels(rows, METHOD, {"retriever": "<{}", "ensemble": " x{}"})
-    dataset = _labels(rows, BENCHMARK, {})
+    forms = {"retriever": "<{}", "ensemble": " x{}"}
+    method = _labels(rows, METHOD, forms, within=BENCHMARK)
+    dataset = _labels(rows, BENCHMARK, {}, within=())
     return rows.assign(method=method, dataset=dataset)
 
 
-def _labels(rows: pd.DataFrame, parts: Sequence[str], forms: dict[str, str]) -> pd.Series:
+def _labels(
+    rows: pd.DataFrame, parts: Sequence[str], forms: dict[str, str], *, within: Sequence[str]
+) -> pd.Series:
+    """Name the combinations of ``parts``, telling those of which one ``within`` has several."""
     main, *others = parts
+    apart: dict[str, set[str]] = {}
+    for _, same in rows.groupby([main, *within], dropna=False, sort=False):
+        several = {name for name in others if same[name].nunique(dropna=False) > 1}
+        apart.setdefault(str(same[main].iloc[0]), set()).update(several)
     combinations = rows[list(parts)].drop_duplicates()
     values = {name: list(combinations[name]) for name in parts}
-    of_main: dict[str, dict[str, set[object]]] = {}
-    for number, key in enumerate(values[main]):
-        found = of_main.setdefault(key, {name: set() for name in others})
-        for name in others:
-            found[name].add(values[name][number])
     labels = []
     for number, key in enumerate(values[main]):
-        told = [name for name in others if len(of_main[key][name]) > 1]
+        told = [name for name in others if name in apart[key]]
         texts = (forms.get(name, " {}").format(values[name][number] or "-") for name in told)
         labels.append(key + "".join(texts))
     keyed = combinations.assign(_label=labels)
@@ -125,15 +129,31 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         A row per method, dataset, metric, subset, set size and k, with ``mean``,
         ``standard_error`` (standard deviation with ddof 1, divided by the square root of the
         number of splits; missing for one split), ``n_splits`` and ``place`` (1 is best; 0 for
-        controls).
+        controls, and for a method that lacks a split which the one with most splits has: splits
+        differ more than methods do).
     """
-    groups = per_split(rows).groupby(_CELL, dropna=False, sort=False)["value"]
-    found = groups.agg(mean="mean", standard_error="sem", n_splits="size").reset_index()
-    sign = np.where(found["metric"].isin(_LOWER_IS_BETTER), -1.0, 1.0)
-    competing = (found["mean"] * sign).where(~found["model"].isin(CONTROLS))
+    groups = per_split(rows).groupby(_CELL, dropna=False, sort=False)
+    found = groups.agg(
+        mean=("value", "mean"),
+        standard_error=("value", "sem"),
+        n_splits=("value", "size"),
+        splits=("split_seed", lambda seeds: tuple(sorted(seeds))),
+    ).reset_index()
     columns = [found[name] for name in COLUMN]
+    sign = np.where(found["metric"].isin(_LOWER_IS_BETTER), -1.0, 1.0)
+    competes = ~found["model"].isin(CONTROLS) & np.asarray(_on_all_splits(found))
+    competing = (found["mean"] * sign).round(_EQUAL_DIGITS).where(competes)
     places = competing.groupby(columns, dropna=False).rank(method="min", ascending=False)
-    return found.assign(place=places.fillna(0).astype("int64"))
+    return found.drop(columns="splits").assign(place=places.fillna(0).astype("int64"))
+
+
+def _on_all_splits(found: pd.DataFrame) -> list[bool]:
+    """Say of each cell whether it has every split of the fullest cell in its column."""
+    keys = list(found[COLUMN].astype("str").itertuples(index=False, name=None))
+    most: dict[tuple[str, ...], tuple[int, ...]] = {}
+    for key, splits in zip(keys, found["splits"], strict=True):
+        most[key] = max(most.get(key, ()), splits, key=len)
+    return [set(most[key]) <= set(own) for key, own in zip(keys, found["splits"], strict=True)]
 
 
 def spread_over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -145,9 +165,18 @@ def spread_over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
         A row per method, dataset, metric, subset, set size and k with several seeds, with
         ``seed_sd``, the square root of the splits' mean variance over seeds (ddof 1; an
         ensemble's over its members), and ``n_splits``, the splits that have one.
+
+    Raises
+    ------
+    InputError
+        If there is no such method.
     """
     splits = per_split(rows)
     splits = splits[splits["seed_variance"].notna()]
+    if splits.empty:
+        raise InputError(
+            "no method has several seeds on one split; run with ensemble=10, or sweep seed=0,1,2"
+        )
     groups = splits.groupby(_CELL, dropna=False, sort=False)["seed_variance"]
     found = groups.agg(seed_sd="mean", n_splits="size").reset_index()
     return found.assign(seed_sd=np.sqrt(found["seed_sd"].astype("float64")))

@@ -66,6 +66,20 @@ def test_an_ensemble_takes_finished_members_as_they_are(tmp_path):
     assert (single.identity.folder / "metrics.json").stat().st_mtime_ns == before
 
 
+def test_a_member_that_lost_a_file_is_named(tmp_path):
+    single = make_spec(tmp_path, "seed=1")
+    run(single)
+    (single.identity.folder / "scores.npz").unlink()
+    with pytest.raises(InputError, match=rf"{single.identity.run_key}: scores.npz .*force=true"):
+        run(make_spec(tmp_path, "ensemble=2"))
+    run(single, force=True)
+    path = single.identity.folder / "metrics.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "rows": content["rows"][:-1]}))
+    with pytest.raises(InputError, match=r"1 of 2 members have no .* force=true"):
+        run(make_spec(tmp_path, "ensemble=2"))
+
+
 def test_an_ensemble_of_one_is_the_run_itself(tmp_path):
     assert (
         make_spec(tmp_path, "ensemble=1").identity.run_key == make_spec(tmp_path).identity.run_key
@@ -139,7 +153,7 @@ def test_force_fits_again_and_a_broken_fit_is_not_taken_over(tmp_path):
     run(second)
     run(second, force=True)
     assert "fitted_in" not in read(second)
-    for spec, n_bytes in ((first, 5), (second, 300)):
+    for spec, n_bytes in ((first, 0), (second, 300)):
         path = spec.identity.folder / "scores.npz"
         path.write_bytes(path.read_bytes()[:n_bytes])
     third = make_spec(tmp_path, "split.seed=2")

@@ -105,7 +105,7 @@ def test_one_hot_lr_equals_a_dense_logistic_regression_with_the_chosen_c():
     reference.fit(dense, labels[rows, columns])
     expected = reference.predict_proba(dense)[:, 1]
     found = model.prediction().values[rows, columns]
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_c_is_the_best_of_the_cross_validation():

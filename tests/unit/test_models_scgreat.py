@@ -278,7 +278,7 @@ def test_mixed_precision_rounds_but_trains(view, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_heads": 3}, "n_heads=3 does not divide"),
+        ({"n_heads": 3}, "n_heads=3: does not divide"),
         ({"n_layers": 0}, "n_layers"),
         ({"head_widths": (12, 8)}, "head_widths=.*three whole numbers"),
         ({"head_widths": (12, 8, 5)}, "a divisor of the first"),

@@ -45,6 +45,13 @@ def test_collect(command, outputs, tmp_path):
     assert len(pd.read_parquet(tmp_path / "rows.parquet")) == 12
 
 
+def test_collect_writes_nothing_unasked(command, outputs):
+    before = sorted(outputs.parent.rglob("*"))
+    out, _ = command("collect", outputs)
+    assert "6 runs, 12 rows, 1 problems" in out
+    assert sorted(outputs.parent.rglob("*")) == before
+
+
 def test_table(command, outputs):
     options = ("table", outputs, "--metric", "ap", "--subset", "test_unseen")
     out, err = command(*options)
@@ -99,7 +106,9 @@ def test_only_the_figures_that_the_rows_allow(command, write_run, tmp_path):
         (("table", "outputs", "--metric", "app"), "--metric app: did you mean 'ap'?"),
         (("table", "outputs", "--experiment", "table_3"), "did you mean 'table_2'?"),
         (("collect", "missing"), "no such folder"),
-        (("collect", "outputs", "-o", "outputs"), "cannot write"),
+        (("collect", "outputs", "-o", "outputs"), "a file that ends in .parquet"),
+        (("collect", "outputs", "-o", "README.md"), "a file that ends in .parquet"),
+        (("table", "outputs", "--reference", "deepsem"), "only --show tests has one"),
     ],
 )
 def test_bad_input_is_one_line(command, in_outputs, capsys, arguments, message):

@@ -9,7 +9,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._pair_classifier import PairClassifier
-from grn_exp.models.options import require_positive
+from grn_exp.models.options import require_positive, require_shares
 from grn_exp.nn.dropout import Dropout
 from grn_exp.nn.gene_encoder import gene_features
 from grn_exp.nn.graph_attention import AttentionGraph, GraphAttention
@@ -128,10 +128,11 @@ class GENELink(PairClassifier):
         require_positive(
             n_heads=n_heads, channel_width=channel_width, channel_outputs=channel_outputs
         )
-        if not 0 <= stop_below_rate < 1:
-            raise InputError(
-                f"model.stop_below_rate={stop_below_rate}: give a share in [0, 1); 0 for no stop"
-            )
+        require_shares(
+            attention_dropout=attention_dropout,
+            channel_dropout=channel_dropout,
+            stop_below_rate=stop_below_rate,
+        )
         self.stop_below_rate = stop_below_rate
         edges = self.pair_labels == 1
         self.graph = AttentionGraph(

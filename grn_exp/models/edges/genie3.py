@@ -1,6 +1,6 @@
 """GENIE3 (Huynh-Thu et al. 2010), on scikit-learn."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +45,9 @@ class GENIE3(TreeEnsemble):
         """Grow one gene's forest."""
         from sklearn.ensemble import RandomForestRegressor
 
+        tried: Any = "sqrt" if self.max_features == "sqrt" else 1.0
         forest = RandomForestRegressor(
-            n_estimators=self.n_estimators,
-            max_features="sqrt" if self.max_features == "sqrt" else 1.0,
-            random_state=seed,
+            n_estimators=self.n_estimators, max_features=tried, random_state=seed
         )
         forest.fit(regulators, target / target.std())
         trees = (tree.tree_.compute_feature_importances(normalize=False) for tree in forest)

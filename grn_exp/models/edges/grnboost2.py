@@ -73,7 +73,7 @@ class GRNBoost2(TreeEnsemble):
             random_state=seed,
         )
         estimator.fit(regulators, target, monitor=self._has_stopped)
-        return estimator.feature_importances_ * len(estimator.estimators_)
+        return np.asarray(estimator.feature_importances_) * len(estimator.estimators_)
 
     def _has_stopped(self, tree: int, estimator: Any, fitted: object) -> bool:  # noqa: ANN401 - scikit-learn's own type
         del fitted

@@ -12,7 +12,8 @@ from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import EdgeScorer
 from grn_exp.models.options import require_positive
 
-_MAX_ITERATIONS = 1000
+_MAX_ITERATIONS = 10_000
+_TOLERANCE = 1e-7
 
 
 class OneHotLR(EdgeScorer):
@@ -67,19 +68,25 @@ class OneHotLR(EdgeScorer):
 
     def score(self, view: TrainView) -> np.ndarray:
         """Choose C, fit, and return the probabilities."""
-        from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
         from sklearn.model_selection import StratifiedKFold
 
         labels = view.known_labels()
         rows, columns = np.nonzero(labels != UNKNOWN)
-        estimator = LogisticRegressionCV(
-            Cs=self.Cs,
+        features, answers = _one_hot(rows, columns, labels.shape), labels[rows, columns]
+        candidates: Any = self.Cs
+        search: Any = LogisticRegressionCV(
+            Cs=candidates,
             cv=StratifiedKFold(self.folds, shuffle=True, random_state=view.seed),
             scoring="average_precision",
             max_iter=_MAX_ITERATIONS,
         )
-        estimator.fit(_one_hot(rows, columns, labels.shape), labels[rows, columns])
-        self._chosen = float(estimator.C_[0])
+        self._chosen = float(search.fit(features, answers).C_[0])
+        # the search stops early, which at a weak penalty moves the coefficients
+        estimator: Any = LogisticRegression(
+            C=self._chosen, tol=_TOLERANCE, max_iter=_MAX_ITERATIONS
+        )
+        estimator.fit(features, answers)
         of_regulator, of_target = np.split(estimator.coef_[0], [labels.shape[0]])
         self._coefficients = _coefficient_rows(view, labels, of_regulator, of_target)
         log_odds = of_regulator[:, None] + of_target[None, :] + estimator.intercept_[0]

@@ -4,7 +4,7 @@ import contextlib
 import io
 import sys
 import warnings
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,14 +70,13 @@ class RegDiffusion(EdgeScorer):
 
     def _trained(self, values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         """Return the adjacency, ``[regulator, target]``."""
-        bar = contextlib.nullcontext() if sys.stderr.isatty() else io.StringIO()
-        with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+        # the package draws its bar for any reader, so one that is no terminal is spared it
+        seen = sys.stderr if sys.stderr.isatty() else io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stderr(seen):
             warnings.simplefilter("ignore")  # of the package's own code
             from regdiffusion import RegDiffusionTrainer
 
-            if isinstance(bar, io.StringIO):
-                stack.enter_context(contextlib.redirect_stderr(bar))
-            trainer = RegDiffusionTrainer(
+            trainer: Any = RegDiffusionTrainer(
                 values,
                 n_steps=self.n_steps,
                 batch_size=self.batch_size,

@@ -11,7 +11,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._pair_classifier import PairClassifier
-from grn_exp.models.options import require_positive
+from grn_exp.models.options import require_positive, require_shares
 from grn_exp.nn.dropout import Dropout
 from grn_exp.nn.gene_encoder import gene_features
 from grn_exp.nn.pair_transformer import PairLayer
@@ -124,8 +124,13 @@ class SCGREAT(PairClassifier):
             dim=dim,
             expression_width=expression_width,
             n_layers=n_layers,
+            n_heads=n_heads,
+            ff_width=ff_width,
             gradient_clip=gradient_clip,
         )
+        require_shares(layer_dropout=layer_dropout, head_dropout=head_dropout)
+        if dim % n_heads:
+            raise InputError(f"model.n_heads={n_heads}: does not divide model.dim={dim}")
         _check_head(head_widths)
         if view.embedding is None:
             raise RuntimeError("the view has no embedding although the model reads it")
