@@ -16,6 +16,7 @@ from grn_exp.models.base import ClosedFormModel, GradientModel
 MODELS = config.models_by_task("edges")
 TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
 EPOCHS = 3
+N_STEPS = 20  # of a method that counts none
 
 
 def make_spec(model, outputs, *overrides):
@@ -33,6 +34,8 @@ def make_spec(model, outputs, *overrides):
         cfg = compose("config", overrides=overrides)
         if "max_epochs" in cfg.trainer:
             cfg.trainer.max_epochs = EPOCHS
+        if "n_steps" in cfg.model:
+            cfg.model.n_steps = N_STEPS
         return config.build_spec(config.identify(cfg, data="toy", model=model))
 
 

@@ -118,7 +118,7 @@ def test_a_model_that_does_not_fit_the_data(command, monkeypatch):
 
     monkeypatch.setattr(Random, "task", "sets")
     assert_refused(
-        command("model=random", *TOY), "model=random", "models that can: context_attention"
+        command("model=random", *TOY), "model=random", "models that can: co_target_vote"
     )
 
 
