@@ -52,7 +52,7 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) ->
 
     A line of panels per dataset: left the unseen pairs of seen genes, right the pairs of unseen
     genes. Error bars are standard errors over splits; the dashed line is a random ranking, the
-    mean share of positives.
+    mean share of positives. A method with fewer splits than the others says so.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) ->
     if not datasets:
         raise InputError("no dataset has ap on test_seen and test_unseen; nothing to draw")
     with mpl.rc_context(_STYLE):
-        names = summary["method"].map(lambda name: _wrapped(name, 24 if width < 5 else 40))
+        names = _with_few_splits(summary).map(lambda n: _wrapped(n, 24 if width < 5 else 40))
         summary = summary.assign(method=names)
         slot = 0.06 + 0.1 * max(name.count("\n") + 1 for name in names)  # inches of a bar
         counts = [summary.loc[summary["dataset"] == name, "method"].nunique() for name in datasets]
@@ -93,6 +93,8 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) ->
         )
         random = _random_level(rows)
         for dataset, line in zip(datasets, panels, strict=True):
+            ends = summary["mean"] + summary["standard_error"].fillna(0.0)
+            line[0].set_xlim(0.0, 1.05 * ends[summary["dataset"] == dataset].max())
             for axes, (subset, colour) in zip(line, _SUBSETS.items(), strict=True):
                 here = (summary["dataset"] == dataset) & (summary["subset"] == subset)
                 _method_bars(axes, summary.loc[here], colour)
@@ -100,6 +102,18 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) ->
                 axes.set_title(f"{dataset}, {subset.replace('_', ' ')}", loc="left")
         figure.supxlabel(f"{title('ap')}; dashed: random", fontsize=_STYLE["axes.labelsize"])
     return figure
+
+
+def _with_few_splits(summary: pd.DataFrame) -> pd.Series:
+    """Return the methods' names, with the number of splits where it is not the dataset's most."""
+    most = summary.groupby("dataset")["n_splits"].max().to_dict()
+    names = [
+        row["method"]
+        if row["n_splits"] == most[row["dataset"]]
+        else f"{row['method']} (n={row['n_splits']})"
+        for row in summary.to_dict("records")
+    ]
+    return pd.Series(names, index=summary.index, dtype="str")
 
 
 def _method_bars(axes: "Axes", summary: pd.DataFrame, colour: str) -> None:
@@ -114,7 +128,6 @@ def _method_bars(axes: "Axes", summary: pd.DataFrame, colour: str) -> None:
     )
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
-    axes.set_xlim(left=0.0)
     axes.xaxis.set_major_locator(_few_ticks())
 
 

@@ -67,6 +67,16 @@ def test_seen_against_unseen(rows, width):
     assert "AUPRC (average precision)" in figure.get_supxlabel()
 
 
+def test_bars_of_fewer_splits_say_so_and_error_bars_end_inside(write_run, tmp_path):
+    for model, split, value in (("deepsem", 0, 0.3), ("deepsem", 1, 0.1), ("scgreat", 0, 0.2)):
+        write_run({"test_seen": 0.05, "test_unseen": value}, model=model, split=split)
+    figure = seen_against_unseen(collect(tmp_path / "outputs").rows)
+    figure.draw_without_rendering()
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == ["deepsem", "scgreat (n=1)"]
+    assert all(axes.get_xlim()[1] > 0.3 for axes in figure.axes)  # 0.2 and its error of 0.1
+
+
 def test_a_dataset_with_one_subset_is_left_out(rows):
     some = rows[(rows["data"] == "hesc") | (rows["subset"] == "test_seen")]
     assert len(seen_against_unseen(some).axes) == 2
