@@ -19,22 +19,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.core.versions import RESULTS_VERSION
+from grn_exp.core.versions import PRIOR_HARDWARE, RESULTS_VERSION, TRAINER_HARDWARE
 from grn_exp.engine.construct import check_value, instantiate, load_class, partial
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
 from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
 _NOT_IN_KEY = ("paths", "logger", "preset", "experiment", "force")
-_PRIOR_HARDWARE = ("device", "batch_size")
-_HARDWARE = (
-    "accelerator",
-    "devices",
-    "num_threads",
-    "validate_every",
-    "checkpoint_seconds",
-    "progress",
-)
 
 
 def choices(group: str) -> list[str]:
@@ -204,11 +195,11 @@ def run_key(config: Mapping[str, Any]) -> str:
     if relevant.get("ensemble") == 1:
         del relevant["ensemble"]  # a member is the run of its seed
     relevant["trainer"] = {
-        name: value for name, value in config["trainer"].items() if name not in _HARDWARE
+        name: value for name, value in config["trainer"].items() if name not in TRAINER_HARDWARE
     }
     if isinstance(relevant.get("prior"), Mapping):
         relevant["prior"] = {
-            name: value for name, value in relevant["prior"].items() if name not in _PRIOR_HARDWARE
+            name: value for name, value in relevant["prior"].items() if name not in PRIOR_HARDWARE
         }
     relevant["results_version"] = RESULTS_VERSION
     text = json.dumps(_by_content(relevant), sort_keys=True, separators=(",", ":"))

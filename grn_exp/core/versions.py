@@ -1,6 +1,17 @@
-"""Which form of a run's files, and which results, this code writes and understands."""
+"""What tells results apart: the form of a run's files, their version, and what does not count."""
 
 METRICS_SCHEMA = 1  # of metrics.json
 
 # Raise it when the same configuration would give other numbers: every run key changes with it.
 RESULTS_VERSION = 2
+
+# keys of the groups trainer and prior that cannot change a number: where and how it is computed
+TRAINER_HARDWARE = (
+    "accelerator",
+    "devices",
+    "num_threads",
+    "validate_every",
+    "checkpoint_seconds",
+    "progress",
+)
+PRIOR_HARDWARE = ("device", "batch_size")

@@ -9,7 +9,12 @@ from typing import Any, Literal, TypeGuard
 
 import yaml
 
-from grn_exp.core.versions import METRICS_SCHEMA, RESULTS_VERSION
+from grn_exp.core.versions import (
+    METRICS_SCHEMA,
+    PRIOR_HARDWARE,
+    RESULTS_VERSION,
+    TRAINER_HARDWARE,
+)
 from grn_exp.report.names import choice_name, flattened, without
 
 Kind = Literal["failed", "running", "unfinished", "stale", "duplicate", "unreadable"]
@@ -20,14 +25,6 @@ _SILENT_SECONDS = 3600.0  # a run at work writes its log, status or checkpoint
 
 # what cannot change a number, and what has a column of its own
 _NEUTRAL = ("paths", "logger", "force", "experiment", "preset")
-_HARDWARE = (
-    "accelerator",
-    "devices",
-    "num_threads",
-    "validate_every",
-    "checkpoint_seconds",
-    "progress",
-)
 _SHOWN = ("seed", "ensemble", "prior", "split.seed", "split.kind", "data.network", "data.gene_set")
 
 TEXTS = ("metric", "subset")
@@ -171,8 +168,9 @@ def _names(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _parameters(config: dict[str, Any]) -> dict[str, object]:
-    neutral = [*_NEUTRAL, *(f"trainer.{name}" for name in _HARDWARE)]
-    neutral += [f"retriever.trainer.{name}" for name in _HARDWARE]
+    neutral = [*_NEUTRAL, *(f"prior.{name}" for name in PRIOR_HARDWARE)]
+    for trainer in ("trainer", "retriever.trainer"):
+        neutral += [f"{trainer}.{name}" for name in TRAINER_HARDWARE]
     flat = without(flattened(config), neutral)
     if flat.get("ensemble") == 1:
         del flat["ensemble"]  # as before there were any
