@@ -6,14 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_scores
 from grn_exp.engine.folder import RunFolder
 
-_UNREADABLE = (InputError, OSError, ValueError, KeyError, TypeError, AttributeError)
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclasses.dataclass(frozen=True)

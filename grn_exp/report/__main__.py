@@ -18,7 +18,7 @@ from grn_exp.report.bias import (
 )
 from grn_exp.report.bias_degree import compare_runs
 from grn_exp.report.bias_figures import imbalance_figure, probability_figure
-from grn_exp.report.bias_run import read_run, run_name
+from grn_exp.report.bias_run import read_run
 from grn_exp.report.collect import Collected, collect, write_parquet
 from grn_exp.storage.atomic import write_text
 
@@ -162,16 +162,16 @@ def draw_figures(outputs: Path, folder: Path, experiment: str | None) -> None:
 def write_biases(runs: Sequence[Path], folder: Path) -> None:
     """Write ``degrees.csv`` of all runs; figures 3b and 3c of InfoSEM where the runs allow."""
     console = _console()
-    explained = compare_runs(runs)
+    scored = [read_run(run) for run in runs]
+    explained = compare_runs(scored)
     write_text(folder / "degrees.csv", explained.to_csv(index=False, lineterminator="\n"))
     console.print(str(folder / "degrees.csv"), soft_wrap=True, highlight=False)
     drawn: dict[str, Any] = {}
-    for run in runs:
-        if (run / "coefficients.csv").is_file():
-            correlation = imbalance_against_coefficient(run)
-            title = f"{run_name(run)['data']}, split {run_name(run)['split_seed']}"
-            drawn[f"imbalance_{run.name}"] = imbalance_figure(correlation, title=title)
-    scored = [read_run(run) for run in runs]
+    for run in scored:
+        if (run.folder / "coefficients.csv").is_file():
+            correlation = imbalance_against_coefficient(run.folder)
+            title = f"{run.name['data']}, split {run.name['split_seed']}"
+            drawn[f"imbalance_{run.name['run_key']}"] = imbalance_figure(correlation, title=title)
     of_split = [[run.name[key] for key in ("data", "network", "split_seed")] for run in scored]
     if any(each != of_split[0] for each in of_split):
         console.print("runs of several splits: no figure of predicted probabilities")

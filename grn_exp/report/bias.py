@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import SUBSETS, Subset
-from grn_exp.report.bias_run import ScoredRun, finished_run, missing_file, run_name
+from grn_exp.report.bias_run import ScoredRun, finished_run, missing_file, name_of
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def seen_against_unseen(folders: Iterable[Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each run: the columns of :func:`~grn_exp.report.bias_run.run_name`, then
+        A row for each run: the columns of :func:`~grn_exp.report.bias_run.name_of`, then
         ``ap_seen``, ``prevalence_seen``, ``ap_unseen``, ``prevalence_unseen`` of ``metrics.json``
         and ``relative_drop``, ``1 - ap_unseen / ap_seen``. NaN where a subset was not judged. The
         prevalences differ, so read an average precision beside its own.
@@ -197,9 +197,9 @@ def seen_against_unseen(folders: Iterable[Path]) -> pd.DataFrame:
     """
     rows = []
     for folder in folders:
-        rows_of_run = finished_run(folder).rows
-        of_subset = {row["subset"]: row for row in rows_of_run if row["metric"] == "ap"}
-        row = run_name(folder)
+        run = finished_run(folder)
+        of_subset = {row["subset"]: row for row in run.rows if row["metric"] == "ap"}
+        row = name_of(run)
         for name in ("seen", "unseen"):
             found = of_subset.get(f"test_{name}", {})
             row[f"ap_{name}"] = found.get("value", np.nan)

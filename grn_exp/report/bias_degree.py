@@ -7,7 +7,6 @@ place: what is left of the average precision is what the genes' own levels give,
 
 import logging
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.splits import Mask, Subset
 from grn_exp.metrics.ranking import average_precision, macro_average_precision
-from grn_exp.report.bias_run import ScoredRun, read_run
+from grn_exp.report.bias_run import ScoredRun
 
 logger = logging.getLogger(__name__)
 
@@ -117,23 +116,19 @@ def degree_explained(run: ScoredRun) -> pd.DataFrame:
     return pd.DataFrame([row for table in tables for row in table])
 
 
-def compare_runs(folders: Iterable[Path]) -> pd.DataFrame:
+def compare_runs(runs: Iterable[ScoredRun]) -> pd.DataFrame:
     """Return :func:`degree_explained` of several runs in one table.
+
+    ``map(read_run, folders)`` holds one run at a time, for the matrices may be large.
 
     Returns
     -------
     DataFrame
-        The columns of :func:`~grn_exp.report.bias_run.run_name`, then those of
+        The columns of :func:`~grn_exp.report.bias_run.name_of`, then those of
         :func:`degree_explained`.
-
-    Raises
-    ------
-    InputError
-        As :func:`~grn_exp.report.bias_run.read_run`.
     """
     tables: list[pd.DataFrame] = []
-    for folder in folders:
-        run = read_run(folder)  # one at a time: the matrices may be large
+    for run in runs:
         table = degree_explained(run)
         for position, (column, value) in enumerate(run.name.items()):
             table.insert(position, column, value)

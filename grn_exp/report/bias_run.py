@@ -28,7 +28,7 @@ class ScoredRun:
     folder
         Where it was read from.
     name
-        Which run it is: see :func:`run_name`.
+        Which run it is: see :func:`name_of`.
     split
         Training, validation and test pairs; its regulators and genes are the rows and columns of
         the arrays below.
@@ -109,24 +109,18 @@ def read_run(folder: Path) -> ScoredRun:
             f"bool{split.train.shape}; run again with force=true"
         )
     values = scores.align(split.regulators, split.genes)
-    return ScoredRun(path, run_name(path), split, labels, values)
+    return ScoredRun(path, name_of(finished_run(path)), split, labels, values)
 
 
-def run_name(folder: Path) -> dict[str, Any]:
-    """Return which run a folder holds, the first columns of every table over runs.
+def name_of(run: Run) -> dict[str, Any]:
+    """Return which run it is, the first columns of every table over runs.
 
     Returns
     -------
     dict
         ``model``, ``data``, ``network``, ``split_seed``, ``seed`` (the model's) and ``run_key``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run, or not one of this version's.
     """
-    names = finished_run(folder).names
-    return {name: names[name] for name in _NAMES}
+    return {name: run.names[name] for name in _NAMES}
 
 
 def finished_run(folder: Path) -> Run:

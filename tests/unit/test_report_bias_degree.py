@@ -16,7 +16,7 @@ from grn_exp.data.toy import ToyDataModule
 from grn_exp.metrics.ranking import average_precision
 from grn_exp.priors.base import DatasetPrior
 from grn_exp.report.bias_degree import additive_fit, compare_runs, degree_explained, rank_one_fit
-from grn_exp.report.bias_run import ScoredRun
+from grn_exp.report.bias_run import ScoredRun, read_run
 
 
 def masked(seed, shape=(7, 11), density=0.6):
@@ -235,7 +235,7 @@ def test_values_agree_with_the_metrics_of_the_runs(tmp_path, toy):
         write_toy_run(tmp_path, toy, model="shuffled", seed=0, order=order),
         write_toy_run(tmp_path, toy, model="other", seed=1),
     ]
-    table = compare_runs(paths)
+    table = compare_runs(map(read_run, paths))
     assert table.columns[:6].tolist() == [
         "model", "data", "network", "split_seed", "seed", "run_key",
     ]  # fmt: skip
@@ -259,7 +259,7 @@ def test_one_old_run_among_several_is_named(tmp_path, toy):
     arrays = dict(np.load(path / "split.npz"))
     np.savez(path / "split.npz", **{k: v for k, v in arrays.items() if k != "labels"})
     with pytest.raises(InputError, match=r"old.*no labels; run again with force=true"):
-        compare_runs([path])
+        compare_runs(map(read_run, [path]))
 
 
 def test_no_runs_give_an_empty_table():
