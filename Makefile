@@ -1,6 +1,6 @@
 # Everything a developer types. Each target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench build clean
+.PHONY: help run test check format bench reproduce-smoke build clean
 
 # the first Python from 3.11 to 3.13 that answers; PY=... chooses another
 PY ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -12,7 +12,7 @@ WHEELS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 ARGS ?=
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## run an experiment, e.g. make run ARGS="model=deepsem data=toy"
 	$(BIN)/python -m grn_exp $(ARGS)
@@ -32,6 +32,15 @@ format: $(READY) ## format and mend what lint can mend
 
 bench: $(READY) ## speed and memory against the plain implementations
 	$(BIN)/python -m benchmarks $(ARGS)
+
+SMOKE := $(basename $(notdir $(wildcard conf/experiment/smoke/*.yaml)))
+
+reproduce-smoke: $(READY) ## every experiment in small, then outputs/smoke/report.html
+	for name in $(SMOKE); do \
+		echo "== $$name"; \
+		$(BIN)/python -m grn_exp experiment=smoke/$$name paths.outputs=outputs/smoke $(ARGS) || exit; \
+	done
+	$(BIN)/python -m grn_exp.report outputs/smoke
 
 build: $(READY) ## build wheel and source archive into dist/
 	$(BIN)/python -m build

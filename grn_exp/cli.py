@@ -59,7 +59,7 @@ def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
         rows = folder.metrics()
     else:
         run = _import_run()
-        rows = run(config.build_spec(identity), force=cfg.force)
+        rows = run(config.build_spec(identity), force=cfg.force, wait=sweeping)
     from grn_exp.engine.table import show, show_line
 
     (show_line if sweeping else show)(rows, identity)
@@ -95,10 +95,7 @@ def main() -> None:
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     config.register()
-    # argparse takes no overrides after a flag that has overrides before it
-    sweep = [argument for argument in sys.argv[1:] if argument in ("-m", "--multirun")]
-    rest = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
-    sys.argv[1:] = sweep[:1] + rest
+    sys.argv[1:] = _ordered(sys.argv[1:])
     try:
         _task()
     except (InputError, HydraException, OmegaConfBaseException) as error:
@@ -119,6 +116,20 @@ def main() -> None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _ordered(arguments: list[str]) -> list[str]:
+    """Return the command line as Hydra takes it.
+
+    Flags go first: argparse takes no overrides after a flag that has overrides before it. A plan
+    (``+plan=true``) is the sweeper's, so it makes a sweep of the command.
+    """
+    plan = [argument for argument in arguments if re.fullmatch(r"\+?plan=\w+", argument)]
+    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
+    rest = [argument for argument in arguments if argument not in (*flags, *plan)]
+    if not plan:
+        return flags[:1] + rest
+    return ["-m", *rest, "hydra.sweeper." + plan[-1].lstrip("+")]
 
 
 def _refuse(message: str) -> NoReturn:

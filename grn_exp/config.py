@@ -29,7 +29,7 @@ _NOT_IN_KEY = ("paths", "logger", "preset", "experiment", "force")
 
 
 def choices(group: str) -> list[str]:
-    """Return the names of a config group's choices (``model``, ``data``, ...)."""
+    """Return the names of a config group's choices (``model``, ``data``, ``experiment/smoke``)."""
     if group == "retriever":
         return models_by_task("edges")
     names = (path.stem for path in (conf_dir() / group).glob("*.yaml"))
@@ -39,8 +39,9 @@ def choices(group: str) -> list[str]:
 # -- what Hydra is told -----------------------------------------------------------------------
 
 
+@functools.cache
 def register() -> None:
-    """Make ``${preset:...}`` and ``retriever=`` known to Hydra; a second call changes nothing.
+    """Make ``${preset:...}`` and ``retriever=`` known to Hydra, once in a process.
 
     Every method that scores edges is a choice of ``retriever`` too, its file mounted below that
     key: no second file is needed for it to retrieve.

@@ -1,0 +1,252 @@
+"""The jobs of a sweep: which are done, what is left, how it ended."""
+
+import dataclasses
+import json
+import math
+import shlex
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Any, Literal, get_args
+
+from grn_exp.core.errors import InputError
+from grn_exp.engine.folder import RunFolder
+from grn_exp.engine.spec import RunIdentity
+
+State = Literal["done", "cut off", "failed", "to do", "refused"]
+_SHOWN: tuple[State, ...] = get_args(State)
+_STATES: dict[str, State] = {
+    "finished": "done",
+    "running": "cut off",  # or in another process's hands, which the job will wait for
+    "stopped": "cut off",
+    "failed": "failed",
+    "new": "to do",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Attributes
+    ----------
+    overrides
+        What its command says, beyond the sweep's folder.
+    identity
+        The run; None where the command is refused.
+    state
+        What its folder tells.
+    problem
+        Why it is refused.
+    """
+
+    overrides: tuple[str, ...]
+    identity: RunIdentity | None
+    state: State
+    problem: str = ""
+
+    @classmethod
+    def of(cls, overrides: Sequence[str], identity: RunIdentity, *, force: bool) -> "Job":
+        """Look a run's folder up; a job that is to be done again counts as not done."""
+        state = "new" if force else RunFolder(identity.folder).state()
+        return cls(tuple(overrides), identity, _STATES[state])
+
+    @property
+    def command(self) -> str:
+        """The command that does this job alone."""
+        return f"python -m grn_exp -m {shlex.join(self.overrides)}"
+
+
+def without_repetitions(jobs: Iterable[Job]) -> list[Job]:
+    """Drop jobs whose run is an earlier job's."""
+    kept: dict[object, Job] = {}
+    for job in jobs:
+        kept.setdefault(job.identity.folder if job.identity else job.overrides, job)
+    return list(kept.values())
+
+
+# -- before ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanLine:
+    """Jobs of one method on one benchmark.
+
+    Attributes
+    ----------
+    data, model
+        Names of the choices.
+    states
+        Number of jobs by state.
+    seconds
+        What a run of these took, on average; missing (nan) where none is finished.
+    """
+
+    data: str
+    model: str
+    states: Counter[State]
+    seconds: float
+
+    @property
+    def n_left(self) -> int:
+        """Number of jobs that would be started."""
+        return self.states.total() - self.states["done"] - self.states["refused"]
+
+
+def plan(jobs: Sequence[Job]) -> list[PlanLine]:
+    """Count jobs by method and benchmark, with the time that finished ones took.
+
+    Where a method has no finished run on a benchmark, its runs on the others stand in.
+    """
+    states: dict[tuple[str, str], Counter[State]] = defaultdict(Counter)
+    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for job in jobs:
+        if job.identity is None:
+            continue
+        key = job.identity.data, job.identity.model
+        states[key][job.state] += 1
+        if job.state == "done":
+            seconds[key].append(_seconds(RunFolder(job.identity.folder)))
+    lines = []
+    for (data, model), counts in states.items():
+        own = seconds[data, model] or [
+            s for key in seconds if key[1] == model for s in seconds[key]
+        ]
+        lines.append(PlanLine(data, model, counts, fmean(own) if own else math.nan))
+    return lines
+
+
+def seconds_left(lines: Iterable[PlanLine], n_at_once: int) -> tuple[float, int]:
+    """Estimate the time that is left.
+
+    Returns
+    -------
+    tuple
+        Seconds, for the jobs whose like has been done; the number of jobs that this leaves out.
+    """
+    known, unknown = 0.0, 0
+    for line in lines:
+        if math.isnan(line.seconds):
+            unknown += line.n_left
+        else:
+            known += line.n_left * line.seconds
+    return known / n_at_once, unknown
+
+
+def _seconds(folder: RunFolder) -> float:
+    """Return what a run took itself: a fit that it took over from another split is not its own."""
+    try:
+        facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        of_stages: dict[str, Any] = facts["seconds"]
+        taken_over = "fitted_in" in facts
+        return sum(s for stage, s in of_stages.items() if not (taken_over and stage == "fit"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0.0
+
+
+def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
+    """Print every job with its state, then a table by benchmark and method with the time left."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    shared = _shared(jobs)
+    if shared:
+        console.print(f"all jobs: {' '.join(shared)}", soft_wrap=True)
+    for job in jobs:
+        text = f"{job.state:8} {' '.join(o for o in job.overrides if o not in shared)}"
+        console.print(text + (f": {job.problem}" if job.problem else ""), soft_wrap=True)
+    lines = plan(jobs)
+    table = Table("data", "model", *_SHOWN, "s a run")
+    for line in lines:
+        counts = [str(line.states[state] or "-") for state in _SHOWN]
+        each = "?" if math.isnan(line.seconds) else f"{line.seconds:.1f}"
+        table.add_row(line.data, line.model, *counts, each)
+    console.print(table)
+    console.print(time_left(lines, n_at_once))
+
+
+def _shared(jobs: Sequence[Job]) -> list[str]:
+    """Return the overrides that all jobs have, if there are several jobs."""
+    if len(jobs) < 2:
+        return []
+    return [each for each in jobs[0].overrides if all(each in job.overrides for job in jobs)]
+
+
+def time_left(lines: Sequence[PlanLine], n_at_once: int) -> str:
+    """Say in a line what is left."""
+    n_left = sum(line.n_left for line in lines)
+    if not n_left:
+        return "nothing left to do"
+    known, unknown = seconds_left(lines, n_at_once)
+    text = f"{n_left} jobs left, {n_at_once} at a time: about {_duration(known)}"
+    if unknown == n_left:
+        return f"{n_left} jobs left; none like them has been done, so no estimate of the time"
+    return text + (f", and {unknown} jobs of which none like them has been done" * (unknown > 0))
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+# -- after -------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A job that did not end well.
+
+    Attributes
+    ----------
+    job
+        The job.
+    error
+        What ended it.
+    """
+
+    job: Job
+    error: BaseException
+
+    @property
+    def reason(self) -> str:
+        """One line; a defect with its kind."""
+        text = " ".join(str(self.error).split())
+        return (
+            text if isinstance(self.error, InputError) else f"{type(self.error).__name__}: {text}"
+        )
+
+
+def summary(
+    n_jobs: int, n_done_before: int, failures: Sequence[Failure], *, most: int | None = None
+) -> str:
+    """Say in lines how a sweep ended and how to go on.
+
+    Parameters
+    ----------
+    n_jobs
+        All jobs.
+    n_done_before
+        Those that were not started.
+    failures
+        Those that did not end well.
+    most
+        How many of these to name; None for all.
+    """
+    n_finished = n_jobs - n_done_before - len(failures)
+    counts = f"{n_jobs} jobs: {n_finished} finished, {n_done_before} done before"
+    if not failures:
+        return f"{counts}\n"
+    named = failures[:most]
+    left_out = [f"  and {len(failures) - len(named)} more"] * (len(named) < len(failures))
+    lines = [
+        f"{counts}, {len(failures)} failed",
+        *(f"  {' '.join(failure.job.overrides)}: {failure.reason}" for failure in named),
+        *left_out,
+        "the same command does just these again; one of them alone:",
+        *(f"  {failure.job.command}" for failure in named),
+    ]
+    return "\n".join(lines) + "\n"

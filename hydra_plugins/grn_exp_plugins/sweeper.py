@@ -1,0 +1,130 @@
+"""The sweeper behind ``-m``: every combination of the choices, less what is finished."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+_SHOWN = 10  # failed jobs
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own sweeper, with three differences.
+
+    Jobs whose run is finished are not started: looking a thousand of them up takes seconds.
+    ``plan`` says what would be started and starts nothing. All failed jobs are told at the end,
+    with their commands, and none keeps the others from being done.
+
+    Parameters
+    ----------
+    max_batch_size
+        How many jobs the launcher is given at a time; None for all.
+    params
+        Choices that the command does not make: an experiment's own.
+    plan
+        Only say what would be done.
+    """
+
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: dict[str, str] | None = None,
+        *,
+        plan: bool = False,
+    ) -> None:
+        super().__init__(max_batch_size=max_batch_size, params=params)
+        self.plan = plan
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take over Hydra's parts, with a loader that composes quickly."""
+        from hydra_plugins.grn_exp_plugins._composition import SweepLoader
+
+        self.loader = SweepLoader(hydra_context.config_loader.get_search_path())
+        quick = HydraContext(config_loader=self.loader, callbacks=hydra_context.callbacks)
+        super().setup(hydra_context=quick, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401 - Hydra's signature
+        """Do the jobs; what Hydra's callbacks are given are the jobs that were started."""
+        from grn_exp.sweep import without_repetitions
+
+        assert self.config is not None  # noqa: S101 - set up by Hydra
+        jobs = without_repetitions(map(self._job, self._combinations(arguments)))
+        if self.plan:
+            self._show_plan(jobs)
+            return []
+        left = [job for job in jobs if job.state != "done"]
+        if len(left) < len(jobs):
+            sys.stderr.write(f"{len(jobs) - len(left)} of {len(jobs)} jobs are done already\n")
+        if not left:
+            return []
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        results = self._launch([list(job.overrides) for job in left])
+        self._conclude(jobs, left, results, folder)
+        return results
+
+    def _combinations(self, arguments: list[str]) -> list[list[str]]:
+        parser = OverridesParser.create(config_loader=self.loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        (jobs,) = self.split_arguments(overrides, max_batch_size=None)
+        return jobs
+
+    def _job(self, overrides: list[str]) -> Any:  # noqa: ANN401 - not imported at start-up
+        """Compose a job; one that does not compose ends the sweep before it starts."""
+        from grn_exp.config import identify
+        from grn_exp.core.errors import InputError
+        from grn_exp.sweep import Job
+
+        assert self.config is not None  # noqa: S101 - set up by Hydra
+        cfg, chosen = self.loader.load_task(self.config, overrides)
+        names = {group: chosen.get(group) for group in ("data", "model", "retriever")}
+        try:
+            identity = identify(cfg, **names)  # type: ignore[arg-type]
+        except InputError as error:  # its own job will say so; the others are done
+            return Job(tuple(overrides), None, "refused", str(error))
+        return Job.of(overrides, identity, force=bool(cfg.force))
+
+    def _launch(self, jobs: list[list[str]]) -> list[JobReturn]:
+        assert self.launcher is not None  # noqa: S101 - set up by Hydra
+        results: list[JobReturn] = []
+        for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
+            results += self.launcher.launch(batch, initial_job_idx=len(results))
+        return results
+
+    def _conclude(
+        self, jobs: Sequence[Any], left: Sequence[Any], results: Sequence[JobReturn], folder: Path
+    ) -> None:
+        """Say how it ended; raise if a job failed."""
+        from grn_exp.core.errors import InputError
+        from grn_exp.storage.atomic import write_text
+        from grn_exp.sweep import Failure, summary
+
+        failures = [
+            Failure(job, result._return_value)
+            for job, result in zip(left, results, strict=True)
+            if result.status is not JobStatus.COMPLETED
+        ]
+        n_done = len(jobs) - len(left)
+        sys.stderr.write(summary(len(jobs), n_done, failures, most=_SHOWN))
+        if not failures:
+            return
+        path = folder / "failed.txt"
+        write_text(path, summary(len(jobs), n_done, failures))
+        defects = [each.error for each in failures if not isinstance(each.error, InputError)]
+        if defects:
+            raise defects[0]
+        raise InputError(f"{len(failures)} of {len(jobs)} jobs failed: {path}")
+
+    def _show_plan(self, jobs: Sequence[Any]) -> None:
+        from grn_exp.sweep import print_plan
+
+        print_plan(jobs, n_at_once=getattr(self.launcher, "n_at_once", 1))

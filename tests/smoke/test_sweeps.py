@@ -1,0 +1,71 @@
+"""A sweep does what is left, says what it would do, and tells every failure at its end."""
+
+import re
+import shlex
+
+from tests.smoke.conftest import TOY
+
+GRID = ("-m", "model=random,degree", *TOY)
+
+
+def test_a_repeated_sweep_starts_only_what_is_new(command):
+    first = command(*GRID, "split.seed=0,1")
+    assert first.err.splitlines()[-1] == "4 jobs: 4 finished, 0 done before"
+    written = {folder: (folder / "metrics.json").stat().st_mtime_ns for folder in first.folders}
+    second = command(*GRID, "split.seed=0,1,2")
+    assert "4 of 6 jobs are done already" in second.err
+    assert second.out.count("AUPRC") == 2
+    assert second.lines[-1] == "6 jobs: 2 finished, 4 done before"
+    third = command(*GRID, "split.seed=0,1,2")
+    assert third.code == 0
+    assert third.lines == ["6 of 6 jobs are done already"]
+    for folder, at in written.items():
+        assert (folder / "metrics.json").stat().st_mtime_ns == at
+    forced = command(*GRID, "split.seed=0", "force=true")
+    assert forced.lines[-1] == "2 jobs: 2 finished, 0 done before"
+
+
+def test_a_run_that_a_grid_names_twice_is_done_once(command):
+    outcome = command("-m", "model=random", "ensemble=1", "seed=3,3", *TOY)
+    assert outcome.out.count("AUPRC") == 1
+
+
+def test_a_plan_lists_jobs_and_writes_nothing(command):
+    empty = command(*GRID, "split.seed=0,1", "+plan=true")
+    assert empty.code == 0, empty.err
+    assert not empty.outputs.exists()
+    assert f"all jobs: paths.outputs={empty.outputs} data=toy" in empty.out
+    assert len(re.findall(r"^to do +model=", empty.out, flags=re.MULTILINE)) == 4
+    assert "none like them has been done" in empty.out
+    command("-m", "model=random", *TOY, "split.seed=0")
+    files = sorted(empty.outputs.rglob("*"))
+    begun = command(*GRID, "split.seed=0,1", "plan=true")
+    assert sorted(empty.outputs.rglob("*")) == files
+    assert len(re.findall(r"^done +model=random", begun.out, flags=re.MULTILINE)) == 1
+    assert "3 jobs left, 1 at a time" in begun.out
+    alone = command("model=random", *TOY, "+plan=true")  # not a sweep: the one job
+    assert len(re.findall(r"^(done|to do) ", alone.out, flags=re.MULTILINE)) == 1
+
+
+def test_failed_jobs_are_told_at_the_end_with_their_commands(command):
+    outcome = command("-m", "model=random,degree", "split.seed=-1,0", *TOY)
+    assert outcome.code == 2
+    assert "4 jobs: 2 finished, 0 done before, 2 failed" in outcome.lines
+    assert sum(line.endswith("give a whole number from 0 on") for line in outcome.lines) == 4
+    told = outcome.lines[-1].rpartition(": ")[2]
+    (listed,) = outcome.outputs.glob(".sweeps/*/failed.txt")
+    assert told == str(listed)
+    commands = [line for line in listed.read_text().splitlines() if "python -m grn_exp" in line]
+    assert len(commands) == 2
+    arguments = shlex.split(commands[0])[3:]
+    again = command(*(each for each in arguments if not each.startswith("paths.")))
+    assert again.code == 2
+    assert "1 jobs: 0 finished, 0 done before, 1 failed" in again.lines
+
+
+def test_a_misspelt_key_ends_a_sweep_before_it_starts(command):
+    outcome = command("-m", "model=random,degree", "model.sed=1,2", *TOY)
+    assert outcome.code == 2
+    assert len(outcome.lines) == 1
+    assert "model.sed" in outcome.lines[0]
+    assert not outcome.outputs.exists()
