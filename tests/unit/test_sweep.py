@@ -1,4 +1,4 @@
-"""What is left of a sweep, how long it takes, how it ended; jobs composed as Hydra composes them."""
+"""What is left of a sweep, how long it takes, how it ended; jobs composed as by Hydra."""
 
 import json
 import math
