@@ -16,7 +16,10 @@ _UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, pd.errors.Pars
 
 
 def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
-    """Read a matrix.
+    """Read a matrix; its genes come in the order of their symbols.
+
+    Copies of one matrix differ in the order of their rows. What is drawn by position, the split
+    and a network's first weights, would differ with it.
 
     Parameters
     ----------
@@ -34,6 +37,11 @@ def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
     """
     if not path.is_file():
         raise InputError(f"expression file {path}: no such file; check the path")
+    expression = _read(path, transform)
+    return expression.take_genes(GeneIndex(sorted(expression.genes.symbols), name=str(path)))
+
+
+def _read(path: Path, transform: Transform) -> Expression:
     if path.suffix == ".h5ad":
         return _read_h5ad(path, transform)
     if not path.name.endswith((".csv", ".csv.gz")):

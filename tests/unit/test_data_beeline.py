@@ -43,13 +43,13 @@ def module(**options) -> BeelineDataModule:
 def tiny(tmp_path, monkeypatch):
     """A made-up hESC of 30 genes and 40 cells in a data folder, with its hashes."""
     rng = np.random.default_rng(0)
-    genes = [f"G{i}" for i in range(30)]
+    genes = [f"G{i:02d}" for i in range(30)]
     values = rng.gamma(2.0, size=(30, 40)).round(3)
     rows = [f"{gene},{','.join(map(str, row))}" for gene, row in zip(genes, values, strict=True)]
     matrix = "\n".join([",".join(["", *[f"c{i}" for i in range(40)]]), *rows]) + "\n"
-    edges = [f"G{r},G{t}" for r, t in np.argwhere(rng.random((8, 30)) < 0.3) if r != t] + [
-        "G0,G0",
-        "G1,OTHER",
+    edges = [f"G{r:02d},G{t:02d}" for r, t in np.argwhere(rng.random((8, 30)) < 0.3) if r != t] + [
+        "G00,G00",
+        "G01,OTHER",
     ]
     contents = {
         expression_key("hESC", "tfs500"): matrix,
@@ -190,6 +190,17 @@ def test_a_share_of_the_cells_is_drawn_by_its_seed(tiny):
 def test_the_split_does_not_depend_on_the_cells(tiny):
     one, other = module(), module(cell_fraction=0.5)
     np.testing.assert_array_equal(one.split.train, other.split.train)
+
+
+def test_a_copy_with_its_rows_in_another_order_is_split_alike(tiny, tmp_path):
+    whole = store.locate(expression_key("hESC", "tfs500"))
+    header, *rows = gzip.decompress(whole.read_bytes()).decode().strip().split("\n")
+    copy = tmp_path / "copy.csv"
+    copy.write_text("\n".join([header, *rows[::-1]]) + "\n")
+    one, other = module(), module(expression=str(copy))
+    assert one.truth.genes == other.truth.genes
+    for name, mask in one.split.arrays().items():
+        np.testing.assert_array_equal(mask, other.split.arrays()[name])
 
 
 @pytest.mark.parametrize("share", [0.01, 0.03])

@@ -63,6 +63,17 @@ def test_h5ad_is_cells_by_genes(tmp_path):
     assert again.transform == "log1p"
 
 
+def test_the_order_of_rows_does_not_matter(tmp_path):
+    header, *rows = MATRIX.strip().split("\n")
+    other = "\n".join([header, *reversed(rows)]) + "\n"
+    matrix = read_expression(write(tmp_path, "m.csv", other))
+    assert matrix.genes == GeneIndex("ABC")
+    assert matrix.values.tolist() == CELLS_BY_GENES
+    shuffled = matrix.take_genes(GeneIndex("CAB")).to_anndata()
+    shuffled.write_h5ad(tmp_path / "m.h5ad")
+    assert read_expression(tmp_path / "m.h5ad").values.tolist() == CELLS_BY_GENES
+
+
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.98])
 def test_a_truncated_h5ad_is_refused(tmp_path, make_expression, share):
     whole = tmp_path / "whole.h5ad"
