@@ -1,5 +1,8 @@
 """``python -m grn_exp``."""
 
-from grn_exp.cli import main
+try:
+    from grn_exp.cli import main
+except KeyboardInterrupt:  # nothing has begun, so there is nothing to say
+    raise SystemExit(130) from None
 
 main()

@@ -94,9 +94,9 @@ def main() -> None:
     before = os.environ.get("HYDRA_FULL_ERROR")
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    config.register()
     sys.argv[1:] = _ordered(sys.argv[1:])
     try:
+        config.register()
         _task()
     except (InputError, HydraException, OmegaConfBaseException) as error:
         if _show_traceback:

@@ -60,6 +60,12 @@ class GeneEmbedding:
                 f"{self.source}: the vectors of all {n_genes} genes are zero, which tells nothing "
                 "about any of them; write the vectors again, or choose another prior"
             )
+        if n_genes > 1 and (self.values == self.values[0]).all():
+            raise InputError(
+                f"{self.source}: all {n_genes} genes have the same vector ({self.known.sum()} "
+                "have one of their own), which tells none from another; use the symbols of the "
+                "expression matrix, or choose another prior"
+            )
 
     @property
     def width(self) -> int:

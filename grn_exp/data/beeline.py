@@ -116,13 +116,28 @@ class BeelineDataModule(EdgeDataModule):
         return {**super().describe(), "files": hashes}
 
 
-def _refuse_counts(expression: Expression) -> None:
-    """Refuse a matrix of whole numbers: the methods expect a log scale."""
+_LOG_NORMALISE = "log-normalise first (scanpy.pp.normalize_total, scanpy.pp.log1p)"
+# log2 of a thousand million: more than any cell's total
+_LARGEST_LOG = 30.0
+
+
+def _refuse_other_scales(expression: Expression) -> None:
+    """Refuse a matrix that cannot be on a log scale, or that tells nothing."""
     values = expression.values
+    if (values == values[:1]).all():
+        raise InputError(
+            f"{expression.source}: all {expression.n_cells} cells are alike, which tells nothing "
+            "of any gene; give the matrix of single cells"
+        )
     if values.max() > 1 and (values == np.floor(values)).all():
         raise InputError(
             f"{expression.source}: all values are whole numbers, up to {values.max():.0f}: raw "
-            "counts; log-normalise them first (scanpy.pp.normalize_total, scanpy.pp.log1p)"
+            f"counts; {_LOG_NORMALISE}"
+        )
+    if values.max() > _LARGEST_LOG:
+        raise InputError(
+            f"{expression.source}: the largest value is {values.max():.6g}, which no log scale "
+            f"reaches; {_LOG_NORMALISE}"
         )
 
 
@@ -142,7 +157,7 @@ def expression_of(dataset: str, gene_set: str, *, path: Path | None) -> Expressi
     if path is None:
         return load_expression(dataset, gene_set)
     expression = read_expression(path)
-    _refuse_counts(expression)
+    _refuse_other_scales(expression)
     return expression
 
 

@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.table import Table
 
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.metrics.ranking import random_average_precision
 from grn_exp.metrics.titles import title
 
 # the value of a score that knows nothing, where that is no number of the data
 _RANDOM = {
-    "ap_ratio": "1",
     "auroc": "0.5",
     "epr": "1",
     "auprc_trapezoid": "-",  # depends on ties
@@ -51,7 +51,7 @@ def show_line(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
     console = Console()
     name = identity.model + (f"<{identity.retriever}" if identity.retriever else "")
     parts = [
-        f"{_subset(row)} {row['value']:.3f} (random {row['prevalence']:.3f})"
+        f"{_subset(row)} {row['value']:.3f} (random {_random(row)})"
         for row in rows
         if row["metric"] == "ap"
     ]
@@ -101,4 +101,7 @@ def _value(row: dict[str, Any]) -> str:
 def _random(row: dict[str, Any]) -> str:
     if row["prevalence"] is None:
         return "-"
+    if row["metric"] in ("ap", "ap_ratio"):
+        expected = random_average_precision(row["n"], row["n_positive"])
+        return f"{expected / (row['prevalence'] if row['metric'] == 'ap_ratio' else 1):.3f}"
     return _RANDOM.get(row["metric"], f"{row['prevalence']:.3f}")

@@ -64,7 +64,8 @@ class TablePrior:
         """
         path = Path(self.path).expanduser()
         if not path.is_file():
-            raise InputError(f"prior.path={self.path}: no such file")
+            what = "a folder, not a file" if path.is_dir() else "no such file"
+            raise InputError(f"prior.path={self.path}: {what}; give the file of the vectors")
         try:
             symbols, values = _read(path)
         except InputError:
@@ -133,10 +134,24 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
             f"{path}: unknown ending {suffix!r}; give .npz, .csv, .csv.gz, .parquet, .json, "
             ".json.gz"
         )
+    if sum(map(_is_number, table.columns)) > len(table.columns) / 2:
+        raise InputError(
+            f"{path}: its first line holds a vector where the names of the columns belong; put a "
+            "header line before it"
+        )
     words = [str(c) for c, dtype in table.dtypes.items() if dtype.kind not in "iuf"]
     if words:
         raise InputError(f"{path}: column {words[0]!r} does not hold numbers; drop it")
     return [str(gene) for gene in table.index], _as_float32(table.to_numpy())
+
+
+def _is_number(name: object) -> bool:
+    """Say whether a column's name is a decimal number; whole numbers are names."""
+    try:
+        float(str(name))
+    except ValueError:
+        return False
+    return not str(name).isdecimal()
 
 
 def _read_npz(path: Path) -> tuple[list[str], NDArray[np.float32]]:

@@ -174,6 +174,7 @@ def test_vectors_are_taken_by_name_with_their_flags():
         (np.zeros((3, 1)), (False,) * 3, "no vector for any of the 3 genes .such as 'A', 'B'"),
         (np.zeros((3, 1)), (True,) * 2, "one known flag a gene"),
         (np.zeros((3, 1)), (True,) * 3, "the vectors of all 3 genes are zero"),
+        (np.ones((3, 2)), (True, False, False), "all 3 genes have the same vector"),
     ],
 )
 def test_broken_vectors_are_refused_with_their_source(values, known, message):
@@ -194,4 +195,4 @@ def test_a_view_refuses_what_does_not_fit_its_genes(make_expression):
     with pytest.raises(InputError, match=r"labels \(3, 2\) do not fit"):
         TrainView(matrix, GeneIndex("AB"), np.zeros((3, 2), dtype=np.int8), None, seed=0)
     with pytest.raises(InputError, match="not the expression's genes"):
-        TrainView(matrix, GeneIndex("A"), None, embedding(np.ones((3, 1)), "ACB"), seed=0)
+        TrainView(matrix, GeneIndex("A"), None, embedding(np.eye(3), "ACB"), seed=0)

@@ -4,6 +4,7 @@ import gzip
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from grn_exp.core.errors import InputError
@@ -201,6 +202,23 @@ def test_a_copy_with_its_rows_in_another_order_is_split_alike(tiny, tmp_path):
     assert one.truth.genes == other.truth.genes
     for name, mask in one.split.arrays().items():
         np.testing.assert_array_equal(mask, other.split.arrays()[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (np.zeros_like, "all 40 cells are alike"),
+        (lambda x: x[:1].repeat(40, axis=0), "all 40 cells are alike"),
+        (np.round, "raw counts"),
+        (lambda x: x * 100, "the largest value is .* no log scale"),
+    ],
+)
+def test_a_matrix_of_the_users_on_another_scale_is_refused(tiny, tmp_path, change, message):
+    path = tmp_path / "own.csv"
+    genes = [f"G{i:02d}" for i in range(30)]
+    pd.DataFrame(change(tiny).T, index=pd.Index(genes)).to_csv(path)
+    with pytest.raises(InputError, match=rf"own\.csv: .*{message}"):
+        module(expression=str(path)).load()
 
 
 @pytest.mark.parametrize("share", [0.01, 0.03])

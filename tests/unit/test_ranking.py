@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import itertools
 import json
 import logging
 import pathlib
@@ -383,3 +384,14 @@ def test_ranking_imports_neither_torch_nor_sklearn():
         if name
     }
     assert not {name.split(".")[0] for name in imported} & {"torch", "torchmetrics", "sklearn"}
+
+
+@pytest.mark.parametrize(("n", "n_positive"), [(5, 1), (6, 3), (7, 2), (4, 4)])
+def test_random_average_precision_is_the_mean_over_all_rankings(n, n_positive):
+    """By hand for (2, 1): precision 1 or 1/2, so 3/4; larger ones by enumeration."""
+    assert ranking.random_average_precision(2, 1) == pytest.approx(0.75)
+    found = []
+    for places in itertools.combinations(range(n), n_positive):
+        labels = np.isin(np.arange(n), places)
+        found.append(sklearn_metrics.average_precision_score(labels, -np.arange(n)))
+    assert ranking.random_average_precision(n, n_positive) == pytest.approx(np.mean(found))
