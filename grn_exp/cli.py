@@ -17,7 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from grn_exp import config
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.engine import stopping
 from grn_exp.engine.folder import RunFolder
+from grn_exp.tuning.trials import validation_score
 
 log = logging.getLogger("grn_exp")
 
@@ -63,7 +65,8 @@ def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
     from grn_exp.engine.table import show, show_line
 
     (show_line if sweeping else show)(rows, identity)
-    return _validation_score(rows)
+    best = validation_score(rows)  # what a sweeper may look at: never a test value
+    return best[1] if best else None
 
 
 def _import_run() -> Callable[..., list[dict[str, Any]]]:
@@ -77,17 +80,6 @@ def _import_run() -> Callable[..., list[dict[str, Any]]]:
     return run
 
 
-def _validation_score(rows: list[dict[str, Any]]) -> float | None:
-    """Return what a sweeper may optimise: never a test value."""
-    values = [
-        row["value"]
-        for metric in ("exact_match", "ap")
-        for row in rows
-        if row["subset"] == "val" and row["metric"] == metric and row.get("set_size") is None
-    ]
-    return values[0] if values else None
-
-
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
     global _show_traceback  # noqa: PLW0603 - Hydra calls the task, so it cannot be handed over
@@ -97,7 +89,8 @@ def main() -> None:
     sys.argv[1:] = _ordered(sys.argv[1:])
     try:
         config.register()
-        _task()
+        with stopping.stoppable():
+            _task()
     except (InputError, HydraException, OmegaConfBaseException) as error:
         if _show_traceback:
             raise
@@ -111,6 +104,11 @@ def main() -> None:
             "interrupted; the same command goes on, from the last checkpoint if there is one\n"
         )
         sys.exit(_INTERRUPTED)
+    except stopping.Stopped as error:
+        sys.stderr.write(
+            f"{error}; the same command goes on, from the last checkpoint if there is one\n"
+        )
+        sys.exit(error.exit_code)
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]

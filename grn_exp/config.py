@@ -25,7 +25,7 @@ from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
 from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
-_NOT_IN_KEY = ("paths", "logger", "preset", "experiment", "force")
+_NOT_IN_KEY = ("paths", "logger", "preset", "force")
 
 
 def choices(group: str) -> list[str]:
@@ -123,7 +123,7 @@ def identify(
     _check_root(config)
     config.pop("preset", None)  # its values are where they are used
     return RunIdentity(
-        experiment=str(cfg.experiment),
+        experiment=str(config["paths"]["experiment"]),
         data=data,
         model=model,
         run_key=run_key(config),
@@ -169,10 +169,12 @@ def _check_root(config: Mapping[str, Any]) -> None:
     if not 1 <= ensemble <= _LARGEST_SEED - seed:
         raise InputError(f"ensemble={ensemble}: give the number of seeds, 1 or more")
     check_value(config.get("force"), bool, "force")
-    experiment = str(config.get("experiment"))
-    if not re.fullmatch(r"[\w-][\w.-]*", experiment):
-        raise InputError(f"experiment={experiment!r}: give the name of a folder, without slashes")
-    outputs = (config.get("paths") or {}).get("outputs")
+    paths_of = config.get("paths") or {}
+    experiment, outputs = paths_of.get("experiment"), paths_of.get("outputs")
+    if not re.fullmatch(r"[\w-][\w.-]*", str(experiment)):
+        raise InputError(
+            f"paths.experiment={experiment!r}: give the name of a folder, without slashes"
+        )
     if not isinstance(outputs, str) or not outputs.strip():
         raise InputError(f"paths.outputs={outputs!r}: give a folder for the runs")
 

@@ -129,7 +129,7 @@ class TargetSplit:
     Raises
     ------
     InputError
-        If a target has no role or two, or nothing is left for training or for testing.
+        If a target has no role or two, or nothing is left for training or to be judged by.
     """
 
     targets: GeneIndex
@@ -146,8 +146,9 @@ class TargetSplit:
         if len(wrong):
             symbol = self.targets.symbols[wrong[0]]
             raise InputError(f"split: target {symbol!r} has no role, or more than one")
-        for name in ("train", "test"):
-            if not self.mask(name).any():
+        # a fold of a cross-validation has validation targets and no test targets
+        for name, mask in (("train", self.train), ("test", self.val | self.test)):
+            if not mask.any():
                 raise InputError(f"split: no target is left for {name}; change the fractions")
 
     def mask(self, role: Role) -> NDArray[np.bool_]:

@@ -87,7 +87,8 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
             kept = expression.genes.take(np.flatnonzero(embedding.known))
             expression, network = expression.take_genes(kept), _restrict(network, kept)
         truth = truth_of(network)
-        self._loaded = (expression, truth, self.splitter.split(truth))
+        split = self.splitter.split(truth)
+        self._loaded = (expression, self.splitter.judged(truth, split), split)
 
     @property
     def expression(self) -> Expression:

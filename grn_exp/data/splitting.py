@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask
+from grn_exp.data.folds import check_fold, fold_generator, random_folds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +49,17 @@ class SeenUnseenSplitter:
         ``per_regulator``: of each regulator's negative training pairs as many are kept, at
         random, as it has positive ones, so that no regulator is imbalanced (InfoSEM appendix D);
         the others belong to no subset. All else is as with ``none``.
+    cv_fold, cv_folds
+        For the choice of hyper-parameters: the pairs of ``train`` and ``val`` are divided into
+        ``cv_folds`` folds, regulator by regulator and in proportion to its positives and
+        negatives; number ``cv_fold`` becomes ``val``, the others ``train``, and both test sets
+        are empty. None: no folds, the usual run.
 
     Raises
     ------
     InputError
-        If a fraction is out of range or, when splitting, a test set would be empty or of one
-        class only.
+        If a fraction is out of range or, when splitting, a test set (or, with folds, ``val``)
+        would be empty or of one class only.
     """
 
     seed: int = 0
@@ -62,6 +68,8 @@ class SeenUnseenSplitter:
     validation_fraction: float = 0.1
     known_within: Literal["block", "network"] = "block"
     downsample: Literal["none", "per_regulator"] = "none"
+    cv_fold: int | None = None
+    cv_folds: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("seen_fraction", "train_fraction"):
@@ -73,6 +81,7 @@ class SeenUnseenSplitter:
             )
         if self.seed < 0:
             raise InputError(f"split.seed={self.seed}: give a whole number from 0 on")
+        check_fold(self.cv_fold, self.cv_folds)
 
     def split(self, truth: EdgeTruth) -> EdgeSplit:
         """Divide the universe of ``truth``."""
@@ -91,12 +100,17 @@ class SeenUnseenSplitter:
             for_validation = _spread(len(columns), self.validation_fraction, rng)
             val[row, columns[for_validation]] = True
             train[row, columns[~for_validation]] = True
-        if self.downsample == "per_regulator":
-            train = self._balanced(train, truth.labels)
         if self.known_within == "block":
             test_seen &= (seen & truth.labels).any(axis=0)
             unseen &= (unseen & truth.labels).any(axis=0)
-        self._check(truth, test_seen=test_seen, test_unseen=unseen)
+        way_out = "take another split.seed, or a larger network"
+        self._check(truth, way_out, test_seen=test_seen, test_unseen=unseen)
+        if self.cv_fold is not None and self.cv_folds is not None:
+            train, val = self._fold(train | val, truth.labels, self.cv_fold, self.cv_folds)
+            self._check(truth, f"take fewer folds than {self.cv_folds}", val=val)
+            test_seen, unseen = np.zeros_like(seen), np.zeros_like(seen)
+        if self.downsample == "per_regulator":
+            train = self._balanced(train, truth.labels)
         return EdgeSplit(
             regulators=truth.regulators,
             genes=truth.genes,
@@ -106,6 +120,25 @@ class SeenUnseenSplitter:
             test_unseen=unseen,
             seed=self.seed,
         )
+
+    def judged(self, truth: EdgeTruth, split: EdgeSplit) -> EdgeTruth:
+        """Return the labels that a run is judged by: with folds no other than training labels."""
+        if self.cv_fold is None:
+            return truth
+        shown = split.train | split.val
+        return dataclasses.replace(
+            truth, labels=truth.labels & shown, universe=truth.universe & shown
+        )
+
+    def _fold(self, pairs: Mask, labels: Mask, fold: int, n_folds: int) -> tuple[Mask, Mask]:
+        """Divide the training pairs into those of the other folds and those of this one."""
+        rows, columns = np.nonzero(pairs)
+        # all positives first: their number is even over all regulators too
+        strata = np.where(labels[rows, columns], rows, len(labels) + rows)
+        held = random_folds(strata, n_folds, fold_generator(self.seed)) == fold
+        val = np.zeros_like(pairs)
+        val[rows[held], columns[held]] = True
+        return pairs & ~val, val
 
     def _balanced(self, train: Mask, labels: Mask) -> Mask:
         """Keep as many negatives of each regulator as it has positives."""
@@ -131,14 +164,14 @@ class SeenUnseenSplitter:
         columns_seen[pure[: max(wanted, 0)]] = True
         return rows_seen, columns_seen
 
-    def _check(self, truth: EdgeTruth, **masks: Mask) -> None:
+    def _check(self, truth: EdgeTruth, way_out: str, **masks: Mask) -> None:
         for subset, mask in masks.items():
             n_pairs, n_positive = int(mask.sum()), int(truth.labels[mask].sum())
             if n_positive in (0, n_pairs):
                 raise InputError(
                     f"split.seed={self.seed}: {subset} has {n_positive} positives among "
                     f"{n_pairs} pairs ({len(truth.regulators)} regulators in all), so no score "
-                    "can be computed; take another split.seed, or a larger network"
+                    f"can be computed; {way_out}"
                 )
 
 

@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.sets import Positions, Role, TargetSets, TargetSplit
+from grn_exp.data.folds import (
+    MIN_FOLDS,
+    check_fold,
+    fold_generator,
+    grouped_folds,
+    hold_out_fold,
+    random_folds,
+)
 
 log = logging.getLogger(__name__)
 
 MIN_STRATUM = 5
-_MIN_FOLDS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +42,10 @@ class TargetSplitter:
     n_folds
         Number of folds that the training targets are divided into for methods that choose their
         own weights by cross-validation.
+    cv_fold, cv_folds
+        For the choice of hyper-parameters: the targets for training and validation are divided
+        into ``cv_folds`` folds, by the rule of ``kind``; number ``cv_fold`` becomes ``val``, the
+        others ``train``, and there are no test targets. None: no folds, the usual run.
 
     Raises
     ------
@@ -47,6 +58,8 @@ class TargetSplitter:
     test_fraction: float = 0.2
     validation_fraction: float = 0.0
     n_folds: int = 5
+    cv_fold: int | None = None
+    cv_folds: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.test_fraction < 1:
@@ -57,6 +70,7 @@ class TargetSplitter:
                 f"{1 - self.test_fraction:g}), so that targets are left for training"
             )
         _check_seed_and_folds(self.seed, self.n_folds)
+        check_fold(self.cv_fold, self.cv_folds)
 
     def split(self, sets: TargetSets) -> TargetSplit:
         """Divide the targets of ``sets``, each set size for itself."""
@@ -77,7 +91,12 @@ class TargetSplitter:
                 drawn = self._draw_sets([keys[row] for row in rows], size)
             for role, places in drawn.items():
                 roles[role][rows[places]] = True
-        return TargetSplit(targets=sets.targets, seed=self.seed, **roles)
+        split = TargetSplit(targets=sets.targets, seed=self.seed, **roles)
+        if self.cv_fold is None or self.cv_folds is None:
+            return split
+        shown = sets.take(np.flatnonzero(split.train | split.val))
+        folds = self._divide(shown, self.cv_folds, fold_generator(self.seed))
+        return hold_out_fold(split, folds, self.cv_fold)
 
     def folds(self, train: TargetSets, seed: int) -> NDArray[np.int64]:
         """Return a fold for each training target, by the rule that drew the split.
@@ -88,9 +107,14 @@ class TargetSplitter:
             Shape ``(n_train,)``, 0..n_folds-1; fewer folds where there is not enough to fill
             them (``unseen_set`` keeps the targets of one set together).
         """
+        return self._divide(train, self.n_folds, _generator(seed))
+
+    def _divide(
+        self, sets: TargetSets, n_folds: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
         if self.kind == "random":
-            return _random_folds(train.sizes, self.n_folds, seed)
-        return _grouped_folds(train.keys(), self.n_folds, seed)
+            return random_folds(sets.sizes, n_folds, rng)
+        return grouped_folds(sets.keys(), n_folds, rng)
 
     def _draw_targets(self, n: int, size: int) -> dict[Role, Positions]:
         from sklearn.model_selection import train_test_split
@@ -149,8 +173,8 @@ class TargetCountSplitter:
         Seed of the division.
     n_train, n_test, n_validation
         Number of targets (paper: 4,000 and 1,500 of 12,284).
-    n_folds
-        As in :class:`TargetSplitter`.
+    n_folds, cv_fold, cv_folds
+        As in :class:`TargetSplitter`; the folds are drawn at random.
 
     Raises
     ------
@@ -163,6 +187,8 @@ class TargetCountSplitter:
     n_test: int = 1500
     n_validation: int = 0
     n_folds: int = 5
+    cv_fold: int | None = None
+    cv_folds: int | None = None
 
     def __post_init__(self) -> None:
         for name, lowest in (("n_train", 1), ("n_test", 1), ("n_validation", 0)):
@@ -171,6 +197,7 @@ class TargetCountSplitter:
                     f"split.{name}={getattr(self, name)}: give a whole number from {lowest} on"
                 )
         _check_seed_and_folds(self.seed, self.n_folds)
+        check_fold(self.cv_fold, self.cv_folds)
 
     def split(self, sets: TargetSets) -> TargetSplit:
         """Divide the targets of ``sets``."""
@@ -183,6 +210,10 @@ class TargetCountSplitter:
                 "%d targets, not %d: %d for training, %d for validation, %d for testing",
                 *(n, wanted, n_train, n_val, n_test),
             )
+            if n_test == 0:
+                raise InputError(
+                    f"split.n_test={self.n_test}: of {n} targets none is left for test; give more"
+                )
         order = np.random.default_rng([self.seed, 0xC027]).permutation(n)
         order = order[: n_train + n_val + n_test]
         roles = np.zeros((3, n), dtype=np.bool_)
@@ -190,17 +221,22 @@ class TargetCountSplitter:
         for row, places in enumerate(np.split(order, bounds)):
             roles[row, places] = True
         drawn = np.sort(order)
-        return TargetSplit(
+        split = TargetSplit(
             targets=sets.targets.take(drawn),
             test=roles[0, drawn],
             val=roles[1, drawn],
             train=roles[2, drawn],
             seed=self.seed,
         )
+        if self.cv_fold is None or self.cv_folds is None:
+            return split
+        strata = np.zeros(int((split.train | split.val).sum()), dtype=np.int64)
+        folds = random_folds(strata, self.cv_folds, fold_generator(self.seed))
+        return hold_out_fold(split, folds, self.cv_fold)
 
     def folds(self, train: TargetSets, seed: int) -> NDArray[np.int64]:
         """Return a fold for each training target, drawn at random; shape ``(n_train,)``."""
-        return _random_folds(np.zeros(len(train), dtype=np.int64), self.n_folds, seed)
+        return random_folds(np.zeros(len(train), dtype=np.int64), self.n_folds, _generator(seed))
 
 
 def shared_share(sets: TargetSets, split: TargetSplit, role: Role = "test") -> dict[int, float]:
@@ -221,11 +257,15 @@ def occurs_in_training(sets: TargetSets, split: TargetSplit) -> NDArray[np.bool_
     return np.asarray([key in shown for key in keys], dtype=np.bool_)
 
 
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 0xF01D])
+
+
 def _check_seed_and_folds(seed: int, n_folds: int) -> None:
     if not 0 <= seed < 2**32:
         raise InputError(f"split.seed={seed}: give a whole number from 0 to {2**32 - 1}")
-    if n_folds < _MIN_FOLDS:
-        raise InputError(f"split.n_folds={n_folds}: give a whole number from {_MIN_FOLDS} on")
+    if n_folds < MIN_FOLDS:
+        raise InputError(f"split.n_folds={n_folds}: give a whole number from {MIN_FOLDS} on")
 
 
 def _take_groups(waiting: list[list[int]], wanted: float) -> list[list[int]]:
@@ -248,30 +288,3 @@ def _take_groups(waiting: list[list[int]], wanted: float) -> list[list[int]]:
         waiting.remove(smallest)
         chosen.append(smallest)
     return chosen
-
-
-def _random_folds(strata: NDArray[np.int64], n_folds: int, seed: int) -> NDArray[np.int64]:
-    rng = np.random.default_rng([seed, 0xF01D])
-    folds = np.empty(len(strata), dtype=np.int64)
-    n_done = 0
-    for stratum in np.unique(strata):
-        rows = rng.permutation(np.flatnonzero(strata == stratum))
-        folds[rows] = (n_done + np.arange(len(rows))) % n_folds
-        n_done += len(rows)
-    return folds
-
-
-def _grouped_folds(keys: list[tuple[int, ...]], n_folds: int, seed: int) -> NDArray[np.int64]:
-    """Put whole sets into folds, the largest groups first, each where there is least."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for row, key in enumerate(keys):
-        groups.setdefault(key, []).append(row)
-    distinct = list(groups.values())
-    order = np.random.default_rng([seed, 0xF01D]).permutation(len(distinct)).tolist()
-    folds = np.empty(len(keys), dtype=np.int64)
-    filled = [0] * n_folds
-    for place in sorted(order, key=lambda place: -len(distinct[place])):
-        fold = filled.index(min(filled))
-        folds[distinct[place]] = fold
-        filled[fold] += len(distinct[place])
-    return folds

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
+from grn_exp.engine import stopping
 from grn_exp.storage.atomic import make_folder
 
 Predict = Callable[[], EdgeScores | RegulatorSets]
@@ -74,6 +75,13 @@ class History(Checkpoint):
     def __init__(self, curve: ValidationCurve) -> None:
         self.curve = curve
         self.rows: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hand a logger that starts anew the epochs before the run was cut off."""
+        del pl_module
+        for logger in trainer.loggers:
+            for row in self.rows:
+                logger.log_metrics(row)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take down the epoch's values.
@@ -143,6 +151,31 @@ class TimedCheckpoint(Checkpoint):
         finally:
             temporary.unlink(missing_ok=True)
         self.written_at = time.monotonic()
+
+
+class StopSignals(Checkpoint):
+    """Stop where it was asked for: at the end of an epoch, saved.
+
+    Parameters
+    ----------
+    checkpoint
+        Saves the training.
+    """
+
+    def __init__(self, checkpoint: TimedCheckpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the signals back from Lightning, which would break an epoch off."""
+        del trainer, pl_module
+        stopping.listen()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save and stop."""
+        del pl_module
+        if stopping.asked():
+            self.checkpoint.save(trainer)
+            stopping.stop_if_asked()
 
 
 class ProgressBar(Checkpoint):

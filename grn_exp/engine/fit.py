@@ -11,17 +11,21 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.loggers import Logger
 
 from grn_exp.core.errors import InputError
+from grn_exp.engine import stopping
 from grn_exp.engine.callbacks import (
     History,
     Judge,
     ProgressBar,
+    StopSignals,
     TimedCheckpoint,
     ValidationCurve,
     diverged,
 )
+from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import TrainerSettings
 from grn_exp.models.base import ClosedFormModel, GRNModel
@@ -66,38 +70,46 @@ def fit(
         model.fit()
         return [], "cpu"
     accelerator = resolve_accelerator(settings)
+    on_gpu = accelerator == "gpu"
     curve = ValidationCurve(judge, every=settings.validate_every)
     history = History(curve)
     checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
-    callbacks = [curve, history, checkpoint]
+    callbacks = [curve, history, checkpoint, StopSignals(checkpoint)]
     if settings.progress:
         callbacks.append(ProgressBar(title))
-    trainer = pl.Trainer(
-        accelerator=accelerator,
-        devices=settings.devices,
-        max_epochs=settings.max_epochs,
-        logger=logger or False,
-        callbacks=callbacks,
-        deterministic=accelerator == "gpu",
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
-    resume = _checkpoint_to_go_on_from(folder.checkpoint, model)
-    _train(trainer, model, resume)
+    with leased_gpu() if on_gpu else contextlib.nullcontext() as gpu:
+        trainer = pl.Trainer(
+            accelerator=accelerator,
+            devices=settings.devices if gpu is None else [gpu],
+            max_epochs=settings.max_epochs,
+            logger=logger or False,
+            callbacks=callbacks,
+            # a job of a queue is one process, whatever the queue's variables make of it
+            plugins=[LightningEnvironment()],
+            deterministic=on_gpu,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+        )
+        resume = _checkpoint_to_go_on_from(folder.checkpoint, model)
+        _train(trainer, model, resume)
     if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
         raise diverged(trainer.current_epoch - 1)
-    device = torch.cuda.get_device_name() if accelerator == "gpu" else "cpu"
+    device = "cpu" if gpu is None else torch.cuda.get_device_name(gpu)
     checkpoint.save(trainer)
     return history.rows, device
 
 
 def _train(trainer: pl.Trainer, model: GRNModel, resume: Path | None) -> None:
-    """Run Lightning's loop, with its errors as ours."""
-    with _own_interrupt_handler():
+    """Run Lightning's loop, with its errors and signals as ours.
+
+    A signal to stop waits for the end of the epoch: what is saved there can be gone on from.
+    """
+    with _own_interrupt_handler(), stopping.stoppable(), stopping.deferred():
         try:
             trainer.fit(model, ckpt_path=resume, weights_only=True if resume else None)
-        except SystemExit as error:  # what Lightning makes of Ctrl-C
+        except SystemExit as error:  # what Lightning makes of signals before it hands them over
+            stopping.stop_if_asked()
             if trainer.interrupted:
                 raise KeyboardInterrupt from error
             raise

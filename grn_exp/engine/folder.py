@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.versions import METRICS_SCHEMA
+from grn_exp.engine.stopping import Stopped
 from grn_exp.storage.atomic import make_folder, write_json
 
-State = Literal["new", "running", "failed", "finished"]
+State = Literal["new", "running", "stopped", "failed", "finished"]
 _RESULTS = (
     "metrics.json",  # first: without it the run is not finished
     "status.json",
@@ -22,6 +23,9 @@ _RESULTS = (
     "split.npz",
     "config.yaml",
 )
+_SECONDS_BETWEEN_TRIES = 0.2
+
+log = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -58,7 +62,7 @@ class RunFolder:
             return "failed"
         if state == "finished" and not self.metrics():
             return "failed"
-        return state if state in ("running", "failed", "finished") else "failed"
+        return state if state in ("running", "stopped", "failed", "finished") else "failed"
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of ``metrics.json``; empty if it is missing or broken."""
@@ -76,6 +80,11 @@ class RunFolder:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         write_json(self.path / "status.json", {"state": state, "at": now, **facts})
 
+    def set_ended(self, error: BaseException) -> None:
+        """Write how a run ended that did not finish: stopped by the user, or failed."""
+        text = f"{type(error).__name__}: {error}".rstrip(": ")
+        self.set_state("stopped" if _was_stopped(error) else "failed", error=text)
+
     def clear(self, *, keep_checkpoint: bool = False) -> None:
         """Remove what an earlier run left: results, curves and, unless it is kept, checkpoint."""
         try:
@@ -83,9 +92,12 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
             for table in self.path.glob("*.csv"):
                 table.unlink(missing_ok=True)
+            for folder in (self.path, self.checkpoint.parent):
+                for half_written in folder.glob(".*.*"):  # by a process that was killed
+                    half_written.unlink(missing_ok=True)
             if not keep_checkpoint:
                 self.checkpoint.unlink(missing_ok=True)
-                shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+            shutil.rmtree(self.path / "tensorboard", ignore_errors=True)  # it is written anew
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -106,13 +118,17 @@ class RunFolder:
         from filelock import FileLock, Timeout
 
         make_folder(self.path)
-        lock = FileLock(self.path / ".lock", timeout=-1 if wait else 0)
+        lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire()
-        except Timeout as error:
-            raise InputError(
-                f"{self.path} is in use by another process; wait for it, or stop it"
-            ) from error
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                if not wait:
+                    raise InputError(
+                        f"{self.path} is in use by another process; wait for it, or stop it"
+                    ) from error
+                log.info("%s is in use by another process: waiting for it", self.path)
+                lock.acquire(poll_interval=_SECONDS_BETWEEN_TRIES)
         except OSError as error:
             raise self._unwritable(error) from error
         try:
@@ -140,9 +156,10 @@ class RunFolder:
             yield
         except BaseException as error:
             # to the file only: the terminal is told by whoever catches it
-            expected = isinstance(error, InputError | KeyboardInterrupt)
+            stopped = _was_stopped(error)
+            expected = stopped or isinstance(error, InputError)
             trace = None if expected else (type(error), error, error.__traceback__)
-            text = f"failed: {type(error).__name__}: {error}"
+            text = f"{'stopped' if stopped else 'failed'}: {type(error).__name__}: {error}"
             handler.handle(
                 logger.makeRecord(__name__, logging.ERROR, __file__, 0, text, (), trace)
             )
@@ -163,6 +180,10 @@ class _QuietFileHandler(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Let the line go."""
         del record
+
+
+def _was_stopped(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt | Stopped)
 
 
 def _is_row(row: object) -> bool:

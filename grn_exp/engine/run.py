@@ -13,7 +13,6 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 import yaml
-from pytorch_lightning.loggers import Logger
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
@@ -25,7 +24,7 @@ from grn_exp.engine.artefacts import read_scores, write_results
 from grn_exp.engine.ensemble import average, with_spread
 from grn_exp.engine.fit import fit, keep_weights, limited_threads, resolve_accelerator
 from grn_exp.engine.folder import RunFolder
-from grn_exp.engine.loggers import Mirror
+from grn_exp.engine.loggers import EpochLogger, Mirror
 from grn_exp.engine.outcome import Outcome, earlier_fit
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
@@ -258,10 +257,10 @@ def _run_in(
     except BaseException as error:
         with contextlib.suppress(InputError):  # the disk may be what failed
             if exit_code:
-                folder.set_state("failed", error=f"{type(error).__name__}: {error}".rstrip(": "))
+                folder.set_ended(error)
         raise
     finally:
-        _close(mirror, logger, rows, exit_code)
+        _close(mirror, logger, folder, exit_code)
     return rows
 
 
@@ -270,7 +269,7 @@ def _outcome(
     spec: RunSpec,
     data: Benchmark,
     model: GRNModel,
-    logger: Logger | None,
+    logger: EpochLogger | None,
     *,
     force: bool,
 ) -> Outcome:
@@ -302,10 +301,10 @@ def _outcome(
     )
 
 
-def _close(mirror: Mirror, logger: Any, rows: list[dict[str, Any]], exit_code: int) -> None:  # noqa: ANN401
+def _close(mirror: Mirror, logger: EpochLogger | None, folder: RunFolder, exit_code: int) -> None:
     """End the mirror; its trouble is not the run's, whose files are complete without it."""
     try:
-        mirror.close(logger, rows, exit_code=exit_code)
+        mirror.close(logger, folder, exit_code=exit_code)
     except Exception as error:  # noqa: BLE001 - a service's client may raise anything
         log.warning("the logger did not close: %s", error)
 

@@ -103,9 +103,9 @@ def random_average_precision(n: int, n_positive: int) -> float:
     r"""Average precision that a random ranking gets, in expectation.
 
     :math:`\frac1n \sum_{k=1}^n \frac1k \left(1 + (k-1)\frac{P-1}{n-1}\right)` with :math:`P`
-    positives among :math:`n` pairs: a pair at place k is positive with probability P/n, and given that, each
-    of the k - 1 above it with (P-1)/(n-1). More than the prevalence, which a constant score gets:
-    on few pairs by much.
+    positives among :math:`n` pairs: a pair at place k is positive with probability P/n, and given
+    that, each of the k - 1 above it with (P-1)/(n-1). More than the prevalence, which a constant
+    score gets: on few pairs by much.
     """
     harmonic = float((1.0 / np.arange(1, n + 1)).sum())
     share = (n_positive - 1) / (n - 1) if n > 1 else 0.0

@@ -2,7 +2,7 @@
 
 TITLES = {
     "ap": "AUPRC (average precision)",
-    "ap_ratio": "AUPRC, ratio to random",
+    "ap_ratio": "AUPRC, ratio to prevalence",
     "auprc_trapezoid": "AUPRC (trapezoid)",
     "auroc": "AUROC",
     "hit_at_1pct": "Hit@1%",

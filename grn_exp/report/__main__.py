@@ -1,4 +1,8 @@
-"""``python -m grn_exp.report collect | table | figures | bias``: tables and figures of runs."""
+"""``python -m grn_exp.report OUTPUTS`` writes ``report.html``; the commands give its parts.
+
+``html`` (what is done where no command is named) | ``claims`` | ``table`` | ``figures`` |
+``collect`` | ``bias`` | ``dashboard``.
+"""
 
 import argparse
 import sys
@@ -10,17 +14,20 @@ import pandas as pd
 from rich.console import Console
 
 from grn_exp.core.errors import InputError
-from grn_exp.report import compare, figures, layout, render, tables
+from grn_exp.report import claims, compare, dashboard, figures, layout, render, tables
 from grn_exp.report.bias import (
     extreme_regulators,
     imbalance_against_coefficient,
     predicted_probabilities,
 )
 from grn_exp.report.bias_degree import compare_runs
-from grn_exp.report.bias_figures import imbalance_figure, probability_figure
 from grn_exp.report.bias_run import read_run
 from grn_exp.report.collect import Collected, collect, write_parquet
+from grn_exp.report.figures.bias import imbalance_figure, probability_figure
+from grn_exp.report.html.page import write_report
 from grn_exp.storage.atomic import write_text
+
+_COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard")
 
 
 def _console() -> Console:
@@ -29,14 +36,20 @@ def _console() -> Console:
 
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_args(_with_command(sys.argv[1:]))
     try:
-        if arguments.command == "collect":
+        if arguments.command == "html":
+            write_page(arguments)
+        elif arguments.command == "dashboard":
+            dashboard.write_dashboard(arguments)
+        elif arguments.command == "claims":
+            print_claims(arguments)
+        elif arguments.command == "collect":
             write_rows(arguments.outputs, arguments.output)
         elif arguments.command == "table":
             print_table(arguments)
         elif arguments.command == "figures":
-            draw_figures(arguments.outputs, arguments.output, arguments.experiment)
+            draw_figures(arguments)
         else:
             write_biases(arguments.runs, arguments.output)
     except InputError as error:
@@ -44,20 +57,33 @@ def main() -> None:
         sys.exit(2)
 
 
+def _with_command(arguments: list[str]) -> list[str]:
+    """Put the command in that is meant where none is named."""
+    named = not arguments or arguments[0] in (*_COMMANDS, "-h", "--help")
+    return arguments if named else ["html", *arguments]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grn_exp.report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    page = commands.add_parser("html", help="write everything into one page, report.html")
+    decide = commands.add_parser("claims", help="which of the papers' claims hold here")
     gather = commands.add_parser("collect", help="gather all runs; say what was left out and why")
     table = commands.add_parser("table", help="print methods x datasets, means over splits")
     draw = commands.add_parser("figures", help="draw what the runs allow, as PNG and PDF")
     bias = commands.add_parser("bias", help="what of runs' accuracy the genes' degrees explain")
     bias.add_argument("runs", type=Path, nargs="+", help="run folders, figures need one split")
     bias.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    for command in (gather, table, draw):
+    for command in (page, decide, gather, table, draw):
         command.add_argument("outputs", type=Path, help="the folder of paths.outputs")
     gather.add_argument("-o", "--output", type=Path, metavar="FILE", help="rows as parquet")
     draw.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    for command in (table, draw):
+    figures.add_options(draw, figures.FIGURES)
+    dashboard.add_arguments(commands.add_parser("dashboard", help="a W&B workspace for the runs"))
+    page.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="instead of OUTPUTS/report.html"
+    )
+    for command in (page, decide, table, draw):
         command.add_argument("--experiment", help="one of the folder's experiments")
     table.add_argument("--metric", nargs="+", default=["ap"], help="as in metrics.json")
     table.add_argument("--subset", nargs="+", default=[], help="val, test_unseen, ...")
@@ -69,8 +95,38 @@ def _parser() -> argparse.ArgumentParser:
         help="over splits; spread over model seeds; paired tests; beside the published numbers",
     )
     table.add_argument("--reference", help="with --show tests: compare with this method only")
-    table.add_argument("--format", choices=get_args(render.Format), default="text")
+    decide.add_argument("--checks", action="store_true", help="show every comparison")
+    for command in (decide, table):
+        command.add_argument("--format", choices=get_args(render.Format), default="text")
     return parser
+
+
+def write_page(arguments: argparse.Namespace) -> None:
+    """Write ``report.html``."""
+    path = arguments.output or arguments.outputs / "report.html"
+    if not arguments.outputs.is_dir() and len(arguments.outputs.parts) == 1:
+        raise InputError(
+            f"{arguments.outputs}: no such folder, and no command; give the folder of "
+            f"paths.outputs, or one of {', '.join(_COMMANDS)}"
+        )
+    collected = write_report(arguments.outputs, path, arguments.experiment)
+    _tell_left_out(collected)
+    _console().print(str(path), soft_wrap=True, highlight=False)
+
+
+def print_claims(arguments: argparse.Namespace) -> None:
+    """Print which of the papers' claims hold."""
+    collected = collect(arguments.outputs, arguments.experiment)
+    _tell_left_out(collected)
+    found = claims.verdicts(collected)
+    table = claims.checks_table(found) if arguments.checks else claims.claims_table(found)
+    if arguments.format == "csv":
+        lines = pd.DataFrame(table.lines, columns=pd.Index(table.header))
+        sys.stdout.write(lines.to_csv(index=False, lineterminator="\n"))
+    elif arguments.format == "text":
+        _print_folded(table, _console())
+    else:
+        sys.stdout.write(getattr(render, arguments.format)(table))
 
 
 def write_rows(outputs: Path, output: Path | None) -> None:
@@ -92,11 +148,22 @@ def write_rows(outputs: Path, output: Path | None) -> None:
 
 def _show_problems(collected: Collected, console: Console) -> None:
     if not collected.problems.empty:
-        problems = layout.plain_table(collected.problems, name="left out")
-        for table in render.rich_tables(problems, sys.maxsize):
-            for column in table.columns:
-                column.overflow = "fold"
-            console.print(table)
+        _print_folded(layout.plain_table(collected.problems, name="left out"), console)
+
+
+def _print_folded(table: layout.TextTable, console: Console) -> None:
+    """Print a table of long texts."""
+    for part in render.rich_tables(table, sys.maxsize):
+        for column in part.columns:
+            column.overflow, column.justify = "fold", "left"
+        console.print(part)
+
+
+def _tell_left_out(collected: Collected) -> None:
+    if len(collected.problems):
+        kinds = collected.problems["kind"].value_counts().to_dict()
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect tells more\n")
 
 
 def print_table(arguments: argparse.Namespace) -> None:
@@ -104,10 +171,7 @@ def print_table(arguments: argparse.Namespace) -> None:
     if arguments.reference and arguments.show != "tests":
         raise InputError(f"--reference {arguments.reference}: only --show tests has one; drop it")
     collected = collect(arguments.outputs, arguments.experiment)
-    if len(collected.problems):
-        kinds = collected.problems["kind"].value_counts().to_dict()
-        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect tells more\n")
+    _tell_left_out(collected)
     rows = tables.select(
         tables.labelled(collected.rows),
         metrics=arguments.metric,
@@ -144,19 +208,25 @@ def _asked_for(
     return frame, layout.paper_table(frame, name=arguments.experiment or "all experiments")
 
 
-def draw_figures(outputs: Path, folder: Path, experiment: str | None) -> None:
-    """Write the figures that the rows allow; say which they do not."""
-    rows = collect(outputs, experiment).rows
+def draw_figures(arguments: argparse.Namespace) -> None:
+    """Write the figures that the rows allow and say which they do not; end so if one was named."""
+    chosen = figures.asked_for(arguments, figures.FIGURES)
+    rows = tables.labelled(collect(arguments.outputs, arguments.experiment).rows)
     console = _console()
-    for name, draw in figures.FIGURES.items():
+    impossible: list[str] = []
+    for name, draw in chosen.items():
         for label, width in figures.WIDTHS.items():
             try:
                 figure = draw(rows, width=width)
             except InputError as error:
-                console.print(f"{name}: {error}", soft_wrap=True, highlight=False)
+                impossible.append(f"{name}: {error}")
                 break
-            for path in figures.save(figure, folder / f"{name}_{label}"):
+            for path in figures.save(figure, arguments.output / f"{name}_{label}"):
                 console.print(str(path), soft_wrap=True, highlight=False)
+    if impossible and arguments.only:
+        raise InputError("; ".join(impossible))
+    for message in impossible:
+        console.print(message, soft_wrap=True, highlight=False)
 
 
 def write_biases(runs: Sequence[Path], folder: Path) -> None:
@@ -169,7 +239,11 @@ def write_biases(runs: Sequence[Path], folder: Path) -> None:
     drawn: dict[str, Any] = {}
     for run in scored:
         if (run.folder / "coefficients.csv").is_file():
-            correlation = imbalance_against_coefficient(run.folder)
+            try:
+                correlation = imbalance_against_coefficient(run.folder)
+            except InputError as error:  # of a run without imbalance; the others have theirs
+                console.print(f"no figure of imbalance: {error}", soft_wrap=True, highlight=False)
+                continue
             title = f"{run.name['data']}, split {run.name['split_seed']}"
             drawn[f"imbalance_{run.name['run_key']}"] = imbalance_figure(correlation, title=title)
     of_split = [[run.name[key] for key in ("data", "network", "split_seed")] for run in scored]

@@ -1,6 +1,6 @@
 """Where supervised accuracy comes from: the analyses of InfoSEM section 5.1 and figure 3.
 
-Tables only; ``bias_figures`` draws them, ``bias_degree`` asks how much of an average precision
+Tables only; ``figures.bias`` draws them, ``bias_degree`` asks how much of an average precision
 the degrees of the genes explain.
 """
 

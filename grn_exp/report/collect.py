@@ -1,6 +1,7 @@
 """From a folder of runs to one tidy table."""
 
 import dataclasses
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.runs import COUNTS, NUMBERS, TEXTS, Problem, Run, read_run
+from grn_exp.report.tuned import with_tuned
 from grn_exp.storage.atomic import write_with
 
 METHOD = ("model", "retriever", "prior", "ensemble", "method_variant")
@@ -58,13 +60,18 @@ class Collected:
         runs differ that agree in all other columns but the seeds.
     problems
         Folders that gave no rows: ``folder``, ``kind``, ``reason``.
-    n_runs
-        Number of runs in ``rows``.
+    runs
+        The runs of ``rows`` by their ``folder``: configurations, provenance.
     """
 
     rows: pd.DataFrame
     problems: pd.DataFrame
-    n_runs: int
+    runs: dict[str, Run]
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs in ``rows``."""
+        return len(self.runs)
 
 
 def collect(outputs: Path, experiment: str | None = None) -> Collected:
@@ -82,19 +89,36 @@ def collect(outputs: Path, experiment: str | None = None) -> Collected:
     InputError
         If the folder, the experiment or any run folder is missing.
     """
+    return assemble(read_runs(outputs, experiment))
+
+
+def read_runs(outputs: Path, experiment: str | None = None) -> list[Run | Problem]:
+    """Read every run below an outputs folder, and what is wrong with the others.
+
+    Raises
+    ------
+    InputError
+        If the folder, the experiment or any run folder is missing.
+    """
     found = [read_run(folder) for folder in _run_folders(outputs, experiment)]
     if not found:
         raise InputError(
             f"{outputs}: no runs; give the folder of paths.outputs, which holds "
             "<experiment>/<data>/<model>/<run key>"
         )
-    runs, duplicates = _newest_of_each([item for item in found if isinstance(item, Run)])
+    return found
+
+
+def assemble(found: Sequence[Run | Problem]) -> Collected:
+    """Put runs below each other; of two of one configuration the newer counts."""
+    finished = with_tuned([item for item in found if isinstance(item, Run)])
+    runs, duplicates = _newest_of_each(finished)
     problems = [item for item in found if isinstance(item, Problem)] + duplicates
     fields = [field.name for field in dataclasses.fields(Problem)]
     table = pd.DataFrame(
         {name: [getattr(item, name) for item in problems] for name in fields}, dtype="str"
     )
-    return Collected(_table(runs), table, len(runs))
+    return Collected(_table(runs), table, {run.names["folder"]: run for run in runs})
 
 
 def write_parquet(rows: pd.DataFrame, path: Path) -> None:
@@ -151,19 +175,13 @@ def _add_variants(runs: Iterable[Run]) -> list[dict[str, Any]]:
     runs = list(runs)
     hidden = [run.hidden for run in runs]
     shown = [name for name in (*METHOD, *BENCHMARK) if not name.endswith("_variant")]
-    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for index, run in enumerate(runs):
-        groups[tuple(run.names[name] for name in shown)].append(index)
     of_method, of_benchmark = defaultdict(set), defaultdict(set)
-    for indices in groups.values():
-        keys = {key for index in indices for key in hidden[index]}
-        different = {k for k in keys if len({str(hidden[i].get(k)) for i in indices}) > 1}
-        for key in different:
-            names = runs[indices[0]].names
-            if key.startswith(("data.", "split.", "pool.")):
-                of_benchmark[names["data"]].add(key)
-            else:
-                of_method[names["model"]].add(key)
+    for index, key in _differences(runs, hidden, shown):
+        names = runs[index].names
+        if key.startswith(("data.", "split.", "pool.")):
+            of_benchmark[names["data"]].add(key)
+        else:
+            of_method[names["model"]].add(key)
     found = []
     for run, flat in zip(runs, hidden, strict=True):
         variants = {
@@ -174,6 +192,27 @@ def _add_variants(runs: Iterable[Run]) -> list[dict[str, Any]]:
     return found
 
 
+def _differences(
+    runs: Sequence[Run], hidden: Sequence[dict[str, object]], shown: Sequence[str]
+) -> Iterator[tuple[int, str]]:
+    """Yield the parameters in which runs differ that agree in what is shown, with one such run.
+
+    With another prior a prior's own parameters differ anyway; all others are compared across
+    priors too, or a longer training could pass for a better embedding.
+    """
+    without_prior = [name for name in shown if name != "prior"]
+    for names in (shown, without_prior):
+        groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for index, run in enumerate(runs):
+            groups[tuple(run.names[name] for name in names)].append(index)
+        for indices in groups.values():
+            for key in {key for index in indices for key in hidden[index]}:
+                if names is without_prior and key.startswith("prior."):
+                    continue
+                if len({str(hidden[index].get(key)) for index in indices}) > 1:
+                    yield indices[0], key
+
+
 def _settings(flat: dict[str, object], keys: Iterable[str]) -> str:
     return "; ".join(f"{key}={flat[key]}" for key in sorted(keys) if key in flat)
 
@@ -181,12 +220,16 @@ def _settings(flat: dict[str, object], keys: Iterable[str]) -> str:
 def _table(runs: Sequence[Run]) -> pd.DataFrame:
     """Put rows below each other, the run's own columns repeated."""
     names = _add_variants(runs)
-    of_run = np.repeat(np.arange(len(runs)), [len(run.rows) for run in runs])
-    rows = [row for run in runs for row in run.rows]
+    of_run = np.repeat(np.arange(len(runs)), [len(run.columns["value"]) for run in runs])
     columns: dict[str, Any] = {}
     for name, dtype in _OF_RUN.items():
         once = pd.Series([own[name] for own in names], dtype=dtype)
         columns[name] = once.take(of_run).reset_index(drop=True)
     for name, dtype in _OF_ROW.items():
-        columns[name] = pd.Series([row.get(name) for row in rows], dtype=dtype)
+        parts = [run.columns[name] for run in runs]
+        if dtype == "str":
+            columns[name] = pd.Series(list(itertools.chain.from_iterable(parts)), dtype="str")
+        else:
+            joined = np.concatenate([np.empty(0), *parts])
+            columns[name] = pd.Series(joined).astype(dtype)
     return pd.DataFrame({name: columns[name] for name in COLUMNS})

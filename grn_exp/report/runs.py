@@ -3,11 +3,15 @@
 import dataclasses
 import json
 import math
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from grn_exp.core.versions import (
     METRICS_SCHEMA,
@@ -25,11 +29,14 @@ _SILENT_SECONDS = 3600.0  # a run at work writes its log, status or checkpoint
 
 # what cannot change a number, and what has a column of its own
 _NEUTRAL = ("paths", "logger", "force", "experiment", "preset")
-_SHOWN = ("seed", "ensemble", "prior", "split.seed", "split.kind", "data.network", "data.gene_set")
+_SHOWN = ("seed", "ensemble", "split.seed", "split.kind", "data.network", "data.gene_set")
 
 TEXTS = ("metric", "subset")
 COUNTS = ("set_size", "k", "n", "n_positive")
 NUMBERS = ("low", "high", "prevalence", "member_mean", "member_sd")
+_FIELDS = (*TEXTS, "value", *COUNTS, *NUMBERS)
+_LARGEST = 2**53  # beyond it not every whole number is a float
+_NEEDED = (*TEXTS, "value", "n")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,15 +56,25 @@ class Run:
     ----------
     names
         The columns that are the same in all its rows.
-    rows
-        Of ``metrics.json``, checked.
+    columns
+        The rows of ``metrics.json``, checked: for each field a list of texts, or an array that is
+        NaN where a row lacks the number. Arrays cost the garbage collector nothing.
     parameters
         The configuration with dotted keys, without what cannot change a number.
+    facts
+        What ``provenance.json`` tells; empty where a run has none.
     """
 
     names: dict[str, Any]
-    rows: list[dict[str, Any]]
+    columns: dict[str, Sequence[str] | NDArray[np.float64]]
     parameters: dict[str, object]
+    facts: dict[str, Any]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of ``metrics.json``."""
+        lists = self.columns.values()
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
     @property
     def hidden(self) -> dict[str, object]:
@@ -82,7 +99,8 @@ def read_run(folder: Path) -> Run | Problem:
             return Problem(str(folder), "stale", outdated)
         return _finished(folder, metrics, facts, finished_at=str(status.get("at", "")))
     except _UnreadableError as error:
-        return Problem(str(folder), "unreadable", str(error))
+        reason = f"{error}; do that run again with force=true"
+        return Problem(str(folder), "unreadable", reason)
 
 
 def _unfinished(folder: Path, status: dict[str, Any]) -> Problem | None:
@@ -92,17 +110,23 @@ def _unfinished(folder: Path, status: dict[str, Any]) -> Problem | None:
         return Problem(str(folder), "unfinished", f"no status.json; {again}")
     if state == "failed":
         return Problem(str(folder), "failed", str(status.get("error", "no reason given")))
+    if state == "stopped":
+        return Problem(str(folder), "unfinished", f"stopped; {again}")
     if state == "running":
-        silence = time.time() - _last_write(folder)
-        if silence < _SILENT_SECONDS:
-            return Problem(str(folder), "running", f"since {status.get('at')}")
-        reason = f"nothing written for {silence / 3600:.0f} h; if it was cut off, {again}"
-        return Problem(str(folder), "unfinished", reason)
+        return _running(folder, since=str(status.get("at")))
     if state != "finished":
         raise _UnreadableError(f"status.json: state {state!r} is none that a run writes")
     if not (folder / "metrics.json").is_file():
         return Problem(str(folder), "unfinished", f"no metrics.json; {again}")
     return None
+
+
+def _running(folder: Path, *, since: str) -> Problem:
+    silence = time.time() - _last_write(folder)
+    if silence < _SILENT_SECONDS:
+        return Problem(str(folder), "running", f"since {since}")
+    reason = f"nothing written for {silence / 3600:.0f} h; if cut off, the same command goes on"
+    return Problem(str(folder), "unfinished", reason)
 
 
 def _last_write(folder: Path) -> float:
@@ -133,23 +157,22 @@ def _finished(
     rows = metrics.get("rows")
     if not isinstance(rows, list) or not rows:
         raise _UnreadableError("metrics.json: no rows")
-    for number, row in enumerate(rows):
-        _check_row(row, number)
+    columns = _columns(rows)
     config = _read(folder / "config.yaml")
-    fit_seconds = _part(facts, "seconds").get("fit")
+    fit_seconds = part(facts, "seconds").get("fit")
     names = {
         **_names(config, folder),
-        "fit_seconds": float(fit_seconds) if _is_number(fit_seconds) else math.nan,
+        "fit_seconds": float(fit_seconds) if is_number(fit_seconds) else math.nan,
         "folder": str(folder),
         "finished_at": finished_at,
     }
-    return Run(names, rows, _parameters(config))
+    return Run(names, columns, _parameters(config), facts)
 
 
 def _names(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return the identifying columns; an empty text where one does not apply."""
-    data, split = _part(config, "data"), _part(config, "split")
-    retriever = _part(_part(config, "retriever"), "model")
+    data, split = part(config, "data"), part(config, "split")
+    retriever = part(part(config, "retriever"), "model")
     experiment, data_name, model, run_key = folder.parts[-4:]
     return {
         "experiment": experiment,
@@ -158,7 +181,7 @@ def _names(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         "gene_set": str(data.get("gene_set") or ""),
         "model": model,
         "retriever": choice_name("model", retriever),
-        "prior": choice_name("prior", _part(config, "prior"), parameters=True),
+        "prior": choice_name("prior", part(config, "prior"), parameters=True),
         "split_kind": str(split.get("kind") or choice_name("split", split)),
         "split_seed": _whole(split.get("seed", 0), "split.seed"),
         "seed": _whole(config.get("seed", 0), "seed"),
@@ -189,9 +212,10 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _part(config: dict[str, Any], name: str) -> dict[str, Any]:
-    part = config.get(name)
-    return part if isinstance(part, dict) else {}
+def part(tree: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a branch of what a file holds; nothing where it is no mapping."""
+    found = tree.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _whole(value: object, key: str) -> int:
@@ -200,26 +224,67 @@ def _whole(value: object, key: str) -> int:
     return value
 
 
-def _check_row(row: object, number: int) -> None:
-    """Refuse a row that lacks a field, or holds something else in it."""
+def _columns(rows: Sequence[Any]) -> dict[str, Sequence[str] | NDArray[np.float64]]:
+    """Return the fields; refuse a row that lacks one, or holds something else in it."""
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise _UnreadableError(f"metrics.json: row {number} is no mapping")
+    columns = {name: [row.get(name) for row in rows] for name in _FIELDS}
+    for name, values in columns.items():
+        if not _all_valid(name, values):
+            number = next(i for i, value in enumerate(values) if not _all_valid(name, [value]))
+            raise _UnreadableError(_complaint(name, values[number], rows[number], number))
+    _refuse_repeated(columns)
+    return {
+        name: list(map(sys.intern, values)) if name in TEXTS else np.array(values, np.float64)
+        for name, values in columns.items()
+    }
+
+
+def _all_valid(name: str, values: list[Any]) -> bool:
+    """Say whether a column holds what it should; looks at a million values in no time."""
+    types = set(map(type, values))
+    if types == {type(None)}:
+        return name not in _NEEDED
+    if name in _NEEDED and type(None) in types:
+        return False
+    if name in TEXTS:
+        return types == {str}
+    allowed = {int, type(None)} if name in COUNTS else {int, float, type(None)}
+    if not types <= allowed:
+        return False
+    if float not in types or int in types:
+        whole = [value for value in values if type(value) is int]
+        if min(whole) < -_LARGEST or max(whole) > _LARGEST:
+            return False
+    # a value that is not finite makes the sum so
+    known = [value for value in values if value is not None] if type(None) in types else values
+    return math.isfinite(sum(known))
+
+
+def _complaint(name: str, value: object, row: dict[str, Any], number: int) -> str:
     where = f"metrics.json: row {number}"
-    if not isinstance(row, dict):
-        raise _UnreadableError(f"{where} is no mapping")
-    for name in TEXTS:
-        if not isinstance(row.get(name), str):
-            raise _UnreadableError(f"{where} has no {name}")
-    if not _is_number(row.get("value")):
-        raise _UnreadableError(f"{where} ({row['metric']}): value {row.get('value')!r}, no number")
-    if row.get("n") is None:
-        raise _UnreadableError(f"{where} has no n")
-    for name in COUNTS:
-        value = row.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise _UnreadableError(f"{where}: {name} {value!r} is no whole number")
-    for name in NUMBERS:
-        if row.get(name) is not None and not _is_number(row[name]):
-            raise _UnreadableError(f"{where}: {name} {row[name]!r} is no number")
+    if name in TEXTS or (name == "n" and value is None):
+        return f"{where} has no {name}"
+    if name == "value":
+        return f"{where} ({row['metric']}): value {value!r}, no number"
+    kind = "whole number" if name in COUNTS else "number"
+    return f"{where}: {name} {value!r} is no {kind}"
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def _refuse_repeated(columns: dict[str, list[Any]]) -> None:
+    """Refuse two values of one measure, which would be averaged; k tells lists of k apart."""
+    seen: dict[tuple[Any, ...], int] = {}
+    keys = zip(*(columns[name] for name in ("metric", "subset", "set_size", "k")), strict=True)
+    for number, (metric, subset, size, k) in enumerate(keys):
+        key = metric, subset, size, k if metric.endswith("_at_k") else None
+        first = seen.setdefault(key, number)
+        if first != number:
+            raise _UnreadableError(
+                f"metrics.json: row {number} ({metric}, {subset}) has the measure of row {first}"
+            )
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Say whether a value out of a file is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -89,6 +89,9 @@ def command(outputs, monkeypatch, capfd) -> Callable[..., Outcome]:
     from grn_exp import cli
 
     def call(*overrides: str, outputs: Path = outputs) -> Outcome:
+        launcher = any(each.startswith("hydra/launcher=") for each in overrides)
+        if "-m" in overrides and not launcher:  # in this process, where tests may patch things
+            overrides = (*overrides, "hydra/launcher=basic")
         monkeypatch.setattr(sys, "argv", ["grn_exp", f"paths.outputs={outputs}", *overrides])
         capfd.readouterr()
         try:

@@ -1,7 +1,10 @@
 """A cut-off training goes on where it stopped and ends where an unbroken one ends."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,12 +25,13 @@ def results(outcome) -> tuple:
 
 def wait_for(outputs: Path, name: str, process) -> Path:
     """Return the path of a file of the only run once it is there."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while time.monotonic() < end and process.poll() is None:
         found = list(outputs.glob(f"*/*/*/*/{name}"))
         if found:
             return found[0]
         time.sleep(0.002)
+    process.kill()
     pytest.fail(f"no {name}: {process.communicate()[1]}")
 
 
@@ -129,16 +133,96 @@ def test_a_checkpoint_of_no_use(command, cut_off, tmp_path, outputs, damage):
     assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))
 
 
-def test_ctrl_c(start, outputs, command):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
+)
+def test_a_stopped_run_says_so_in_one_line(start, outputs, number, code, said):
     process = start(*LONG, "trainer.max_epochs=5000")
     checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
+    process.send_signal(number)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == code, err
     assert err.strip().splitlines() == [
-        "interrupted; the same command goes on, from the last checkpoint if there is one"
+        f"{said}; the same command goes on, from the last checkpoint if there is one"
     ]
     folder = checkpoint.parents[1]
-    assert json.loads((folder / "status.json").read_text())["state"] == "failed"
-    assert "KeyboardInterrupt" in (folder / "run.log").read_text()
+    assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
+    assert "stopped: " in (folder / "run.log").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_waits_for_the_end_of_the_epoch(command, tmp_path, monkeypatch, number):
+    from grn_exp.models.edges.infosem import InfoSEMBC
+
+    run = (*SHORT, "trainer.checkpoint_seconds=1000")  # nothing is saved unasked
+    epochs = []
+
+    def begin_epoch(self, current: int, original=InfoSEMBC.begin_epoch) -> None:
+        epochs.append(current)
+        if epochs == [0, 1, 2]:
+            os.kill(os.getpid(), number)
+        original(self, current)
+
+    monkeypatch.setattr(InfoSEMBC, "begin_epoch", begin_epoch)
+    stopped = command(*run)
+    assert stopped.code == 128 + number
+    assert "Traceback" not in stopped.err
+    assert stopped.status()["state"] == "stopped"
+    resumed = command(*run)
+    assert resumed.code == 0, resumed.err
+    assert epochs == [0, 1, 2, 3, 4, 5, 6]  # none was done twice
+    assert results(resumed) == results(command(*run, outputs=tmp_path / "unbroken"))
+
+
+def test_times_decide_nothing(command, start, outputs, tmp_path):
+    """A clock that was set back leaves files from the future."""
+    process = start(*LONG)
+    checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
+    process.kill()
+    process.wait()
+    folder = checkpoint.parents[1]
+    for path in folder.rglob("*"):
+        os.utime(path, (4e9, 4e9))
+    (folder / "status.json").write_text('{"state": "running", "at": "2096-10-02T07:06:40+00:00"}')
+    resumed = command(*LONG)
+    assert resumed.code == 0, resumed.err
+    assert results(resumed) == results(command(*LONG, outputs=tmp_path / "unbroken"))
+    assert "already done" in command(*LONG).err
+
+
+def test_what_a_killed_process_half_wrote_is_removed(command, start, outputs):
+    process = start(*LONG)
+    checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
+    process.kill()
+    process.wait()
+    folder = checkpoint.parents[1]
+    (folder / ".metrics.json.x1y2").write_text('{"schema": 1, "ro')
+    (folder / "checkpoints" / ".last.ckpt.1").write_bytes(b"half")
+    assert command(*LONG).code == 0
+    left = {path.name for path in folder.rglob(".*")}
+    assert left <= {".lock"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["status.json", "config.yaml", "split.npz", "scores.npz"])
+def test_a_kill_at_any_file_leaves_a_folder_that_is_taken_up_again(
+    command, outputs, tmp_path, place
+):
+    """The process dies where it is about to put a file in its place."""
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "replace = pathlib.Path.replace\n"
+        "def dying(self, target):\n"
+        f"    if pathlib.Path(target).name == {place!r}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return replace(self, target)\n"
+        "pathlib.Path.replace = dying\n"
+        "from grn_exp.cli import main; main()\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program, f"paths.outputs={outputs}", *SHORT], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    resumed = command(*SHORT)
+    assert resumed.code == 0, resumed.err
+    assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))

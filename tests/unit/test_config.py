@@ -55,7 +55,7 @@ def test_what_cannot_change_a_result_is_not_in_the_key(key, overrides):
 
 def test_the_experiment_is_not_in_the_key():
     values = {"trainer": {}, "seed": 0}
-    assert config.run_key({**values, "experiment": "x"}) == config.run_key(values)
+    assert config.run_key({**values, "paths": {"experiment": "x"}}) == config.run_key(values)
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,13 @@ SMALL = [f"smoke/{name}" for name in config.choices("experiment/smoke")]
 def test_every_job_composes(experiment):
     cfg, jobs = jobs_of(experiment)
     is_small = experiment in SMALL
-    assert cfg.experiment.startswith("smoke_") == is_small
+    assert cfg.paths.experiment.startswith("smoke_") == is_small
     assert cfg.hydra.mode.name == "MULTIRUN"
     assert ("WandbMirror" in cfg.logger._target_) != is_small
     jobs = [jobs[0], jobs[-1]] if is_small else covering(jobs)
-    if (cfg.experiment, str(jobs)) in _composed:
+    if (cfg.paths.experiment, str(jobs)) in _composed:
         return  # another name for the same runs
-    _composed.add((cfg.experiment, str(jobs)))
+    _composed.add((cfg.paths.experiment, str(jobs)))
     config.register()
     keys = set()
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):

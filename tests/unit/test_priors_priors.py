@@ -72,7 +72,9 @@ def test_row_0_of_the_published_vectors_is_the_header_word(real_data, make_expre
 
 def test_published_vectors_are_found_whatever_the_case(real_data, make_expression):
     real_data(*BIOBERT)
-    embedding = PublishedBioBertPrior().embed(make_expression(["Nanog", "NANOG", "SOX2", "no-such"]))
+    embedding = PublishedBioBertPrior().embed(
+        make_expression(["Nanog", "NANOG", "SOX2", "no-such"])
+    )
     assert embedding.known.tolist() == [True, True, True, False]
     np.testing.assert_array_equal(embedding.values[0], embedding.values[1])
     mean = embedding.values[:3].mean(axis=0)

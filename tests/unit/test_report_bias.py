@@ -11,14 +11,15 @@ from scipy.special import expit
 from scipy.stats import gaussian_kde, norm, rankdata, spearmanr
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.versions import RESULTS_VERSION
 from grn_exp.report.bias import (
     extreme_regulators,
     imbalance_against_coefficient,
     predicted_probabilities,
     seen_against_unseen,
 )
-from grn_exp.report.bias_figures import density, imbalance_figure, probability_figure
 from grn_exp.report.bias_run import read_run
+from grn_exp.report.figures.bias import density, imbalance_figure, probability_figure
 
 REGULATORS = ["A", "B", "C"]
 GENES = ["A", "B", "C", "T", "U", "V", "W", "X", "Y", "Z"]
@@ -61,6 +62,7 @@ def write_run(folder, *, scores=None, shuffle=False, leave_out=(), model="m", se
     config = {"data": {"network": "planted"}, "split": {"seed": 3}, "seed": seed}
     (path / "config.yaml").write_text(yaml.safe_dump(config))
     (path / "status.json").write_text('{"state": "finished", "at": ""}')
+    (path / "provenance.json").write_text(json.dumps({"results_version": RESULTS_VERSION}))
     return write_metrics(path, ("ap", "test_seen", 0.5, 0.5))
 
 

@@ -11,6 +11,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeSplit
+from grn_exp.core.versions import RESULTS_VERSION
 from grn_exp.data.splitting import SeenUnseenSplitter
 from grn_exp.data.toy import ToyDataModule
 from grn_exp.metrics.ranking import average_precision
@@ -224,6 +225,7 @@ def write_toy_run(folder, toy, *, model, seed, order=None):
     (path / "config.yaml").write_text(yaml.safe_dump({"seed": seed, "split": {"seed": 0}}))
     rows = [row.as_dict() for row in toy.evaluate(scores)]
     (path / "status.json").write_text('{"state": "finished", "at": ""}')
+    (path / "provenance.json").write_text(json.dumps({"results_version": RESULTS_VERSION}))
     (path / "metrics.json").write_text(json.dumps({"schema": 1, "rows": rows}))
     return path
 

@@ -268,3 +268,22 @@ def test_a_list_is_one_parameter(write_run, outputs):
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
     found = collect(outputs).rows["benchmark_variant"]
     assert found.tolist() == ["data.set_sizes=[2, 3]", "data.set_sizes=[2, 4]"]
+
+
+def test_files_of_one_name_are_two_priors(write_run, tmp_path):
+    prior = "grn_exp.priors.table.TablePrior"
+    for folder in ("a", "b"):
+        write_run(config={"prior": {"_target_": prior, "path": f"{folder}/mine.npz"}})
+    rows = collect(tmp_path / "outputs").rows
+    assert set(rows["prior"]) == {"genept(mine)"}
+    assert set(rows["method_variant"]) == {"prior.path=a/mine.npz", "prior.path=b/mine.npz"}
+
+
+def test_what_differs_beside_the_prior_is_told(write_run, tmp_path):
+    """Else a longer training passes for a better embedding."""
+    prior = "grn_exp.priors.uninformative"
+    short = {"prior": {"_target_": f"{prior}.OneHotPrior"}, "trainer.max_epochs": 2}
+    write_run(config=short)
+    write_run(config={"prior": {"_target_": f"{prior}.RandomPrior"}, "trainer.max_epochs": 60})
+    variants = set(collect(tmp_path / "outputs").rows["method_variant"])
+    assert variants == {"trainer.max_epochs=2", "trainer.max_epochs=60"}

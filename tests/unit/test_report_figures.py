@@ -1,5 +1,7 @@
 """Figures: what is drawn where, not how it looks."""
 
+import argparse
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -7,7 +9,14 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.collect import collect
-from grn_exp.report.figures import FIGURES, WIDTHS, embeddings_compared, save, seen_against_unseen
+from grn_exp.report.figures import FIGURES, WIDTHS, add_options, asked_for, save
+from grn_exp.report.figures.bars import (
+    downsampled_training,
+    early_precision,
+    seen_against_unseen,
+)
+from grn_exp.report.figures.embeddings import embeddings_compared
+from grn_exp.report.figures.scaling import fewer_cells, run_time
 
 ONE_HOT = {"_target_": "grn_exp.priors.uninformative.OneHotPrior"}
 
@@ -115,7 +124,7 @@ def test_embeddings_compared(rows, width):
 
 def test_nothing_lies_on_anything_else(rows):
     """Legend, axes and labels stay inside the figure, the legend above the axes."""
-    for draw in FIGURES.values():
+    for draw in (seen_against_unseen, embeddings_compared, run_time):
         for width in WIDTHS.values():
             figure = draw(rows, width=width)
             figure.draw_without_rendering()
@@ -127,7 +136,8 @@ def test_nothing_lies_on_anything_else(rows):
                 assert box.y0 >= whole.y0 - 1
                 assert box.y1 <= whole.y1 + 1
             for legend in figure.legends:
-                assert legend.get_window_extent().y0 >= figure.axes[0].get_window_extent().y1
+                top = max(axes.get_tightbbox().y1 for axes in figure.axes)
+                assert legend.get_window_extent().y0 >= top - 1
                 assert legend.get_window_extent().x1 <= whole.x1 + 1
 
 
@@ -161,3 +171,139 @@ def test_saving(rows, tmp_path):
         == [png.name, pdf.name][::-1]
     )
     assert dict(mpl.rcParams) == before
+
+
+def contents(figure):
+    """Bars, lines and labels."""
+    found = []
+    for axes in figure.axes:
+        found += [axes.get_title(loc="left"), axes.get_title()]
+        found += [patch.get_bbox().bounds for patch in axes.patches]
+        found += [
+            (line.get_label(), np.asarray(line.get_xydata()).tolist()) for line in axes.lines
+        ]
+        found += [np.asarray(item.get_offsets()).tolist() for item in axes.collections]
+    return found
+
+
+def test_the_order_of_the_rows_changes_nothing(rows):
+    shuffled = rows.sample(frac=1.0, random_state=3)
+    for draw in (seen_against_unseen, embeddings_compared, run_time):
+        assert contents(draw(rows)) == contents(draw(shuffled))
+
+
+def test_what_the_command_line_may_ask(rows):
+    parser = argparse.ArgumentParser()
+    add_options(parser, FIGURES)
+    given = parser.parse_args(["--only", "network_view", "run_time", "--gene", "A", "--run", "b"])
+    chosen = asked_for(given, FIGURES)
+    assert list(chosen) == ["network_view", "run_time"]
+    assert contents(chosen["run_time"](rows)) == contents(run_time(rows))
+    with pytest.raises(InputError, match="--run b: no run has this"):
+        chosen["network_view"](rows)
+    assert list(asked_for(parser.parse_args([]), FIGURES)) == list(FIGURES)
+    with pytest.raises(InputError, match="--gene A: not for run_time; for network_view"):
+        asked_for(parser.parse_args(["--only", "run_time", "--gene", "A"]), FIGURES)
+
+
+def test_every_figure_says_which_runs_are_missing(rows):
+    none = rows.iloc[:0]
+    for draw in FIGURES.values():
+        with pytest.raises(InputError, match=r"python -m grn_exp"):
+            draw(none)
+
+
+def test_early_precision(write_run, tmp_path):
+    for split, value in ((0, 2.0), (1, 4.0)):
+        write_run({"test_seen": 8.0, "test_unseen": value}, split=split, metric="epr")
+    figure = early_precision(collect(tmp_path / "outputs").rows)
+    seen, unseen = figure.axes
+    assert [bar.get_width() for axes in (seen, unseen) for bar in bars(axes)[0]] == [8.0, 3.0]
+    # the standard error of 2 and 4 is 1
+    segment = bars(unseen)[0].errorbar.lines[2][0].get_segments()[0]
+    assert segment[:, 0].tolist() == pytest.approx([2.0, 4.0])
+    dashed = [line.get_xdata()[0] for axes in (seen, unseen) for line in axes.lines[-1:]]
+    assert dashed == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_downsampled_training(write_run, tmp_path, both):
+    settings = {"per_regulator": 0.3, "none": 0.6} if both else {"per_regulator": 0.3}
+    for setting, value in settings.items():
+        for model, more in (("one_hot_lr", 0.0), ("matcomp", 0.1)):
+            write_run(
+                {"test_seen": value + more, "test_unseen": 0.2},
+                model=model,
+                config={"split.downsample": setting},
+            )
+    figure = downsampled_training(collect(tmp_path / "outputs").rows)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "hesc, test seen",
+        "hesc, test unseen",
+    ]
+    seen = figure.axes[0]
+    assert [bar.get_width() for bar in bars(seen)[0]] == pytest.approx([0.4, 0.3])
+    circles = [line for line in seen.lines if line.get_marker() == "o"]
+    assert [line.get_xdata().tolist() for line in circles] == ([[0.7, 0.6]] if both else [])
+    assert ("circles" in figure.get_supxlabel()) == both
+
+
+def test_runs_that_were_not_downsampled_are_no_figure_5(write_run, tmp_path):
+    write_run({"test_seen": 0.5, "test_unseen": 0.4}, config={"split.downsample": "none"})
+    with pytest.raises(InputError, match="experiment=infosem_figure5"):
+        downsampled_training(collect(tmp_path / "outputs").rows)
+
+
+def test_fewer_cells(write_run, tmp_path):
+    for share in (0.2, 1.0):
+        for split in (0, 1):
+            for model, value in (("deepsem", share / 2), ("infosem_b", 0.7)):
+                write_run(
+                    {"test_unseen": value + 0.1 * split},
+                    model=model,
+                    split=split,
+                    config={"data.cell_fraction": share},
+                )
+    write_run({"test_unseen": 0.5}, model="infosem_bc", config={"data.cell_fraction": 1.0})
+    figure = fewer_cells(collect(tmp_path / "outputs").rows)
+    (axes,) = figure.axes
+    assert axes.get_title() == "hesc"
+    found = {item.get_label(): item for item in axes.containers}
+    assert sorted(found) == ["deepsem", "infosem_b"]  # infosem_bc was run with one share only
+    line, _, (error,) = found["deepsem"].lines
+    assert line.get_xdata().tolist() == [20.0, 100.0]
+    assert line.get_ydata().tolist() == pytest.approx([0.15, 0.55])
+    assert error.get_segments()[0][:, 1].tolist() == pytest.approx([0.1, 0.2])
+    assert "(%)" in figure.get_supxlabel()
+    few = collect(tmp_path / "outputs").rows.query("benchmark_variant.str.contains('=1.0')")
+    with pytest.raises(InputError, match=r"data\.cell_fraction=0\.2,"):
+        fewer_cells(few)
+
+
+def test_run_time(write_run, tmp_path):
+    for model, seconds in (("deepsem", [1.0, 4.0, 100.0]), ("infosem_b", [2.0, 2.0, 2.0])):
+        for split, value in enumerate(seconds):
+            folder = write_run({"test_unseen": 0.2 + 0.1 * split}, model=model, split=split)
+            facts = (folder / "provenance.json").read_text().replace("1.5", str(value))
+            (folder / "provenance.json").write_text(facts)
+    rows = collect(tmp_path / "outputs").rows
+    (axes,) = run_time(rows).axes
+    found = {item.get_label(): item for item in axes.containers}
+    (x,), (y,) = found["deepsem"].lines[0].get_data()
+    assert (x, y) == pytest.approx((4.0, 0.3))
+    across, up = (item.get_segments()[0] for item in found["deepsem"].lines[2])
+    assert across[:, 0].tolist() == pytest.approx([1.0, 100.0])
+    assert np.ptp(up[:, 1]) == pytest.approx(2 * 0.1 / 3**0.5)
+    assert axes.get_xscale() == "log"
+    with pytest.raises(InputError, match="two methods"):
+        run_time(rows[rows["model"] == "deepsem"])
+
+
+def test_no_more_methods_than_fit(write_run, tmp_path):
+    for number in range(22):
+        value = 0.1 + 0.01 * number
+        write_run({"test_seen": 0.5, "test_unseen": value}, model=f"m{number:02d}")
+    figure = seen_against_unseen(collect(tmp_path / "outputs").rows)
+    lengths = [bar.get_width() for bar in bars(figure.axes[1])[0]]
+    assert lengths == pytest.approx([0.1 + 0.01 * number for number in range(2, 22)])
+    assert "20 of 22 methods" in figure.get_supxlabel()

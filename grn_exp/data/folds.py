@@ -1,0 +1,104 @@
+"""Divide what is for training into folds, for choices that are made by cross-validation."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.sets import TargetSplit
+
+MIN_FOLDS = 2
+_SALT = 0xC5F0  # of the folds of hyper-parameter choice, which depend on the split's seed alone
+
+
+def fold_generator(seed: int) -> np.random.Generator:
+    """Return what draws the folds of a split; the same for each of them."""
+    return np.random.default_rng([seed, _SALT])
+
+
+def check_fold(cv_fold: int | None, cv_folds: int | None) -> None:
+    """Refuse a fold without their number, and one that is none of them.
+
+    Raises
+    ------
+    InputError
+        Naming the option that is wrong.
+    """
+    if cv_fold is None and cv_folds is None:
+        return
+    if cv_fold is None or cv_folds is None:
+        raise InputError(
+            f"split.cv_fold={cv_fold}, split.cv_folds={cv_folds}: give both, as in "
+            "+split.cv_fold=0 +split.cv_folds=5, or neither"
+        )
+    if cv_folds < MIN_FOLDS:
+        raise InputError(f"split.cv_folds={cv_folds}: give a whole number from {MIN_FOLDS} on")
+    if not 0 <= cv_fold < cv_folds:
+        raise InputError(f"split.cv_fold={cv_fold}: give a whole number from 0 to {cv_folds - 1}")
+
+
+def random_folds(
+    strata: NDArray[np.int64], n_folds: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return a fold for each item, at random and in equal numbers in every stratum.
+
+    The counts of a stratum differ by one at most, and so do those of any strata that follow each
+    other.
+    """
+    folds = np.empty(len(strata), dtype=np.int64)
+    n_done = 0
+    for stratum in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == stratum))
+        folds[rows] = (n_done + np.arange(len(rows))) % n_folds
+        n_done += len(rows)
+    return folds
+
+
+def grouped_folds(
+    keys: list[tuple[int, ...]], n_folds: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Put whole groups of equal keys into folds, the largest first, each where there is least."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, key in enumerate(keys):
+        groups.setdefault(key, []).append(row)
+    distinct = list(groups.values())
+    order = rng.permutation(len(distinct)).tolist()
+    folds = np.empty(len(keys), dtype=np.int64)
+    filled = [0] * n_folds
+    for place in sorted(order, key=lambda place: -len(distinct[place])):
+        fold = filled.index(min(filled))
+        folds[distinct[place]] = fold
+        filled[fold] += len(distinct[place])
+    return folds
+
+
+def hold_out_fold(split: TargetSplit, folds: NDArray[np.int64], fold: int) -> TargetSplit:
+    """Return the division for one fold: it is ``val``, the others ``train``, nobody is ``test``.
+
+    Parameters
+    ----------
+    split
+        The division without folds. Its test targets do not occur in what is returned.
+    folds
+        A fold for each of its targets for training and validation, in their order.
+    fold
+        The one that is held out.
+
+    Raises
+    ------
+    InputError
+        If the fold is empty, or holds all there is.
+    """
+    shown = np.flatnonzero(split.train | split.val)
+    held = folds == fold
+    if not held.any() or held.all():
+        raise InputError(
+            f"split.cv_folds: fold {fold} has {int(held.sum())} of the {len(held)} training "
+            "targets; take fewer folds"
+        )
+    return TargetSplit(
+        targets=split.targets.take(shown),
+        train=~held,
+        val=held,
+        test=np.zeros_like(held),
+        seed=split.seed,
+    )

@@ -1,0 +1,117 @@
+"""What every mirror has in common."""
+
+import dataclasses
+import importlib.util
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pytorch_lightning.loggers import Logger
+
+from grn_exp.core.errors import InputError
+from grn_exp.engine.folder import RunFolder
+from grn_exp.engine.spec import RunIdentity
+
+
+class EpochLogger(Logger):
+    """Hands a service one row an epoch, with the epoch as its step, and no epoch twice.
+
+    A run that was cut off goes on from its last checkpoint, so some epochs may be computed
+    again, to the same numbers; ``History`` hands over those that lie before it.
+
+    Parameters
+    ----------
+    service
+        What the rows go to, for the mirror that closes it.
+    log
+        Takes an epoch's values by name, and the epoch.
+    first_epoch
+        The first epoch that the service has no row of.
+    """
+
+    def __init__(
+        self,
+        service: Any,  # noqa: ANN401 - wandb's, trackio's or Lightning's own
+        log: Callable[[dict[str, float], int], None],
+        *,
+        first_epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.service = service
+        self.next_epoch = first_epoch
+        self._log = log
+
+    @property
+    def name(self) -> str:
+        """The service's class."""
+        return type(self.service).__name__
+
+    @property
+    def version(self) -> None:
+        """None: a run has its folder."""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Lightning's
+        """Leave them out: the service was opened with the whole configuration."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Hand over an epoch's values."""
+        del step  # Lightning counts batches
+        epoch = int(metrics["epoch"])
+        if epoch >= self.next_epoch:
+            self._log({**metrics, "epoch": epoch}, epoch)
+            self.next_epoch = epoch + 1
+
+
+class Mirror(Protocol):
+    """Opens a logger for one run and closes it (``logger=`` on the command line)."""
+
+    def open(self, identity: RunIdentity) -> EpochLogger | None:
+        """Start mirroring; None where there is nothing to start."""
+        ...
+
+    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+        """Hand over what the run folder holds and end the run."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class FilesOnly:
+    """The run folder's own files (``history.csv``, ``metrics.json``), which are always written."""
+
+    def open(self, identity: RunIdentity) -> None:
+        """Nothing to start."""
+        del identity
+
+    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+        """Nothing to end."""
+        del logger, folder, exit_code
+
+
+def require(package: str) -> None:
+    """Refuse a logger whose package, which is an extra of the same name, is not installed."""
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"logger={package}: not installed; pip install 'grn_exp[{package}]'")
+
+
+def display_name(identity: RunIdentity) -> str:
+    """Return what a dashboard shows of a run."""
+    return f"{identity.data}/{identity.model}/{identity.run_key[:6]}"
+
+
+def described(identity: RunIdentity) -> dict[str, Any]:
+    """Return the resolved configuration, and the names to group and filter by.
+
+    ``data`` and ``model`` hold parameters; the names of the choices stand nowhere in them.
+    """
+    return {
+        **identity.config,
+        "benchmark": identity.data,
+        "method": identity.model,
+        "label": f"{identity.data}/{identity.model}",
+        "split_seed": identity.config["split"].get("seed"),
+        "run_key": identity.run_key,
+    }
+
+
+def is_resumed(identity: RunIdentity) -> bool:
+    """Say whether the run goes on from a checkpoint."""
+    return RunFolder(identity.folder).checkpoint.is_file()

@@ -1,0 +1,37 @@
+"""TensorBoard."""
+
+import dataclasses
+
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from grn_exp.engine.folder import RunFolder
+from grn_exp.engine.loggers.base import EpochLogger, require
+from grn_exp.engine.loggers.results import flat_metrics
+from grn_exp.engine.spec import RunIdentity
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorBoardMirror:
+    """TensorBoard event files in ``tensorboard/`` below the run folder.
+
+    Raises
+    ------
+    InputError
+        If tensorboard is not installed.
+    """
+
+    def __post_init__(self) -> None:
+        require("tensorboard")
+
+    def open(self, identity: RunIdentity) -> EpochLogger:
+        """Start the event file."""
+        events = TensorBoardLogger(save_dir=identity.folder, name="tensorboard", version="")
+        return EpochLogger(events, events.log_metrics)
+
+    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+        """Write the final metrics and close the file."""
+        if logger is None:
+            return
+        events: TensorBoardLogger = logger.service
+        events.log_metrics(flat_metrics(folder.metrics()))
+        events.finalize("success" if exit_code == 0 else "failed")

@@ -1,0 +1,120 @@
+"""The values that a claim compares: one per split, of the runs that a description fits."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.report.collect import BENCHMARK, METHOD, Collected
+
+_KEY = ("data", "model", "metric", "subset")
+_SETTING = [name for name in dict.fromkeys((*METHOD, *BENCHMARK)) if name not in _KEY]
+Description = Mapping[str, Any]
+
+
+class NotHereError(InputError):
+    """The runs do not allow a comparison.
+
+    Attributes
+    ----------
+    missing
+        Method, dataset and network without a run; None where it is something else.
+    """
+
+    def __init__(self, told: str, missing: tuple[str, str, str] | None = None) -> None:
+        super().__init__(told)
+        self.missing = missing
+
+
+class Values:
+    """Finds the runs that a description fits.
+
+    A description gives ``data``, ``model``, ``metric`` and ``subset``; then ``network``,
+    ``split_kind``, ``retriever``, ``prior`` (whose name may go on), ``set_size`` and ``k`` where
+    they matter; and, by its dotted key, any parameter of the configuration.
+
+    Parameters
+    ----------
+    collected
+        Runs, each configuration once.
+    metrics
+        Those that are asked for; the others' rows are dropped at once.
+    """
+
+    def __init__(self, collected: Collected, metrics: Iterable[str]) -> None:
+        rows = collected.rows
+        rows = rows.loc[rows["metric"].isin(list(metrics))]
+        self._parameters = {name: run.parameters for name, run in collected.runs.items()}
+        self._rows: dict[Any, pd.DataFrame] = dict(iter(rows.groupby(list(_KEY), sort=False)))
+
+    def of(
+        self,
+        description: Description,
+        *,
+        usual: Description,
+        preferred: Description,
+        column: str = "value",
+    ) -> pd.Series:
+        """Return a value per split, its model seeds averaged.
+
+        Parameters
+        ----------
+        description
+            Of the runs.
+        usual
+            What holds where ``description`` says nothing else.
+        preferred
+            Taken into account, entry by entry, while several settings are left.
+        column
+            ``value`` or ``prevalence``.
+
+        Raises
+        ------
+        NotHereError
+            If no run fits, or runs of several settings do.
+        """
+        key = tuple(description[name] for name in _KEY)
+        rows = self._rows.get(key)
+        for name, wanted in {**usual, **description}.items():
+            if rows is not None and name not in _KEY:
+                rows = rows.loc[self._fits(rows, name, wanted, usual.get(name, wanted))]
+        name, data, network = _called(description), description["data"], description.get("network")
+        if rows is None or rows.empty:
+            told = f"no run of {name} on {data}" + (f" {network}" if network else "")
+            raise NotHereError(told, (name, data, network or ""))
+        for choice, wanted in preferred.items():
+            if len(rows[_SETTING].drop_duplicates()) > 1:
+                fits = self._fits(rows, choice, wanted, wanted)
+                rows = rows.loc[fits] if fits.any() else rows
+        settings = pd.DataFrame(rows[_SETTING]).drop_duplicates()
+        if len(settings) > 1:
+            raise NotHereError(f"{name} on {data}: {_several(settings)}")
+        return pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
+
+    def _fits(
+        self, rows: pd.DataFrame, name: str, wanted: object, usual: object
+    ) -> NDArray[np.bool_]:
+        """Say which rows agree in a column or a parameter; a run without it has the usual one."""
+        if "." in name:
+            runs = rows["folder"].unique()
+            fitting = [run for run in runs if self._parameters[run].get(name, usual) == wanted]
+            return rows["folder"].isin(fitting).to_numpy(dtype=np.bool_)
+        if name == "prior":
+            return rows[name].str.startswith(str(wanted)).to_numpy(dtype=np.bool_)
+        return rows[name].isin([wanted]).to_numpy(dtype=np.bool_)
+
+
+def _several(settings: pd.DataFrame) -> str:
+    told = [name for name in settings if settings[name].nunique(dropna=False) > 1]
+    values = ["; ".join(sorted({str(value) or "-" for value in settings[name]})) for name in told]
+    return f"several settings ({', '.join(values)}); --experiment may keep one"
+
+
+def _called(description: Description) -> str:
+    """Return a method's name with what the description fixes of it."""
+    told = [str(description[name]) for name in ("retriever", "prior") if description.get(name)]
+    told += [f"{name}={value}" for name, value in description.items() if "." in name]
+    return description["model"] + (f" ({', '.join(told)})" if told else "")

@@ -1,0 +1,363 @@
+"""What the papers claim (``paper/claims/*.yaml``), decided by the runs that are here."""
+
+import dataclasses
+import functools
+import importlib.resources
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from grn_exp.report.claim_values import Description, NotHereError, Values
+from grn_exp.report.collect import Collected
+from grn_exp.report.layout import TextTable, with_error
+
+Outcome = Literal["holds", "within the error", "fails", "not here"]
+Decision = Literal[
+    "holds", "does not hold", "does not hold (within the error)", "cannot be tested here"
+]
+DECISIONS: tuple[Decision, ...] = (
+    "holds",
+    "does not hold",
+    "does not hold (within the error)",
+    "cannot be tested here",
+)
+RULE = (
+    "A comparison is paired: the differences over the splits that both sides have, each split's "
+    "model seeds averaged. It holds if the 95 % interval of their mean (Student's t) lies on the "
+    "claimed side, fails if it lies on the other side, and is within the error otherwise. A claim "
+    "holds if all its comparisons do, or as many as it says; one that is not here leaves it open "
+    "unless the others decide. A mean relative change has to be as large as claimed, and its "
+    "interval clear of zero. Splits share data, so the intervals are too narrow; nothing is "
+    "corrected for the number of comparisons."
+)
+_LEVEL = 0.975  # of one side of a 95 % interval
+_ValueOf = Callable[..., pd.Series]
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One comparison of a claim.
+
+    Attributes
+    ----------
+    name
+        What is compared; empty where a claim has a single comparison.
+    outcome
+        Of the rule.
+    told
+        The numbers, or what is missing.
+    missing
+        Method, dataset and network without a run.
+    """
+
+    name: str
+    outcome: Outcome
+    told: str
+    missing: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.
+
+    Attributes
+    ----------
+    paper, where, text, name
+        The claim, and where the paper makes it.
+    decision
+        Of all its checks.
+    checks
+        One per comparison.
+    needed
+        How many comparisons have to hold.
+    commands
+        Arguments of ``python -m grn_exp`` that give the runs.
+    """
+
+    paper: str
+    where: str
+    text: str
+    name: str
+    decision: Decision
+    checks: tuple[Check, ...]
+    needed: int
+    commands: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """The decision's grounds in a line."""
+        counts = dict.fromkeys(("holds", "within the error", "fails", "not here"), 0)
+        for check in self.checks:
+            counts[check.outcome] += 1
+        if len(self.checks) == 1:
+            return self.checks[0].told
+        told = ", ".join(f"{count} {key}" for key, count in counts.items() if count)
+        told += f"; {self.needed} of {len(self.checks)} have to hold"
+        if self.decision == "cannot be tested here":
+            told += _absent(part for check in self.checks for part in check.missing)
+        return told
+
+
+def verdicts(collected: Collected) -> list[Verdict]:
+    """Decide every claim.
+
+    Parameters
+    ----------
+    collected
+        Runs, each configuration once.
+    """
+    papers = _papers()
+    metrics = {
+        metric for paper in papers for claim in paper["claims"] for metric in _metrics(claim)
+    }
+    values = Values(collected, metrics)
+    return [_verdict(claim, paper, values) for paper in papers for claim in paper["claims"]]
+
+
+def claims_table(found: Sequence[Verdict]) -> TextTable:
+    """Lay verdicts out; the commands that give missing runs stand below."""
+    lines = [
+        [f"{verdict.paper}, {verdict.where}", verdict.text, verdict.decision, verdict.reason]
+        for verdict in found
+    ]
+    open_ones = [verdict for verdict in found if verdict.decision == "cannot be tested here"]
+    commands = dict.fromkeys(command for verdict in open_ones for command in verdict.commands)
+    missing = [f"python -m grn_exp {command}" for command in commands]
+    notes = [RULE] + (["Runs that are missing: " + "; ".join(missing)] if missing else [])
+    return _texts("claims of the papers", ["where", "claim", "decision", "numbers"], lines, notes)
+
+
+def checks_table(found: Sequence[Verdict]) -> TextTable:
+    """Lay out every comparison of every claim."""
+    lines = [
+        [f"{verdict.paper}, {verdict.where}", verdict.name, check.name, check.outcome, check.told]
+        for verdict in found
+        for check in verdict.checks
+    ]
+    header = ["where", "claim", "comparison", "outcome", "numbers"]
+    return _texts("comparisons of the papers' claims", header, lines, [RULE])
+
+
+def _texts(name: str, header: list[str], lines: list[list[str]], notes: list[str]) -> TextTable:
+    places = [[0] * len(header) for _ in lines]
+    return TextTable(name, header, lines, places, notes, n_names=len(header) - 1)
+
+
+def _absent(missing: Iterable[tuple[str, str, str]]) -> str:
+    """Return what has no run: methods on datasets, with the network."""
+    places: dict[str, dict[str, list[str]]] = {}
+    for method, data, network in dict.fromkeys(missing):
+        places.setdefault(method, {}).setdefault(network, []).append(data)
+    methods: dict[str, list[str]] = {}
+    for method, of_networks in places.items():
+        told = [f"{', '.join(data)} {network}".strip() for network, data in of_networks.items()]
+        methods.setdefault(", ".join(told), []).append(method)
+    told = "; ".join(f"{', '.join(found)} on {where}" for where, found in methods.items())
+    return f"; no run of {told}" if told else ""
+
+
+# -- reading the claims ------------------------------------------------------------------------
+
+
+@functools.cache
+def _papers() -> tuple[dict[str, Any], ...]:
+    folder = importlib.resources.files("grn_exp.report") / "paper" / "claims"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=str)
+    return tuple(yaml.safe_load(file.read_text(encoding="utf-8")) for file in files)
+
+
+def _metrics(claim: dict[str, Any]) -> list[str]:
+    of_each = claim.get("each", {}).get("metric", [])
+    return [*of_each, *(part["metric"] for part in (claim["same"],) if "metric" in part)]
+
+
+def _cells(claim: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return every combination of what the claim says of ``each``."""
+    each: dict[str, list[Any]] = claim.get("each", {})
+    for values in itertools.product(*each.values()):
+        yield dict(zip(each, values, strict=True))
+
+
+def _described(part: Description, side: str, cell: Description, same: Description) -> Description:
+    """Put a side's description together: the claim's, the cell's and its own."""
+    of_cell = {
+        name.removeprefix(f"{side}."): value
+        for name, value in cell.items()
+        if not name.startswith(("left.", "right.")) or name.startswith(f"{side}.")
+    }
+    return {**same, **of_cell, **part}
+
+
+# -- deciding ----------------------------------------------------------------------------------
+
+
+def _verdict(claim: dict[str, Any], paper: dict[str, Any], values: Values) -> Verdict:
+    value_of = functools.partial(values.of, usual=paper["settings"], preferred=paper["preferred"])
+    decide = _change if "change" in claim else _comparisons
+    checks = tuple(decide(claim, value_of))
+    needed = claim.get("needed", len(checks))
+    command = claim["command"]
+    return Verdict(
+        paper=paper["paper"],
+        where=claim["where"],
+        text=claim["text"],
+        name=claim["id"],
+        decision=_decision(checks, needed),
+        checks=checks,
+        needed=needed,
+        commands=tuple([command] if isinstance(command, str) else command),
+    )
+
+
+def _decision(checks: Sequence[Check], needed: int) -> Decision:
+    outcomes = [check.outcome for check in checks]
+    n_holding, n_open = outcomes.count("holds"), outcomes.count("not here")
+    if n_holding >= needed:
+        return "holds"
+    if n_holding + n_open >= needed:
+        return "cannot be tested here"
+    possible = n_holding + n_open + outcomes.count("within the error")
+    return "does not hold (within the error)" if possible >= needed else "does not hold"
+
+
+def _comparisons(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
+    for cell in _cells(claim):
+        name = ", ".join(str(value) for value in cell.values())
+        try:
+            if "top" in claim:
+                yield _top(claim, cell, name, value_of)
+                continue
+            differences, told = _differences(claim, cell, value_of)
+        except NotHereError as error:
+            yield Check(name, "not here", str(error), (error.missing,) if error.missing else ())
+            continue
+        sign = -1.0 if "less" in claim else 1.0
+        outcome = _outcome(differences * sign, sign * claim.get("margin", 0.0))
+        yield Check(name, outcome, told + _interval(differences)[2])
+
+
+def _differences(
+    claim: dict[str, Any], cell: Description, value_of: _ValueOf
+) -> tuple[pd.Series, str]:
+    """Return left minus right on common splits, and both means as text."""
+    if "gain" in claim:
+        parts = [
+            _described(part, side, cell, claim["same"])
+            for side, pair in zip(("left", "right"), claim["gain"], strict=True)
+            for part in pair
+        ]
+        table = _common(value_of(part) for part in parts)
+        first, second = table[0] - table[1], table[2] - table[3]
+        return first - second, f"gains {first.mean():+.3f} and {second.mean():+.3f}; "
+    left, right = claim.get("greater") or claim["less"]
+    of_left = _described(left, "left", cell, claim["same"])
+    mine = value_of(of_left)
+    if right == "prevalence":
+        theirs = value_of(of_left, column="prevalence")
+    elif isinstance(right, Mapping):
+        theirs = value_of(_described(right, "right", cell, claim["same"]))
+    else:
+        theirs = pd.Series(float(right), index=mine.index)
+    table = _common([mine, theirs])
+    told = f"{table[0].mean():.3f} and {table[1].mean():.3f}; "
+    return table[0] - table[1], told
+
+
+def _common(series: Iterable[pd.Series]) -> pd.DataFrame:
+    """Put values of the same splits beside each other, in columns 0, 1, ..."""
+    table = pd.concat(list(series), axis=1, join="inner", ignore_index=True)
+    if len(table) < 2:
+        raise NotHereError(f"common splits: {len(table)}; two are the least")
+    return table
+
+
+def _outcome(differences: pd.Series, margin: float) -> Outcome:
+    """Say whether the mean difference is greater than ``margin``."""
+    low, high, _ = _interval(differences)
+    if low > margin:
+        return "holds"
+    return "fails" if high < margin else "within the error"
+
+
+def _interval(differences: pd.Series) -> tuple[float, float, str]:
+    """Return the mean's 95 % interval, and all of it as text."""
+    from scipy.stats import t
+
+    values = differences.to_numpy(dtype=np.float64)
+    n, mean = len(values), float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(n)
+    width = error * float(t.ppf(_LEVEL, n - 1))
+    low, high = mean - width, mean + width
+    told = f"difference {with_error(mean, error)}, interval {low:.3f} to {high:.3f} ({n} splits)"
+    return low, high, told
+
+
+def _top(claim: dict[str, Any], cell: Description, name: str, value_of: _ValueOf) -> Check:
+    """Say whether the first method is among the best ``place`` ones."""
+    own, *others = [_described(part, "left", cell, claim["same"]) for part in claim["top"]["of"]]
+    mine, place = value_of(own), claim["top"]["place"]
+    found: dict[Outcome, list[str]] = {"fails": [], "within the error": [], "holds": []}
+    missing: list[tuple[str, str, str]] = []
+    for other in others:
+        try:
+            table = _common([mine, value_of(other)])
+        except NotHereError as error:
+            missing.append(error.missing or (other["model"], own["data"], str(error)))
+        else:
+            found[_outcome(table[0] - table[1], 0.0)].append(other["model"])
+    titles = {"fails": "better", "within the error": "not told apart", "holds": "worse"}
+    told = f"{own['model']} {mine.mean():.3f}"
+    told += "".join(f"; {titles[key]}: {', '.join(of)}" for key, of in found.items() if of)
+    told += _absent(missing)
+    if len(found["fails"]) >= place:
+        return Check(name, "fails", told)
+    if len(found["holds"]) > len(others) - place:
+        return Check(name, "holds", told)
+    return Check(name, "not here" if missing else "within the error", told, tuple(missing))
+
+
+def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
+    """Say whether the mean relative change is as large as claimed."""
+    sign = 1.0 if "at_least" in claim else -1.0
+    wanted = claim["at_least"] if sign > 0 else claim["at_most"]
+    series, missing, reasons, n_cells = [], [], [], 0
+    for cell in _cells(claim):
+        n_cells += 1
+        sides = zip(("left", "right"), claim["change"], strict=True)
+        parts = [_described(part, side, cell, claim["same"]) for side, part in sides]
+        try:
+            series.append(_linearised(_common(value_of(part) for part in parts)))
+        except NotHereError as error:
+            missing += [error.missing] if error.missing else []
+            reasons += [] if error.missing else [str(error)]
+    try:
+        table = _common(series) if series and len(series) == n_cells else None
+    except NotHereError as error:
+        table, reasons = None, [str(error)]
+    if table is None:
+        told = f"{len(series)} of {n_cells} comparisons are here" + _absent(missing)
+        yield Check("", "not here", "; ".join([told, *dict.fromkeys(reasons)]), tuple(missing))
+        return
+    of_splits = pd.Series(table.to_numpy().mean(axis=1))
+    low, high, _ = _interval(of_splits)
+    told = f"mean change {of_splits.mean():+.1%}, interval {low:+.1%} to {high:+.1%} "
+    told += f"({len(table)} splits); claimed {wanted:+.1%}"
+    nearest, farthest = sorted((sign * low, sign * high))
+    if sign * of_splits.mean() >= sign * wanted and nearest > 0:
+        yield Check("", "holds", told)
+    else:
+        yield Check("", "fails" if farthest < sign * wanted else "within the error", told)
+
+
+def _linearised(table: pd.DataFrame) -> pd.Series:
+    """Return, per split, what the ratio of the means less 1 is the mean of (delta method)."""
+    left, right = table[0], table[1]
+    if right.mean() == 0:
+        raise NotHereError("what to compare with is 0")
+    ratio = left.mean() / right.mean()
+    return ratio - 1 + (left - ratio * right) / right.mean()

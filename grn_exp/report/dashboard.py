@@ -1,0 +1,201 @@
+"""A W&B workspace for these experiments: ``python -m grn_exp.report dashboard``."""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from grn_exp.core.errors import InputError
+from grn_exp.metrics.titles import title
+from grn_exp.storage.atomic import write_text
+
+_EDGE_METRICS = ("ap", "ap_ratio", "auroc", "hit_at_1pct", "epr", "ap_per_regulator")
+_SET_METRICS = ("exact_match", "exact_match_covered", "coverage", "jaccard", "f1")
+_TESTS = {"test_unseen": "Unseen genes", "test_seen": "Seen genes, new pairs"}
+_GROUPS = ("benchmark", "method")
+_COLUMNS = (
+    *("run:displayName", "config:benchmark.value", "config:method.value"),
+    *("config:split_seed.value", "config:seed.value"),
+    *("summary:test_unseen/ap", "summary:test_seen/ap", "summary:test/exact_match"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the definition as JSON")
+    parser.add_argument("--save", action="store_true", help="save it on the server (needs a key)")
+    parser.add_argument("--project", default="grn_exp", help="of logger.project")
+    parser.add_argument("--entity", default="", help="user or team; with --save yours by default")
+    parser.add_argument("--experiment", help="show only this experiment's runs")
+    parser.add_argument("--data", nargs="+", default=[], help="show only runs on these datasets")
+
+
+def write_dashboard(arguments: argparse.Namespace) -> None:
+    """Write the workspace to a file, or save it on the server, or both."""
+    if arguments.output is None and not arguments.save:
+        raise InputError("dashboard: nothing to do; give -o FILE, --save or both")
+    if arguments.output is not None and (
+        arguments.output.suffix != ".json" or arguments.output.is_dir()
+    ):
+        raise InputError(f"-o {arguments.output}: give the name of a file that ends in .json")
+    made = workspace(
+        project=arguments.project,
+        entity=_entity(arguments.entity) if arguments.save else arguments.entity,
+        experiment=arguments.experiment,
+        data=arguments.data,
+    )
+    if arguments.output is not None:
+        write_text(arguments.output, json.dumps(definition(made), indent=1) + "\n")
+        sys.stdout.write(f"{arguments.output}\n")
+    if arguments.save:
+        sys.stdout.write(f"{_saved(made)}\n")
+
+
+def workspace(
+    *, project: str, entity: str = "", experiment: str | None = None, data: list[str] | None = None
+) -> Any:  # noqa: ANN401 - of an optional package
+    """Return the workspace, a ``wandb_workspaces.workspaces.Workspace``.
+
+    Parameters
+    ----------
+    project, entity
+        Where the runs are.
+    experiment, data
+        Show only these runs.
+
+    Raises
+    ------
+    InputError
+        If wandb-workspaces is not installed.
+    """
+    ws = _package("workspaces")
+    shown: list[Any] = [ws.Metric("Group") == experiment] if experiment else []
+    if data:
+        shown.append(ws.Config("benchmark").isin(data))
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=f"grn_exp, {experiment}" if experiment else "grn_exp",
+        sections=_sections(ws, _package("reports.v2")),
+        settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=50),
+        runset_settings=ws.RunsetSettings(
+            filters=ws.And(*shown) if shown else "",
+            groupby=[ws.Config(name) for name in _GROUPS],
+            order=[ws.Ordering(ws.Summary("test_unseen/ap"), ascending=False)],
+            pinned_columns=list(_COLUMNS),
+        ),
+    )
+
+
+def definition(made: Any) -> dict[str, Any]:  # noqa: ANN401 - of an optional package
+    """Return a workspace as the JSON that the server keeps."""
+    view = made._to_model()  # the package has no public name for it
+    return json.loads(view.model_dump_json(by_alias=True, exclude_none=True))
+
+
+def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
+    sections = [
+        _section(ws, what, [_bars(wr, f"{subset}/{metric}", metric) for metric in _EDGE_METRICS])
+        for subset, what in _TESTS.items()
+    ]
+    against = wr.ScatterPlot(
+        title="Average precision: seen against unseen genes",
+        x=wr.SummaryMetric("test_seen/ap"),
+        y=wr.SummaryMetric("test_unseen/ap"),
+        z=wr.Config("split_seed"),
+        regression=False,
+    )
+    cost = wr.ScatterPlot(
+        title="Average precision on unseen genes against seconds of fitting",
+        x=wr.SummaryMetric("seconds/fit"),
+        y=wr.SummaryMetric("test_unseen/ap"),
+        log_x=True,
+    )
+    curves = [_line(wr, "Training loss", "train/loss"), _line(wr, "Validation", "val/ap")]
+    pr_curves = [
+        wr.CustomChart(
+            query={"summaryTable": {"tableKey": f"pr_curve/{subset}_table"}},
+            chart_name="wandb/line/v0",
+            chart_fields={"x": "recall", "y": "precision"},
+            chart_strings={"title": f"{what}: precision against recall"},
+        )
+        for subset, what in _TESTS.items()
+    ]
+    sets = [_bars(wr, f"test/{metric}", metric) for metric in _SET_METRICS]
+    system = [
+        wr.LinePlot(title=what, x="RelativeTime(Process)", y=[name])
+        for name, what in (
+            ("system.cpu", "CPU, %"),
+            ("system.proc.memory.rssMB", "Memory of the process, MB"),
+            ("system.gpu.0.gpu", "GPU, %"),
+            ("system.gpu.0.memoryAllocated", "GPU memory, %"),
+        )
+    ]
+    return [
+        *sections,
+        _section(ws, "Seen against unseen", [against, cost]),
+        _section(ws, "Precision against recall", pr_curves),
+        _section(ws, "Curves", curves),
+        _section(ws, "Regulator sets", sets),
+        _section(ws, "Edges", [wr.WeavePanelSummaryTable(table_name="top_edges")]),
+        _section(ws, "System", system, is_open=False),
+    ]
+
+
+def _section(ws: Any, name: str, panels: list[Any], *, is_open: bool = True) -> Any:  # noqa: ANN401
+    return ws.Section(name=name, panels=panels, is_open=is_open)
+
+
+def _bars(wr: Any, name: str, metric: str) -> Any:  # noqa: ANN401
+    """Return mean and standard error over the runs of each method on each dataset."""
+    return wr.BarPlot(
+        title=title(metric),
+        metrics=[wr.SummaryMetric(name)],
+        groupby=wr.Config("label"),
+        groupby_aggfunc="mean",
+        groupby_rangefunc="stderr",
+        max_bars_to_show=50,
+    )
+
+
+def _line(wr: Any, what: str, name: str) -> Any:  # noqa: ANN401
+    return wr.LinePlot(title=what, x="epoch", y=[name], title_x="epoch", groupby_aggfunc="mean")
+
+
+def _package(part: str) -> Any:  # noqa: ANN401
+    if importlib.util.find_spec("wandb_workspaces") is None:
+        raise InputError("dashboard: not installed; pip install 'grn_exp[dashboard]'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the package's own code
+        return importlib.import_module(f"wandb_workspaces.{part}")
+
+
+def _entity(named: str) -> str:
+    """Return whose workspace it is; by default the key's owner's."""
+    if named:
+        return named
+    import wandb
+
+    try:
+        return str(wandb.Api().default_entity or "")
+    except Exception as error:
+        raise _unsaved(error) from error
+
+
+def _saved(made: Any) -> str:  # noqa: ANN401
+    """Save on the server and return the address."""
+    try:
+        return str(made.save().url)
+    except Exception as error:
+        raise _unsaved(error) from error
+
+
+def _unsaved(error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"dashboard --save: {reason}; is WANDB_API_KEY set, and does the project exist?"
+    )

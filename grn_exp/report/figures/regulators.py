@@ -1,0 +1,127 @@
+"""Accuracy regulator by regulator."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.splits import Subset
+from grn_exp.metrics.ranking import average_precision
+from grn_exp.report.bias_run import ScoredRun
+from grn_exp.report.figures import choose
+from grn_exp.report.figures.style import (
+    BLACK,
+    DASHED,
+    SUBSETS,
+    WIDTHS,
+    caption,
+    is_narrow,
+    new_figure,
+    spaced,
+    styled,
+    wrapped,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SUBSETS: tuple[Subset, ...] = ("test_seen", "test_unseen")
+_MOST_METHODS = 10
+
+
+@styled
+def regulator_precision(
+    rows: pd.DataFrame,
+    *,
+    width: float = WIDTHS["page"],
+    run_key: str | None = None,
+    dataset: str | None = None,
+) -> "Figure":
+    """Draw the average precision within each regulator, on seen and on unseen genes.
+
+    A dot is a regulator with positive and negative pairs, the black line goes from the lower to
+    the upper quartile, the diamond is the mean, ``ap_per_regulator``; the dashed line is the mean
+    share of positives. One split.
+
+    Parameters
+    ----------
+    rows
+        Tidy rows; read are the scores of at most ten runs.
+    width
+        Of the figure, inches.
+    run_key, dataset
+        One run only; or the dataset, by default the one with most methods, on its first split.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or no regulator with both classes.
+    """
+    found = choose.judged_pairs(rows)
+    if run_key is not None:
+        found = choose.one_run(found, run_key)
+    found = choose.of_dataset(found, dataset)
+    best, note = choose.best_methods(found, _MOST_METHODS)
+    runs = choose.first_split(found.loc[found["method"].isin(best)] if best else found)
+    runs = runs.sort_values("method")
+    scored = [choose.read_scored(run) for _, run in runs.iterrows()]
+    subsets = _judged(scored[0])
+    if not subsets:
+        raise InputError(
+            f"{scored[0].folder}: no regulator has positive and negative test pairs; take "
+            "another split or a larger network"
+        )
+    letters = 22 if is_narrow(width) else 40
+    names = [wrapped(name, letters) for name in runs["method"]]
+    slot = 0.1 + 0.1 * max(name.count("\n") + 1 for name in names)
+    figure = new_figure(width, 0.95 + slot * len(scored))
+    panels = figure.subplots(1, len(subsets), sharey=True, sharex=True, squeeze=False)[0]
+    for axes, subset in zip(panels, subsets, strict=True):
+        _panel(axes, scored, subset)
+    panels[0].set_yticks(range(len(runs)), names)
+    panels[0].invert_yaxis()
+    of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}"
+    marks = "dot: regulator; diamond: mean; line: quartiles; dashed: random"
+    caption(figure, "average precision of a regulator's pairs", [of, marks, note])
+    return figure
+
+
+def precision_by_regulator(run: ScoredRun, subset: Subset) -> NDArray[np.float64]:
+    """Return the average precision within each regulator that has both classes."""
+    mask = run.split.mask(subset)
+    values = [
+        average_precision(run.scores[row, mask[row]], run.labels[row, mask[row]])
+        for row in _regulators(run, subset)
+    ]
+    return np.asarray(values, dtype=np.float64)
+
+
+def _judged(run: ScoredRun) -> list[Subset]:
+    return [subset for subset in _SUBSETS if len(_regulators(run, subset))]
+
+
+def _regulators(run: ScoredRun, subset: Subset) -> NDArray[np.int64]:
+    mask = run.split.mask(subset)
+    positive, negative = (mask & run.labels).any(axis=1), (mask & ~run.labels).any(axis=1)
+    return np.flatnonzero(positive & negative)
+
+
+def _panel(axes: "Axes", scored: list[ScoredRun], subset: Subset) -> None:
+    rows = _regulators(scored[0], subset)
+    for place, run in enumerate(scored):
+        values = precision_by_regulator(run, subset)
+        # spread by a rule, so that the same runs give the same figure
+        offsets = 0.32 * (np.modf(np.arange(len(values)) * 0.618)[0] * 2 - 1)
+        colour = SUBSETS[subset]
+        axes.scatter(values, place + offsets, s=4, color=colour, alpha=0.5, linewidths=0)
+        axes.plot(np.quantile(values, [0.25, 0.75]), [place, place], color=BLACK, linewidth=1)
+        axes.plot(values.mean(), place, "D", color="white", markeredgecolor=BLACK, markersize=3.5)
+    mask = scored[0].split.mask(subset)[rows]
+    shares = (mask & scored[0].labels[rows]).sum(axis=1) / mask.sum(axis=1)
+    axes.axvline(float(shares.mean()), **DASHED)
+    axes.set_title(f"{spaced(subset)}\n{len(rows)} regulators")
+    axes.set_xlim(0, 1.02)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

@@ -1,0 +1,91 @@
+"use strict";
+(() => {
+  // "0.41", "-1.2", "0.410 ± 0.006", "0.410 ± 0.006 (n=3)", "12.5 s", "3%"; not "2026-01-01"
+  const numberLike = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(?=$|%| ±| \(| s$)/i;
+  const missing = new Set(["", "-"]);
+  const byText = new Intl.Collator("en", { numeric: true }).compare;
+
+  function columnKeys(rows, column) {
+    const texts = rows.map((row) => row.cells[column].textContent.trim());
+    const told = texts.filter((text) => !missing.has(text));
+    const numeric = told.every((text) => numberLike.test(text));
+    return {
+      numeric,
+      keys: texts.map((text) => (missing.has(text) ? null : numeric ? parseFloat(text) : text)),
+    };
+  }
+
+  // numbers start with the greatest, texts with the first; what is missing stays last
+  function sortBy(header) {
+    const table = header.closest("table");
+    const rows = [...table.tBodies[0].rows];
+    const { numeric, keys } = columnKeys(rows, header.cellIndex);
+    const before = header.getAttribute("aria-sort");
+    const start = numeric ? "descending" : "ascending";
+    const other = numeric ? "ascending" : "descending";
+    const order = before === start ? other : start;
+    const sign = order === "ascending" ? 1 : -1;
+    const compare = numeric ? (a, b) => a - b : byText;
+    const places = rows.map((_, place) => place);
+    places.sort((a, b) => {
+      if (keys[a] === null || keys[b] === null) return (keys[a] === null) - (keys[b] === null);
+      return sign * compare(keys[a], keys[b]);
+    });
+    const fragment = document.createDocumentFragment();
+    for (const place of places) fragment.append(rows[place]);
+    table.tBodies[0].append(fragment);
+    for (const each of header.parentNode.cells) each.setAttribute("aria-sort", "none");
+    header.setAttribute("aria-sort", order);
+  }
+
+  const texts = new WeakMap();
+  function textOf(row) {
+    if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
+    return texts.get(row);
+  }
+
+  // every word has to occur; a group of runs narrows further
+  function filter(box) {
+    const words = box.querySelector("input").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const group = box.dataset.group;
+    const rows = box.querySelector("tbody").rows;
+    let shown = 0;
+    for (const row of rows) {
+      const keep =
+        (group === undefined || row.dataset.group === group) &&
+        words.every((word) => textOf(row).includes(word));
+      row.hidden = !keep;
+      shown += keep;
+    }
+    const count = shown === rows.length ? `${shown} lines` : `${shown} of ${rows.length} lines`;
+    box.querySelector("output").textContent = count;
+  }
+
+  const runs = document.getElementById("all-runs")?.closest(".table");
+  const everything = document.createElement("button");
+  everything.type = "button";
+  everything.textContent = "show all runs";
+  function showGroup(group) {
+    const tools = runs.querySelector(".tools");
+    if (group === undefined) {
+      delete runs.dataset.group;
+      everything.remove();
+    } else {
+      runs.dataset.group = group;
+      runs.querySelector("input").value = "";
+      tools.append(everything);
+    }
+    filter(runs);
+  }
+
+  document.addEventListener("click", (event) => {
+    const header = event.target.closest("thead th");
+    if (header && event.target.closest("button")) sortBy(header);
+    if (event.target === everything) showGroup(undefined);
+    const link = event.target.closest("a[data-group]");
+    if (link && runs?.querySelector(".tools")) showGroup(link.dataset.group);
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.matches(".tools input")) filter(event.target.closest(".table"));
+  });
+})();

@@ -1,0 +1,45 @@
+"""Runs whose hyper-parameters were chosen by cross-validation."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import yaml
+
+from grn_exp.report.names import without
+from grn_exp.report.runs import Run
+
+TUNED = "tuned"
+
+
+def with_tuned(runs: Sequence[Run]) -> list[Run]:
+    """Write ``tuned`` for each parameter that a run's ``chosen.yaml`` says was chosen.
+
+    What is chosen differs from split to split; the runs are one method all the same, and their
+    mean is what is reported.
+    """
+    chosen = _chosen({Path(run.names["folder"]).parent for run in runs})
+    return [_marked(run, chosen[Path(run.names["folder"])]) for run in runs]
+
+
+def _chosen(parents: Iterable[Path]) -> dict[Path, set[str]]:
+    """Return the keys that were chosen for each run, by its folder."""
+    found: dict[Path, set[str]] = defaultdict(set)
+    for parent in parents:
+        for path in parent.glob("tuning-*/chosen.yaml"):
+            try:
+                content = yaml.safe_load(path.read_text(encoding="utf-8"))
+                found[parent / content["run"]] |= set(content["values"])
+            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+                continue  # then the run is one with the values that it has
+    return found
+
+
+def _marked(run: Run, keys: set[str]) -> Run:
+    if not keys:
+        return run
+    # a choice of a group (prior=...) is all that is below it, and may have a column of its own
+    parameters = without(run.parameters, keys) | dict.fromkeys(keys, TUNED)
+    columns = {key: TUNED for key in ("prior", "retriever") if key in keys}
+    return dataclasses.replace(run, parameters=parameters, names={**run.names, **columns})

@@ -1,0 +1,1 @@
+"""The choice of hyper-parameters by cross-validation on training labels."""

@@ -1,0 +1,186 @@
+"""Which settings to try: all of a grid, or those that Optuna proposes."""
+
+import dataclasses
+import importlib.util
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from grn_exp.core.errors import InputError
+
+Setting = dict[str, str]  # the key of an override and its value, as on a command line
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """The values that one hyper-parameter may take.
+
+    Attributes
+    ----------
+    key
+        As on the command line: ``model.sigma_w``.
+    choices
+        The values, as texts; empty for an interval.
+    ordered
+        Are the choices steps of a range, so that near ones are alike.
+    low, high
+        Ends of the interval, both possible.
+    log
+        Is the interval searched on a logarithmic scale.
+    whole
+        Are only whole numbers possible.
+    """
+
+    key: str
+    choices: tuple[str, ...] = ()
+    ordered: bool = False
+    low: float = math.nan
+    high: float = math.nan
+    log: bool = False
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if self.choices:
+            return
+        if not self.low < self.high:
+            raise InputError(f"{self.key}: nothing to choose from; give values, or two ends")
+        if self.log and self.low <= 0:
+            raise InputError(f"{self.key}: a logarithmic interval begins above 0")
+
+    @property
+    def first(self) -> str:
+        """One of the values."""
+        return self.choices[0] if self.choices else self.text(self.low)
+
+    def text(self, value: float) -> str:
+        """Return a number of the interval as it is written on a command line."""
+        return str(int(value)) if self.whole else repr(float(value))
+
+
+class Search(Protocol):
+    """Proposes settings and is told how good they are."""
+
+    def ask(self) -> list[Setting]:
+        """Return the settings to try next, side by side; none when the search is over."""
+        ...
+
+    def tell(self, scores: Sequence[float | None]) -> None:
+        """Take the scores of what was last asked, higher is better; None where it failed."""
+        ...
+
+
+class GridSearch:
+    """Every combination of the choices, once.
+
+    Parameters
+    ----------
+    axes
+        What may vary.
+
+    Raises
+    ------
+    InputError
+        If one of them is an interval.
+    """
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        for axis in axes:
+            if not axis.choices:
+                raise InputError(
+                    f"{axis.key}: an interval has no list of values; give some, as in "
+                    f"{axis.key}=0.1,1,10, or take hydra/sweeper=tune_optuna"
+                )
+        keys = [axis.key for axis in axes]
+        values = itertools.product(*(axis.choices for axis in axes))
+        self._left = [dict(zip(keys, each, strict=True)) for each in values]
+
+    def ask(self) -> list[Setting]:
+        """Return all of them at the first call."""
+        asked, self._left = self._left, []
+        return asked
+
+    def tell(self, scores: Sequence[float | None]) -> None:
+        """Do nothing: a grid learns nothing."""
+        del scores
+
+
+class OptunaSearch:
+    """What Optuna's tree-structured Parzen estimator proposes.
+
+    The same axes, seed and scores give the same proposals, so a search that was cut off is
+    repeated from its finished runs.
+
+    Parameters
+    ----------
+    axes
+        What may vary.
+    n_trials
+        Number of settings in all.
+    n_jobs
+        How many are proposed at a time, before the scores of any of these are known.
+    seed
+        Of the proposals.
+
+    Raises
+    ------
+    InputError
+        If Optuna is not installed or a number is out of range.
+    """
+
+    def __init__(self, axes: Sequence[Axis], *, n_trials: int, n_jobs: int, seed: int) -> None:
+        for name, value in (("n_trials", n_trials), ("n_jobs", n_jobs)):
+            if value < 1:
+                raise InputError(f"hydra.sweeper.{name}={value}: give a whole number from 1 on")
+        if importlib.util.find_spec("optuna") is None:
+            raise InputError(
+                "hydra/sweeper=tune_optuna: the package optuna is not installed; pip install "
+                "'grn_exp[optuna]', or take hydra/sweeper=tune_grid"
+            )
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._axes = list(axes)
+        self._distributions = {axis.key: _distribution(axis) for axis in axes}
+        sampler = optuna.samplers.TPESampler(seed=seed)
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._n_left, self._n_jobs = n_trials, n_jobs
+        self._asked: list[Any] = []
+
+    def ask(self) -> list[Setting]:
+        """Return the next ``n_jobs`` proposals."""
+        n = min(self._n_jobs, self._n_left)
+        self._n_left -= n
+        self._asked = [self._study.ask(self._distributions) for _ in range(n)]
+        return [
+            {axis.key: _text(axis, trial.params[axis.key]) for axis in self._axes}
+            for trial in self._asked
+        ]
+
+    def tell(self, scores: Sequence[float | None]) -> None:
+        """Learn from the scores."""
+        from optuna.trial import TrialState
+
+        for trial, score in zip(self._asked, scores, strict=True):
+            if score is None:
+                self._study.tell(trial, state=TrialState.FAIL)
+            else:
+                self._study.tell(trial, score)
+
+
+def _distribution(axis: Axis) -> Any:  # noqa: ANN401 - Optuna is imported where it is used
+    from optuna import distributions as of
+
+    if axis.choices and axis.ordered:
+        return of.IntDistribution(0, len(axis.choices) - 1)  # places in the range
+    if axis.choices:
+        return of.CategoricalDistribution(axis.choices)
+    if axis.whole:
+        return of.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+    return of.FloatDistribution(axis.low, axis.high, log=axis.log)
+
+
+def _text(axis: Axis, value: Any) -> str:  # noqa: ANN401 - a text or a number
+    if axis.choices:
+        return axis.choices[value] if axis.ordered else str(value)
+    return axis.text(value)

@@ -1,0 +1,143 @@
+"""What all launchers share: a job in a process of its own, and what comes back from it."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import pickle
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from grn_exp.core.errors import InputError
+from grn_exp.engine import stopping
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What every job of a sweep is given; goes to the processes that do them.
+
+    Attributes
+    ----------
+    context, config, task_function
+        Hydra's parts.
+    singletons
+        Hydra's state, with the choices that were made known to it.
+    """
+
+    context: HydraContext
+    config: DictConfig
+    task_function: TaskFunction
+    singletons: dict[Any, Any]
+
+    @classmethod
+    def of(
+        cls,
+        context: HydraContext | None,
+        config: DictConfig | None,
+        task_function: TaskFunction | None,
+    ) -> "Sweep":
+        """Take over what Hydra set a launcher up with."""
+        if context is None or config is None or task_function is None:
+            raise RuntimeError("Hydra did not set the launcher up")
+        return cls(context, config, task_function, Singleton.get_state())
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """A job that has ended, well or not.
+
+    Attributes
+    ----------
+    result
+        What Hydra's sweepers take.
+    out, err
+        What it wrote to the terminal.
+    stopped_by
+        The signal that asked it to end, if one did.
+    """
+
+    result: JobReturn
+    out: str = ""
+    err: str = ""
+    stopped_by: int | None = None
+
+
+def execute(sweep: Sweep, number: int, overrides: Sequence[str]) -> Ended:
+    """Do a job in this process; whatever ends it is in the result.
+
+    Its lines are kept, to be shown when it is done: those of jobs side by side would mix.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    stopped_by = None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            with stopping.stoppable():
+                result = _run(sweep, number, overrides)
+        except BaseException as error:  # noqa: BLE001 - what it is, its reader decides
+            result = failed(overrides, error)
+            stopped_by = error.signum if isinstance(error, stopping.Stopped) else None
+    if result.status is not JobStatus.COMPLETED:
+        result.return_value = portable(result._return_value)
+    return Ended(result, out.getvalue(), err.getvalue(), stopped_by)
+
+
+def failed(overrides: Sequence[str], error: BaseException) -> JobReturn:
+    """Return the result of a job of which nothing else came back."""
+    result = JobReturn(overrides=filter_overrides(overrides), status=JobStatus.FAILED)
+    result.return_value = error
+    return result
+
+
+def require(package: str, launcher: str, extra: str) -> None:
+    """Refuse a launcher whose package is missing."""
+    if importlib.util.find_spec(package) is None:
+        raise InputError(
+            f"hydra/launcher={launcher}: the package {package} is not installed; "
+            f"pip install 'grn_exp[{extra}]'"
+        )
+
+
+def show(ended: Ended) -> None:
+    """Write what a job wrote."""
+    sys.stderr.write(ended.err)
+    sys.stdout.write(ended.out)
+    sys.stdout.flush()
+
+
+def _run(sweep: Sweep, number: int, overrides: Sequence[str]) -> JobReturn:
+    setup_globals()
+    Singleton.set_state(sweep.singletons)
+    config = sweep.context.config_loader.load_sweep_config(sweep.config, list(overrides))
+    with open_dict(config):
+        config.hydra.job.id = f"{config.hydra.job.name}_{number}"
+        config.hydra.job.num = number
+    HydraConfig.instance().set_config(config)
+    return run_job(
+        hydra_context=sweep.context,
+        config=config,
+        task_function=sweep.task_function,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+
+
+def portable(error: BaseException) -> BaseException:
+    """Return an error that another process can read, with its reason: causes do not travel."""
+    if isinstance(error, stopping.Stopped | KeyboardInterrupt):  # of the job, not of the sweep
+        return InputError(f"{str(error) or 'interrupted'}; the same command goes on")
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            return InputError(str(cause))
+        cause = cause.__cause__
+    try:
+        return pickle.loads(pickle.dumps(error))  # noqa: S301 - written in this very line
+    except Exception:  # noqa: BLE001 - an error's own code may raise anything
+        return RuntimeError(f"{type(error).__name__}: {error}")

@@ -1,0 +1,262 @@
+"""``hydra/launcher=submitit_slurm``: the jobs of a sweep as tasks of Slurm arrays."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from grn_exp.core.errors import InputError
+from grn_exp.engine.stopping import Stopped
+from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, execute, failed, require
+from hydra_plugins.grn_exp_plugins._progress import SweepProgress
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+_SECONDS_FOR_A_RESULT = 30.0  # a shared disk may show a file late
+_ENDED = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED"),
+    *("NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class SlurmTask:
+    """A job as Slurm's machines do it."""
+
+    sweep: Sweep
+
+    def __call__(self, number: int, overrides: Sequence[str]) -> Ended:
+        """Do the job; asked to stop, its run has saved by now, and it leaves.
+
+        SIGUSR1 and SIGUSR2 come before a time limit, or where the cluster announces a preemption
+        so: the job queues itself again. SIGTERM comes when Slurm takes the job away, and Slurm
+        knows whether it is to be queued again: one that was cancelled is not.
+        """
+        import submitit
+
+        queue_again: Any = signal.getsignal(submitit.JobEnvironment()._usr_sig())
+        ended = execute(self.sweep, number, overrides)
+        sys.stderr.write(ended.err)
+        if ended.stopped_by is not None:
+            if ended.stopped_by != signal.SIGTERM:
+                queue_again(ended.stopped_by, None)  # leaves
+            sys.exit(Stopped(ended.stopped_by).exit_code)
+        return ended
+
+    def checkpoint(self, number: int, overrides: Sequence[str]) -> Any:  # noqa: ANN401 - theirs
+        """Return what is to be queued again: the same job, which goes on where it stopped."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self, number, overrides)
+
+
+class SlurmLauncher(Launcher):
+    """Arrays of jobs through submitit.
+
+    Parameters
+    ----------
+    submitit_folder
+        For what goes to the jobs, what comes back, and their output.
+    array_size
+        Jobs of one array.
+    max_num_timeout
+        How often a job that met its time limit is queued again.
+    timeout_min, name, cpus_per_task, mem_gb, gpus_per_node, setup, srun_args, \
+signal_delay_s, array_parallelism, partition, qos, account, constraint, exclude, gres, comment, \
+additional_parameters
+        As in submitit: what ``sbatch`` is told.
+
+    Raises
+    ------
+    InputError
+        If submitit or Slurm is missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        submitit_folder: str,
+        array_size: int = 1000,
+        max_num_timeout: int = 20,
+        timeout_min: int = 60,
+        name: str = "grn_exp",
+        cpus_per_task: int | None = None,
+        mem_gb: float | None = None,
+        gpus_per_node: int | None = None,
+        setup: Sequence[str] | None = None,
+        srun_args: Sequence[str] | None = None,
+        signal_delay_s: int = 120,
+        array_parallelism: int = 256,
+        partition: str | None = None,
+        qos: str | None = None,
+        account: str | None = None,
+        constraint: str | None = None,
+        exclude: str | None = None,
+        gres: str | None = None,
+        comment: str | None = None,
+        additional_parameters: dict[str, Any] | None = None,
+    ) -> None:
+        require("submitit", "submitit_slurm", "slurm")
+        for program in ("sbatch", "srun", "squeue"):
+            if shutil.which(program) is None:
+                raise InputError(
+                    f"hydra/launcher=submitit_slurm: no {program} here; start the sweep on a "
+                    "machine of the cluster, or choose hydra/launcher=joblib"
+                )
+        self.folder = submitit_folder
+        self.array_size = array_size
+        self.max_num_timeout = max_num_timeout
+        self.n_at_once = array_parallelism
+        # --requeue: a cluster may have jobs lost by preemption unless they ask
+        further = {"requeue": True, **_plain(additional_parameters or {})}
+        self.parameters = {
+            "timeout_min": timeout_min,
+            "name": name,
+            "cpus_per_task": cpus_per_task,
+            "mem_gb": mem_gb,
+            "gpus_per_node": gpus_per_node,
+            "tasks_per_node": 1,
+            "slurm_setup": _plain(setup),
+            "slurm_srun_args": _plain(srun_args),
+            "slurm_signal_delay_s": signal_delay_s,
+            "slurm_array_parallelism": array_parallelism,
+            "slurm_partition": partition,
+            "slurm_qos": qos,
+            "slurm_account": account,
+            "slurm_constraint": constraint,
+            "slurm_exclude": exclude,
+            "slurm_gres": gres,
+            "slurm_comment": comment,
+            "slurm_additional_parameters": further,
+        }
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take over Hydra's parts."""
+        self.parts = hydra_context, config, task_function
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Queue the jobs and wait for them."""
+        jobs = [(initial_job_idx + place, list(job)) for place, job in enumerate(job_overrides)]
+        task = SlurmTask(Sweep.of(*self.parts))
+        ended: dict[int, Ended] = {}
+        with SweepProgress(len(jobs), where="in Slurm's queue") as progress:
+            queued: dict[int, Any] = {}
+            for first in range(0, len(jobs), self.array_size):
+                array = jobs[first : first + self.array_size]
+                try:
+                    queued |= self._submit(task, array)
+                except InputError as error:  # a full queue; what is in it goes on
+                    for number, overrides in array:
+                        ended[number] = Ended(failed(overrides, error))
+                        progress.add(ended[number])
+            try:
+                for number, end in _as_they_end(queued, dict(jobs)):
+                    ended[number] = end
+                    progress.add(end)
+            except BaseException:
+                ids = {str(job.job_id).partition("_")[0] for job in queued.values()}
+                sys.stderr.write(
+                    f"the jobs go on in Slurm; scancel {' '.join(sorted(ids))} ends them\n"
+                )
+                raise
+        return [ended[number].result for number, _ in jobs]
+
+    def _submit(self, task: SlurmTask, jobs: Sequence[tuple[int, list[str]]]) -> dict[int, Any]:
+        """Queue an array."""
+        import submitit
+        from submitit.core.utils import FailedJobError
+
+        executor = submitit.AutoExecutor(
+            folder=self.folder, cluster="slurm", slurm_max_num_timeout=self.max_num_timeout
+        )
+        numbers = [number for number, _ in jobs]
+        try:
+            given = {name: value for name, value in self.parameters.items() if value is not None}
+            executor.update_parameters(**given)
+            return dict(
+                zip(numbers, executor.map_array(task, *zip(*jobs, strict=True)), strict=True)
+            )
+        except (
+            FailedJobError,
+            subprocess.CalledProcessError,
+            OSError,
+        ) as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(f"Slurm did not take the job: {lines[-1]}") from error
+
+
+def _as_they_end(
+    queued: dict[int, Any], overrides: dict[int, list[str]]
+) -> Iterable[tuple[int, Ended]]:
+    """Yield each job's number and how it ended."""
+    missed: dict[int, float] = {}  # since when a job without a result is not in the queue
+    left = dict(queued)
+    while left:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        states = _states({str(job.job_id).partition("_")[0] for job in left.values()})
+        if states is None:
+            continue
+        for number, job in list(left.items()):
+            state = states.get(str(job.job_id), "gone")
+            if job.paths.result_pickle.exists():
+                yield number, _result(job, overrides[number])
+            elif state != "gone" and state not in _ENDED:
+                missed.pop(number, None)
+                continue
+            elif time.monotonic() - missed.setdefault(number, time.monotonic()) < (
+                0 if state == "CANCELLED" else _SECONDS_FOR_A_RESULT
+            ):
+                continue
+            else:
+                text = f"Slurm ended the job ({state}) before it was done; see {job.paths.stderr}"
+                yield number, Ended(failed(overrides[number], InputError(text)))
+            del left[number]
+
+
+def _result(job: Any, overrides: Sequence[str]) -> Ended:  # noqa: ANN401 - submitit's own
+    """Read what a job left."""
+    try:
+        kind, value = job._get_outcome_and_result()
+    except Exception as error:  # noqa: BLE001 - a file of another process
+        kind, value = "error", str(error)
+    if kind == "success" and isinstance(value, Ended):
+        return value
+    lines = str(value).strip().splitlines() or ["no reason given"]
+    return Ended(failed(overrides, InputError(f"{lines[-1]}; see {job.paths.stderr}")))
+
+
+def _states(arrays: Iterable[str]) -> dict[str, str] | None:
+    """Return the state of every task that Slurm still knows; None where it does not answer."""
+    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
+    try:
+        answer = subprocess.run(  # noqa: S603
+            [*command, f"--jobs={','.join(sorted(arrays))}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if answer.returncode and "Invalid job id" not in answer.stderr:
+        return None
+    pairs = (line.split() for line in answer.stdout.splitlines())
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a node of a configuration
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -1,0 +1,333 @@
+"""Sweepers that choose hyper-parameters by cross-validation on training labels.
+
+For every combination of what is not tuned (benchmark, method, split, seed) settings are tried on
+folds of the training pairs, in runs that have no test set. Then one run with the best setting,
+on all training pairs, is judged on the test sets.
+"""
+
+import itertools
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper
+
+if TYPE_CHECKING:  # Hydra imports this module at every start, so it imports little itself
+    from grn_exp.sweep import Job
+    from grn_exp.tuning.search import Axis, Search, Setting
+    from grn_exp.tuning.study import Study
+
+# scores of runs that differ in these cannot be compared, or do not differ
+_NEVER_TUNED = ("data", "model", "split", "experiment", "paths", "logger", "force")
+_TAGS = {"log", "int"}
+
+
+class _CrossValidation(GridSweeper):
+    """What the ways of searching have in common.
+
+    Parameters
+    ----------
+    max_batch_size, params, plan
+        As for the sweeper of grids.
+    folds
+        Number of folds.
+    tune
+        Patterns of keys; a sweep over such a key is tuned.
+    spaces
+        What is tuned by default, by method: keys with the values to choose from.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_batch_size: int | None,
+        params: dict[str, str] | None,
+        plan: bool,
+        folds: int,
+        tune: Sequence[str],
+        spaces: dict[str, dict[str, str]],
+    ) -> None:
+        super().__init__(max_batch_size=max_batch_size, params=params, plan=plan)
+        self.folds = folds
+        self.tune = tuple(tune)
+        self.spaces = spaces
+
+    def _search(self, axes: Sequence["Axis"]) -> "Search":
+        raise NotImplementedError
+
+    def _how(self) -> dict[str, object]:
+        """Return what tells this search from others over the same values."""
+        raise NotImplementedError
+
+    def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401 - Hydra's signature
+        """Tune every combination, then do its final run; return the jobs of the final runs."""
+        from grn_exp.core.errors import InputError
+
+        assert self.config is not None  # noqa: S101 - set up by Hydra
+        if self.folds < 2:
+            raise InputError(f"hydra.sweeper.folds={self.folds}: give a whole number from 2 on")
+        studies = self._studies(arguments)
+        if self.plan:
+            asked = [(study, setting) for study in studies for setting in study.ask()]
+            folds = range(self.folds)
+            self._show_plan([self._fold_job(*each, fold) for each in asked for fold in folds])
+            return []
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        while asked := [(study, setting) for study in studies for setting in study.ask()]:
+            self._try(asked)
+        results = self._finish([study for study in studies if not study.failed], folder)
+        failed = [study for study in studies if study.failed]
+        for study in failed[1:]:
+            sys.stderr.write(f"{study.complaint()}\n")
+        if failed:
+            raise InputError(failed[0].complaint())
+        return results
+
+    def _finish(self, studies: Sequence["Study"], folder: Path) -> list[JobReturn]:
+        """Write the choices, then do the runs that are judged on the test sets."""
+        jobs = [self._job(study.command()) for study in studies]
+        for study, job in zip(studies, jobs, strict=True):
+            run_key = "" if job.identity is None else job.identity.run_key
+            sys.stderr.write(f"{study.conclude(run_key)}\n")
+        left = [job for job in jobs if job.state != "done"]
+        results = self._launch([list(job.overrides) for job in left])
+        if jobs:
+            self._conclude(jobs, left, results, folder)
+        return results
+
+    # -- what is tuned, and for what -------------------------------------------------------------
+
+    def _studies(self, arguments: list[str]) -> list["Study"]:
+        """Return a study for every combination of what is not tuned."""
+        kept: dict[str, list[str]] = {}
+        tuned: dict[str, Override] = {}
+        swept: set[str] = set()
+        for override in self._parsed([*self._parse_config(), *arguments]):
+            key = override.get_key_element()
+            kept.pop(key, None)  # said again, by the command: the last word counts
+            tuned.pop(key, None)
+            if not override.is_sweep_override():
+                kept[key] = [f"{key}={override.get_value_element_as_str()}"]
+            elif self._is_tuned(override):
+                tuned[key] = override
+            else:
+                swept.add(key)
+                kept[key] = [f"{key}={value}" for value in _values(override)]
+        shown = [key in swept and key not in ("data", "model") for key in kept]
+        studies = []
+        for combination in itertools.product(*kept.values()):
+            title = ", ".join(itertools.compress(combination, shown))
+            studies.append(self._study(combination, list(tuned.values()), title))
+        return studies
+
+    def _study(self, combination: Sequence[str], tuned: Sequence[Override], title: str) -> "Study":
+        """Compose a combination and begin its search."""
+        from grn_exp.core.errors import InputError
+        from grn_exp.tuning.study import Study
+        from grn_exp.tuning.trials import tuning_key
+
+        assert self.config is not None  # noqa: S101 - set up by Hydra
+        if not tuned:
+            _, choices = self.loader.load_task(self.config, list(combination))
+            given = {text.partition("=")[0].lstrip("+") for text in combination}
+            space = self.spaces.get(choices["model"]) or {}
+            texts = [f"{key}={values}" for key, values in space.items() if key not in given]
+            tuned = self._parsed(texts)
+        axes = [_axis(override) for override in tuned]
+        search = self._search(axes) if axes else None
+        # composed with a value of each, so a wrong key ends the command before it begins
+        base = self._job([*combination, *(f"{axis.key}={axis.first}" for axis in axes)])
+        if base.identity is None:
+            raise InputError(base.problem)
+        who = f"{base.identity.model} on {base.identity.data}"
+        return Study(
+            title=f"{who}, {title}" if title else who,
+            overrides=combination,
+            identity=base.identity,
+            search=search,
+            key=tuning_key(base.identity.run_key, axes, folds=self.folds, **self._how()),
+            n_folds=self.folds,
+        )
+
+    def _parsed(self, texts: list[str]) -> list[Override]:
+        return OverridesParser.create(config_loader=self.loader).parse_overrides(texts)
+
+    def _is_tuned(self, override: Override) -> bool:
+        from grn_exp.core.errors import InputError
+
+        key = override.key_or_group
+        if not any(fnmatchcase(key, pattern) for pattern in self.tune):
+            return False
+        if key in _NEVER_TUNED or key.startswith(("data.", "split.", "paths.", "logger.")):
+            raise InputError(
+                f"hydra.sweeper.tune: {key} cannot be tuned, its values are not judged by the "
+                "same validation pairs; leave it out, and each value is tuned for"
+            )
+        return True
+
+    # -- the runs --------------------------------------------------------------------------------
+
+    def _try(self, asked: Sequence[tuple["Study", "Setting"]]) -> None:
+        """Do the folds of some settings, the first fold of all of them before the others.
+
+        A method that reads no labels is so fitted once for all folds, and a setting that cannot
+        be done fails once.
+        """
+        from grn_exp.tuning.trials import Trial
+
+        trials = [(study, Trial(setting)) for study, setting in asked]
+        for folds in ([0], range(1, self.folds)):
+            jobs = [
+                (trial, fold, self._fold_job(study, trial.setting, fold))
+                for study, trial in trials
+                if not trial.problem
+                for fold in folds
+            ]
+            problems = self._do([job for _, _, job in jobs])
+            for trial, fold, job in jobs:
+                trial.add(fold, *_score(job, problems))
+        for study in dict.fromkeys(study for study, _ in trials):
+            study.tell([trial for own, trial in trials if own is study])
+
+    def _fold_job(self, study: "Study", setting: "Setting", fold: int) -> "Job":
+        outputs = QuotedString(str(study.fold_outputs), Quote.single).with_quotes()
+        return self._job([*study.fold_command(setting, fold), f"paths.outputs={outputs}"])
+
+    def _launch(self, jobs: list[list[str]]) -> list[JobReturn]:
+        return super()._launch(jobs) if jobs else []
+
+    def _do(self, jobs: Sequence["Job"]) -> dict[object, str]:
+        """Start what is not finished; return why jobs failed, by their place."""
+        from grn_exp.sweep import Failure, without_repetitions
+
+        problems = {_place(job): job.problem for job in jobs if job.state == "refused"}
+        distinct = without_repetitions(jobs)
+        left = [job for job in distinct if job.state not in ("done", "refused")]
+        results: list[JobReturn] = self._launch([list(job.overrides) for job in left])
+        for job, result in zip(left, results, strict=True):
+            if result.status is not JobStatus.COMPLETED:
+                problems[_place(job)] = Failure(job, result._return_value).reason
+        return problems
+
+
+class TuneGrid(_CrossValidation):
+    """Every combination of the values that are given.
+
+    Parameters
+    ----------
+    max_batch_size, params, plan, folds, tune, spaces
+        As for every search.
+    """
+
+    def _search(self, axes: Sequence["Axis"]) -> "Search":
+        from grn_exp.tuning.search import GridSearch
+
+        return GridSearch(axes)
+
+    def _how(self) -> dict[str, object]:
+        return {"search": "grid"}
+
+
+class TuneOptuna(_CrossValidation):
+    """Settings that Optuna proposes.
+
+    Parameters
+    ----------
+    max_batch_size, params, plan, folds, tune, spaces
+        As for every search.
+    n_trials
+        Number of settings for each combination.
+    n_jobs
+        How many are proposed at a time.
+    seed
+        Of the proposals.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_batch_size: int | None,
+        params: dict[str, str] | None,
+        plan: bool,
+        folds: int,
+        tune: Sequence[str],
+        spaces: dict[str, dict[str, str]],
+        n_trials: int,
+        n_jobs: int,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            max_batch_size=max_batch_size,
+            params=params,
+            plan=plan,
+            folds=folds,
+            tune=tune,
+            spaces=spaces,
+        )
+        self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed
+
+    def _search(self, axes: Sequence["Axis"]) -> "Search":
+        from grn_exp.tuning.search import OptunaSearch
+
+        return OptunaSearch(axes, n_trials=self.n_trials, n_jobs=self.n_jobs, seed=self.seed)
+
+    def _how(self) -> dict[str, object]:
+        # more trials go on from those that there are
+        return {"search": "optuna", "n_jobs": self.n_jobs, "seed": self.seed}
+
+
+def _place(job: "Job") -> object:
+    return job.identity.folder if job.identity else job.overrides
+
+
+def _score(job: "Job", problems: dict[object, str]) -> tuple[tuple[str, float] | None, str]:
+    """Return a finished job's score, or why there is none."""
+    from grn_exp.engine.folder import RunFolder
+    from grn_exp.tuning.trials import validation_score
+
+    problem = problems.get(_place(job), "")
+    if problem or job.identity is None:
+        return None, problem
+    return validation_score(RunFolder(job.identity.folder).metrics()), ""
+
+
+def _values(override: Override) -> list[str]:
+    from grn_exp.core.errors import InputError
+
+    if not override.is_discrete_sweep():
+        raise InputError(
+            f"{override.input_line}: an interval is for what is tuned; give values, or name the "
+            "key in hydra.sweeper.tune"
+        )
+    return list(override.sweep_string_iterator())
+
+
+def _axis(override: Override) -> "Axis":
+    """Return the values of a sweep: a,b or range() or interval() or tag(log, interval())."""
+    from grn_exp.core.errors import InputError
+    from grn_exp.tuning.search import Axis
+
+    key, value = override.get_key_element(), override.value()
+    unknown = set(getattr(value, "tags", ())) - _TAGS
+    if unknown:
+        raise InputError(f"{override.input_line}: unknown tag {min(unknown)}; known: int, log")
+    if not isinstance(value, IntervalSweep):
+        return Axis(key, choices=tuple(_values(override)), ordered=override.is_range_sweep())
+    if value.start is None or value.end is None:
+        raise InputError(f"{override.input_line}: give both ends of the interval")
+    return Axis(
+        key,
+        low=float(value.start),
+        high=float(value.end),
+        log="log" in value.tags,
+        whole="int" in value.tags,
+    )
