@@ -89,6 +89,11 @@ class TablePrior:
         vectors = dict(zip(genes, values, strict=True))
         if self.zeros_are_missing:
             vectors = {gene: vector for gene, vector in vectors.items() if vector.any()}
+            if not vectors:
+                raise InputError(
+                    f"{path}: all {len(genes)} vectors are zero, which stands for no vector here; "
+                    "write them again, or give another file"
+                )
         if not self.case_sensitive:
             vectors = _whatever_the_case(vectors, expression.genes, source=str(path))
         return fill_missing(vectors, expression.genes, source=str(path))
@@ -117,7 +122,7 @@ def _whatever_the_case(
 def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     suffix = "".join(suffixes[-2:]) if suffixes[-1:] == [".gz"] else "".join(suffixes[-1:])
-    if suffix.removesuffix(".gz") in _PICKLES:
+    if suffix.removesuffix(".gz") in _PICKLES or _begins_as_pickle(path):
         raise _pickle_refused(path)
     if suffix == ".npz":
         return _read_npz(path)
@@ -134,6 +139,16 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
             f"{path}: unknown ending {suffix!r}; give .npz, .csv, .csv.gz, .parquet, .json, "
             ".json.gz"
         )
+    if table.empty:
+        raise InputError(
+            f"{path}: vectors of shape {table.shape}; give a table with a header, separated by "
+            "commas"
+        )
+    if not isinstance(table.index[0], str):
+        raise InputError(
+            f"{path}: the first column holds {table.index[0]!r}, no gene symbol; put the symbols "
+            "in the first column"
+        )
     if sum(map(_is_number, table.columns)) > len(table.columns) / 2:
         raise InputError(
             f"{path}: its first line holds a vector where the names of the columns belong; put a "
@@ -143,6 +158,13 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     if words:
         raise InputError(f"{path}: column {words[0]!r} does not hold numbers; drop it")
     return [str(gene) for gene in table.index], _as_float32(table.to_numpy())
+
+
+def _begins_as_pickle(path: Path) -> bool:
+    """Say whether a file is a pickle whatever its name says (protocols 2 to 5)."""
+    with path.open("rb") as stream:
+        start = stream.read(2)
+    return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
 
 
 def _is_number(name: object) -> bool:

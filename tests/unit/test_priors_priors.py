@@ -145,6 +145,39 @@ def table_fails(path, expression, *parts, width=None):
         assert part in message
 
 
+def test_a_pickle_is_refused_whatever_its_name(tmp_path, make_expression):
+    for name in ("vectors.npz", "vectors.json", "vectors.csv"):
+        path = tmp_path / name
+        path.write_bytes(pickle.dumps({"A": [1.0]}))
+        table_fails(path, make_expression("A"), "reading a pickle can run any code")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("gene,a,b\n", "shape (0, 2)"),
+        ("gene\ta\nA\t1\nB\t2\n", "shape (2, 0)"),
+        ("gene;a\nA;1\nB;2\n", "separated by commas"),
+    ],
+)
+def test_a_table_without_values_is_refused(tmp_path, make_expression, content, message):
+    path = tmp_path / "vectors.csv"
+    path.write_text(content)
+    table_fails(path, make_expression("AB"), message)
+
+
+def test_a_parquet_without_symbols_is_refused(tmp_path, make_expression):
+    path = tmp_path / "vectors.parquet"
+    pd.DataFrame({"a": [1.5, 2.0], "b": [0.5, 1.0]}).to_parquet(path)
+    table_fails(path, make_expression("AB"), "no gene symbol")
+
+
+def test_zeros_alone_are_told_where_they_stand_for_no_vector(tmp_path, make_expression):
+    path = write_table(tmp_path, ".npz", list("AB"), np.zeros((2, 2)))
+    with pytest.raises(InputError, match="all 2 vectors are zero, which stands for no vector"):
+        TablePrior(path=str(path), zeros_are_missing=True).embed(make_expression("AB"))
+
+
 def test_a_csv_without_a_header_would_lose_its_first_gene(tmp_path, make_expression):
     path = tmp_path / "vectors.csv"
     path.write_text("A,0.5,-1.25,3\nB,0.25,1.5,2\n")
