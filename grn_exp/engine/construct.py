@@ -6,7 +6,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grn_exp.core.errors import InputError, close_matches
@@ -186,6 +186,7 @@ def _describe(kind: Any) -> str:  # noqa: ANN401 - any type
         bool: "true or false",
         tuple: "a list",
         list: "a list",
+        Sequence: "a list",
     }
     origin = typing.get_origin(kind) or kind
     name = getattr(origin, "__name__", str(origin))

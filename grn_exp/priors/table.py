@@ -141,8 +141,8 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
         )
     if table.empty:
         raise InputError(
-            f"{path}: vectors of shape {table.shape}; give a table with a header, separated by "
-            "commas"
+            f"{path}: vectors of shape {table.shape}; give one vector a gene in a table with a "
+            "header, separated by commas"
         )
     if not isinstance(table.index[0], str):
         raise InputError(

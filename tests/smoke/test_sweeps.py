@@ -1,8 +1,15 @@
 """A sweep does what is left, says what it would do, and tells every failure at its end."""
 
+import random
 import re
 import shlex
+import time
 
+import pandas as pd
+import pytest
+
+from grn_exp.report import tables as report_tables
+from grn_exp.report.collect import collect
 from tests.smoke.conftest import TOY
 
 GRID = ("-m", "model=random,degree", *TOY)
@@ -69,3 +76,34 @@ def test_a_misspelt_key_ends_a_sweep_before_it_starts(command):
     assert len(outcome.lines) == 1
     assert "model.sed" in outcome.lines[0]
     assert not outcome.outputs.exists()
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_three_times_ends_with_the_table_of_an_unbroken_one(
+    start, command, tmp_path
+):
+    sweep = (
+        *("-m", *TOY, "model=deepsem,infosem_bc", "split.seed=0,1", "trainer.max_epochs=8"),
+        *("model.hidden_width=8", "model.table_points=64", "trainer.checkpoint_seconds=0"),
+    )
+    in_workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    moments = random.Random(3)  # noqa: S311 - any three moments will do
+    for n_done in range(3):
+        process = start(*sweep, *in_workers)
+        outputs = tmp_path / "outputs"
+        while process.poll() is None and len(list(outputs.glob("*/*/*/*/metrics.json"))) <= n_done:
+            time.sleep(0.05)
+        time.sleep(moments.random())
+        process.kill()
+        process.wait()
+    last = start(*sweep, *in_workers)
+    _, told = last.communicate(timeout=300)
+    assert last.returncode == 0, told
+    unbroken = command(*sweep, outputs=tmp_path / "unbroken")
+    assert unbroken.code == 0
+    tables = [
+        report_tables.summarise(report_tables.labelled(collect(folder).rows))
+        for folder in (outputs, tmp_path / "unbroken")
+    ]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert len(tables[0]) > 0
