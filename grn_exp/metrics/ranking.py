@@ -100,16 +100,14 @@ def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def random_average_precision(n: int, n_positive: int) -> float:
-    r"""Average precision that a random ranking gets, in expectation.
+    """Average precision of a random ranking, in expectation; more than the prevalence.
 
-    :math:`\frac1n \sum_{k=1}^n \frac1k \left(1 + (k-1)\frac{P-1}{n-1}\right)` with :math:`P`
-    positives among :math:`n` pairs: a pair at place k is positive with probability P/n, and given
-    that, each of the k - 1 above it with (P-1)/(n-1). More than the prevalence, which a constant
-    score gets: on few pairs by much.
+    The mean over places k of ``(1 + (k - 1) * (P - 1) / (n - 1)) / k``: given a positive at k,
+    each of the pairs above it is one with probability ``(P - 1) / (n - 1)``.
     """
-    harmonic = float((1.0 / np.arange(1, n + 1)).sum())
+    places = np.arange(1, n + 1)
     share = (n_positive - 1) / (n - 1) if n > 1 else 0.0
-    return (harmonic + share * (n - harmonic)) / n
+    return float(np.mean((1 + (places - 1) * share) / places))
 
 
 def ap_ratio(scores: ArrayLike, labels: ArrayLike) -> float:
