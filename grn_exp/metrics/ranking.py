@@ -100,14 +100,10 @@ def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def random_average_precision(n: int, n_positive: int) -> float:
-    """Average precision of a random ranking, in expectation; more than the prevalence.
-
-    The mean over places k of ``(1 + (k - 1) * (P - 1) / (n - 1)) / k``: given a positive at k,
-    each of the pairs above it is one with probability ``(P - 1) / (n - 1)``.
-    """
-    places = np.arange(1, n + 1)
-    share = (n_positive - 1) / (n - 1) if n > 1 else 0.0
-    return float(np.mean((1 + (places - 1) * share) / places))
+    """Average precision of a random ranking, in expectation; more than the prevalence."""
+    share = (n_positive - 1) / max(n - 1, 1)  # of positives among the pairs above a positive
+    n_above = np.arange(n)
+    return float(np.mean((1 + n_above * share) / (n_above + 1)))
 
 
 def ap_ratio(scores: ArrayLike, labels: ArrayLike) -> float:
