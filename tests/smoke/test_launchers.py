@@ -71,7 +71,7 @@ def fatal(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_killed_job_is_done_once_more_and_the_others_go_on(command, fatal):
     fatal(3)  # the first job, the second one, and the first again
-    sweep = ("-m", *FATAL, "seed=0,1", "hydra.launcher.n_jobs=1")
+    sweep = ("-m", *FATAL, "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=1")
     outcome = command(*sweep)
     assert outcome.code == 2
     assert outcome.err.count("killed (SIGKILL), to be done once more: ") == 2
