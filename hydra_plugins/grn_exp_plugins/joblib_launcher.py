@@ -184,6 +184,7 @@ class _Worker:
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
         self.pool: Any = None
+        self.job: Future[Ended] | None = None  # the last one
 
     def submit(self, sweep: Sweep, number: int, overrides: Sequence[str]) -> Future[Ended]:
         """Start a job."""
@@ -196,7 +197,9 @@ class _Worker:
                 initializer=_end_with,
                 initargs=(os.getpid(),),
             )
-        return self.pool.submit(execute, sweep, number, overrides)
+        job: Future[Ended] = self.pool.submit(execute, sweep, number, overrides)
+        self.job = job
+        return job
 
     def replace(self, error: BaseException) -> str:
         """Let a dead process go, and say what killed it."""
@@ -221,9 +224,8 @@ def _stop(workers: Sequence[_Worker]) -> None:
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGTERM)
-        end = time.monotonic() + _SECONDS_TO_STOP
-        for process in processes:
-            process.join(max(end - time.monotonic(), 0))
+        # a worker outlives its job, so it is the job that is waited for
+        wait([worker.job for worker in workers if worker.job], timeout=_SECONDS_TO_STOP)
     except (KeyboardInterrupt, stopping.Stopped):
         pass
     finally:
