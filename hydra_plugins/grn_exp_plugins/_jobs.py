@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
@@ -36,17 +37,21 @@ class Sweep:
     task_function: TaskFunction
     singletons: dict[Any, Any]
 
-    @classmethod
-    def of(
-        cls,
-        context: HydraContext | None,
-        config: DictConfig | None,
-        task_function: TaskFunction | None,
-    ) -> "Sweep":
-        """Take over what Hydra set a launcher up with."""
-        if context is None or config is None or task_function is None:
-            raise RuntimeError("Hydra did not set the launcher up")
-        return cls(context, config, task_function, Singleton.get_state())
+
+class SweepLauncher(Launcher):
+    """What the launchers here share: they keep Hydra's parts until there are jobs."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take over Hydra's parts."""
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def sweep(self) -> Sweep:
+        """Return what goes to the jobs' processes."""
+        return Sweep(self.hydra_context, self.config, self.task_function, Singleton.get_state())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,20 +12,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine import devices, stopping
-from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, execute, failed
+from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, SweepLauncher, execute, failed
 from hydra_plugins.grn_exp_plugins._progress import SweepProgress
 
 _SECONDS_TO_STOP = 30.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-class JoblibLauncher(Launcher):
+class JoblibLauncher(SweepLauncher):
     """Jobs in processes of loky, the pool behind joblib: one pool for each job at a time.
 
     A process that is killed (no memory left) so takes one job with it, and it is known which. It
@@ -63,14 +60,7 @@ class JoblibLauncher(Launcher):
         self.n_jobs = n_jobs
         self.memory_gb_per_job = memory_gb_per_job
         self.jobs_per_gpu = jobs_per_gpu
-        self.sweep: Sweep | None = None
         self.workers: list[_Worker] = []
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Take over Hydra's parts."""
-        self.parts = hydra_context, config, task_function
 
     @property
     def n_at_once(self) -> int:
@@ -80,7 +70,7 @@ class JoblibLauncher(Launcher):
         n_cores: int = cpu_count()
         if self.n_jobs is not None:
             return self.n_jobs if self.n_jobs > 0 else max(n_cores + 1 + self.n_jobs, 1)
-        trainer = self.parts[1].get("trainer", {})
+        trainer = self.config.get("trainer", {})
         threads = trainer.get("num_threads")  # a text where the sweep is over it
         by_cores = n_cores // threads if _is_whole(threads) and threads > 0 else n_cores
         by_memory = int(devices.available_gb() / self.memory_gb_per_job)
@@ -92,7 +82,7 @@ class JoblibLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Do the jobs; the workers are kept for the next batch."""
-        sweep = Sweep.of(*self.parts)
+        sweep = self.sweep()
         n_workers = min(self.n_at_once, len(job_overrides))
         while len(self.workers) < n_workers:
             self.workers.append(_Worker(self._environment(n_workers)))
@@ -197,7 +187,7 @@ class _Worker:
                 initializer=_end_with,
                 initargs=(os.getpid(),),
             )
-        job: Future[Ended] = self.pool.submit(execute, sweep, number, overrides)
+        job: Future[Ended] = self.pool.submit(_do, sweep, number, overrides)
         self.job = job
         return job
 
@@ -234,6 +224,19 @@ def _stop(workers: Sequence[_Worker]) -> None:
                 worker.pool.shutdown(wait=True, kill_workers=True)
 
 
+_idle = threading.Event()  # of a worker: that it does no job
+_idle.set()
+
+
+def _do(sweep: Sweep, number: int, overrides: Sequence[str]) -> Ended:
+    """Do a job in this worker."""
+    _idle.clear()
+    try:
+        return execute(sweep, number, overrides)
+    finally:
+        _idle.set()
+
+
 def _end_with(parent: int) -> None:
     """Make this process end when its sweep's does, however that ends; its run saves first."""
 
@@ -241,7 +244,7 @@ def _end_with(parent: int) -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_SECONDS_TO_STOP)
+        _idle.wait(_SECONDS_TO_STOP)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from grn_exp.core.errors import InputError
-from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, execute, failed, require
+from hydra_plugins.grn_exp_plugins._jobs import (
+    Ended,
+    SweepLauncher,
+    execute,
+    failed,
+    require,
+)
 from hydra_plugins.grn_exp_plugins._progress import SweepProgress
 
 
-class RayLauncher(Launcher):
+class RayLauncher(SweepLauncher):
     """One task a job, never repeated by Ray: the same command does what failed again.
 
     Parameters
@@ -50,19 +53,13 @@ class RayLauncher(Launcher):
         if memory_gb is not None:
             self.resources["memory"] = int(memory_gb * 1e9)
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Take over Hydra's parts."""
-        self.parts = hydra_context, config, task_function
-
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Do the jobs; the cluster is kept for the next batch."""
         ray = _ray()
         self._connect()
-        sweep = ray.put(Sweep.of(*self.parts))
+        sweep = ray.put(self.sweep())
         task = ray.remote(execute).options(max_retries=0, **self.resources)
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
         running = {

@@ -11,13 +11,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine.stopping import Stopped
-from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, execute, failed, require
+from hydra_plugins.grn_exp_plugins._jobs import (
+    Ended,
+    Sweep,
+    SweepLauncher,
+    execute,
+    failed,
+    require,
+)
 from hydra_plugins.grn_exp_plugins._progress import SweepProgress
 
 _SECONDS_BETWEEN_LOOKS = 2.0
@@ -59,7 +64,7 @@ class SlurmTask:
         return submitit.helpers.DelayedSubmission(self, number, overrides)
 
 
-class SlurmLauncher(Launcher):
+class SlurmLauncher(SweepLauncher):
     """Arrays of jobs through submitit.
 
     Parameters
@@ -139,18 +144,12 @@ additional_parameters
             "slurm_additional_parameters": further,
         }
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Take over Hydra's parts."""
-        self.parts = hydra_context, config, task_function
-
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Queue the jobs and wait for them."""
         jobs = [(initial_job_idx + place, list(job)) for place, job in enumerate(job_overrides)]
-        task = SlurmTask(Sweep.of(*self.parts))
+        task = SlurmTask(self.sweep())
         ended: dict[int, Ended] = {}
         with SweepProgress(len(jobs), where="in Slurm's queue") as progress:
             queued: dict[int, Any] = {}

@@ -14,6 +14,7 @@ from grn_exp.report.figures import choose
 from grn_exp.report.figures.style import (
     DASHED,
     LINE_COLOURS,
+    SUBSETS,
     WIDTHS,
     caption,
     few_ticks,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SUBSETS: tuple[Subset, ...] = ("test_seen", "test_unseen")
 _FEW_PAIRS = 0.02  # a precision at a recall below this is of a handful of pairs
 _MOST_TRAINED = 6
 _MOST_RUNS = 10  # of a method
@@ -98,7 +98,7 @@ def pr_curves(
 
 
 def _judged(run: ScoredRun) -> list[Subset]:
-    return [subset for subset in _SUBSETS if run.has_both_classes(subset)]
+    return [subset for subset in SUBSETS if run.has_both_classes(subset)]
 
 
 def curve(run: ScoredRun, subset: Subset) -> tuple[Numbers, Numbers]:

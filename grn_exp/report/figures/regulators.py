@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SUBSETS: tuple[Subset, ...] = ("test_seen", "test_unseen")
 _MOST_METHODS = 10
 
 
@@ -100,7 +99,7 @@ def precision_by_regulator(run: ScoredRun, subset: Subset) -> NDArray[np.float64
 
 
 def _judged(run: ScoredRun) -> list[Subset]:
-    return [subset for subset in _SUBSETS if len(_regulators(run, subset))]
+    return [subset for subset in SUBSETS if len(_regulators(run, subset))]
 
 
 def _regulators(run: ScoredRun, subset: Subset) -> NDArray[np.int64]:

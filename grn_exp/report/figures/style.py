@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from grn_exp.core.splits import Subset
 from grn_exp.storage.atomic import write_with
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ BLUE, ORANGE, GREEN, SKY, VERMILION, PURPLE, YELLOW, BLACK = (
 GREY = "#999999"
 # yellow is too pale for lines
 LINE_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-SUBSETS = {"test_seen": BLUE, "test_unseen": ORANGE}
+SUBSETS: dict[Subset, str] = {"test_seen": BLUE, "test_unseen": ORANGE}
 DASHED: dict[str, Any] = {"color": BLACK, "linestyle": "--", "linewidth": 0.8}
 FONT_SIZE, SMALL_FONT_SIZE = 7, 6
 STYLE: dict[Any, Any] = {
