@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import classifiers, decoding, retrieval, sem, simulation
+from benchmarks import boosting, classifiers, decoding, retrieval, sem, simulation, sweeps
 from grn_exp.core.errors import InputError
 
 Notes = list[str]
@@ -164,13 +164,46 @@ def sergio(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     return table, [found.agreement(), published, f"* memory of {part}, as Python lists"]
 
 
+def grnboost2(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Boosting of genes on regulators."""
+    del arguments
+    title = "GRNBoost2 at mDC's size, CPU seconds a target on one thread"
+    table = Table("form", "a target, s", title=title)
+    try:
+        found = boosting.measure()
+    except InputError as error:
+        return table, [f"GRNBoost2: left out: {error}"]
+    table.add_row("arboreto's own core", f"{found.plain:.4f}")
+    table.add_row("grn_exp", f"{found.fast:.4f}")
+    table.add_row("ratio", f"{found.plain / found.fast:.2f} x", style="bold")
+    return table, [f"GRNBoost2: importances differ by {found.difference:.1e} at most"]
+
+
+def sweep(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Short runs, finished runs, collected runs."""
+    del arguments
+    found = sweeps.measure()
+    table = Table("what", "CPU s", "s", title="Sweeps and reports, one process")
+    for name, seconds in (
+        (f"{sweeps.N_RUNS} runs of random on toy, one command", found.sweep),
+        ("the same by calling the library", found.library),
+        (f"{sweeps.N_FINISHED:,} finished runs skipped", found.skip),
+        (f"{sweeps.N_FINISHED:,} runs collected", found.collect),
+        (f"{sweeps.N_ROWS:,} rows collected", found.rows),
+    ):
+        table.add_row(name, f"{seconds.cpu:.1f}", f"{seconds.wall:.1f}")
+    return table, [f"sweep: the framework adds {found.milliseconds_a_run:.0f} ms a run"]
+
+
 SECTIONS: dict[str, Section] = {
     "deepsem": deepsem,
     "retrieval": context_attention,
+    "grnboost2": grnboost2,
     "genelink": genelink,
     "scgreat": scgreat,
     "decoding": exact_decoding,
     "simulation": sergio,
+    "sweep": sweep,
 }
 
 if __name__ == "__main__":

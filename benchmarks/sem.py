@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.plain_deepsem import PlainDeepSEM
+from grn_exp.core.views import TrainView
 from grn_exp.data.beeline import BeelineDataModule
 from grn_exp.data.splitting import SeenUnseenSplitter
 from grn_exp.models.edges.deepsem import DeepSEM
@@ -91,7 +92,14 @@ def measure(dataset: str, *, n_epochs: int) -> tuple[Form, Form]:
         )
 
 
-def _model(dataset: str) -> DeepSEM:
+def training_view(dataset: str) -> TrainView:
+    """Return a BEELINE dataset's expression, without labels.
+
+    Raises
+    ------
+    InputError
+        If the data is not here and cannot be had.
+    """
     data = BeelineDataModule(
         dataset=dataset,  # type: ignore[arg-type]
         gene_set="tfs500",
@@ -99,9 +107,14 @@ def _model(dataset: str) -> DeepSEM:
         splitter=SeenUnseenSplitter(),
         prior=OneHotPrior(),
     )
+    return data.view(labels=False, embedding=False, seed=0)
+
+
+def _model(dataset: str) -> DeepSEM:
+    view = training_view(dataset)
     torch.manual_seed(0)
     return DeepSEM(
-        data.view(labels=False, embedding=False, seed=0),
+        view,
         alpha=1.0,
         beta=0.01,
         standardise="nonzero",
