@@ -1,4 +1,7 @@
-"""Time GRNBoost2 as run and as arboreto's core does it, where that package is installed."""
+"""Time GRNBoost2 as run and as arboreto's core does it, where that package is installed.
+
+Its wheel brings a package ``tests`` that hides ours: use an environment other than the tests'.
+"""
 
 import dataclasses
 import importlib

@@ -4,8 +4,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -15,10 +13,10 @@ from hydra.core.utils import JobReturn
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine import devices, stopping
-from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, SweepLauncher, execute, failed
+from hydra_plugins.grn_exp_plugins import _worker
+from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, SweepLauncher, failed
 from hydra_plugins.grn_exp_plugins._progress import SweepProgress
 
-_SECONDS_TO_STOP = 30.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -184,10 +182,10 @@ class _Worker:
             self.pool = ProcessPoolExecutor(
                 max_workers=1,
                 env=self.environment,
-                initializer=_end_with,
+                initializer=_worker.end_with,
                 initargs=(os.getpid(),),
             )
-        job: Future[Ended] = self.pool.submit(_do, sweep, number, overrides)
+        job: Future[Ended] = self.pool.submit(_worker.do, sweep, number, overrides)
         self.job = job
         return job
 
@@ -215,39 +213,13 @@ def _stop(workers: Sequence[_Worker]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGTERM)
         # a worker outlives its job, so it is the job that is waited for
-        wait([worker.job for worker in workers if worker.job], timeout=_SECONDS_TO_STOP)
+        wait([worker.job for worker in workers if worker.job], timeout=_worker.SECONDS_TO_STOP)
     except (KeyboardInterrupt, stopping.Stopped):
         pass
     finally:
         for worker in workers:
             if worker.pool is not None:
                 worker.pool.shutdown(wait=True, kill_workers=True)
-
-
-_idle = threading.Event()  # of a worker: that it does no job
-_idle.set()
-
-
-def _do(sweep: Sweep, number: int, overrides: Sequence[str]) -> Ended:
-    """Do a job in this worker."""
-    _idle.clear()
-    try:
-        return execute(sweep, number, overrides)
-    finally:
-        _idle.set()
-
-
-def _end_with(parent: int) -> None:
-    """Make this process end when its sweep's does, however that ends; its run saves first."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGTERM)
-        _idle.wait(_SECONDS_TO_STOP)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _is_whole(value: object) -> bool:
