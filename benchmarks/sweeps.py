@@ -133,7 +133,9 @@ def _blow_up(outputs: Path) -> None:
     for path in paths:
         content = json.loads(path.read_text())
         row = content["rows"][0]
-        content["rows"] = [{**row, "k": k} for k in range(1, N_ROWS // len(paths) + 1)]
+        content["rows"] = [
+            {**row, "metric": "recall_at_k", "k": k} for k in range(1, N_ROWS // len(paths) + 1)
+        ]
         copy = path.with_suffix(".new")
         copy.write_text(json.dumps(content))
         shutil.move(copy, path)
