@@ -1,6 +1,7 @@
 """``hydra/launcher=ray``: the jobs of a sweep as tasks of Ray."""
 
 import importlib
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from hydra_plugins.grn_exp_plugins._jobs import (
     require,
 )
 from hydra_plugins.grn_exp_plugins._progress import SweepProgress
+
+_SECONDS_TO_ANSWER = 10.0
 
 
 class RayLauncher(SweepLauncher):
@@ -87,13 +90,14 @@ class RayLauncher(SweepLauncher):
         if ray.is_initialized():
             return
         try:
+            _knock(self.address or "")  # Ray itself would go on trying for minutes
             ray.init(
                 address=self.address or "local",
                 include_dashboard=None if self.address else False,
                 log_to_driver=False,  # a job's lines come back with its result
                 logging_level="WARNING",
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
                 f"hydra.launcher.address={self.address}: Ray does not answer ({reason}); give "
@@ -103,6 +107,13 @@ class RayLauncher(SweepLauncher):
     def _where(self) -> str:
         cpus = _ray().cluster_resources().get("CPU", 0)
         return f"on Ray, {cpus:.0f} cores in all"
+
+
+def _knock(address: str) -> None:
+    """Raise an ``OSError`` if ``host:port`` does not answer; other addresses are Ray's matter."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
 
 
 def _outcome(reference: Any, overrides: Sequence[str]) -> Ended:  # noqa: ANN401 - Ray's own

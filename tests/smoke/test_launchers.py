@@ -310,13 +310,13 @@ class TestSlurm:
         sweep = (*self.SWEEP, "trainer.max_epochs=3")
         queued = command(*sweep, *self.OPTIONS)
         assert queued.code == 0, queued.err
-        here = command(*sweep, outputs=tmp_path / "here")
+        here = command(*sweep, "hydra/launcher=joblib", outputs=tmp_path / "here")
         assert metrics(queued.outputs) == metrics(here.outputs)
         assert len(metrics(here.outputs)) == 8
 
     @pytest.mark.parametrize("number", ["USR2", "USR1", "requeue"])
     def test_a_job_that_is_preempted_goes_on(self, command, start, outputs, tmp_path, number):
-        run = (*TRAINED, *TOY, "trainer.max_epochs=400", "trainer.checkpoint_seconds=1000")
+        run = (*TRAINED, *TOY, "trainer.max_epochs=2000", "trainer.checkpoint_seconds=1000")
         process = start("-m", *run, *self.OPTIONS)
         until(lambda: list(outputs.rglob("status.json")), process)
         time.sleep(2)
@@ -353,7 +353,7 @@ class TestRay:
         sweep = ("-m", models, "split.seed=0,1", "trainer=cpu", "trainer.max_epochs=3")
         on_ray = command(*sweep, "hydra/launcher=ray")
         assert on_ray.code == 0, on_ray.err
-        here = command(*sweep, outputs=tmp_path / "here")
+        here = command(*sweep, "hydra/launcher=joblib", outputs=tmp_path / "here")
         assert metrics(on_ray.outputs) == metrics(here.outputs)
         assert len(metrics(here.outputs)) == 8
 
