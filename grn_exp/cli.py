@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
@@ -25,6 +26,10 @@ log = logging.getLogger("grn_exp")
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
+_FLAGS_WITH_VALUE = (
+    *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--package", "-p", "--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
 _show_traceback = False
 
 
@@ -34,6 +39,7 @@ def _task(cfg: DictConfig) -> float | None:
     config.register()  # a sweep's worker is a process of its own
     if HydraConfig.get().mode is not RunMode.MULTIRUN:
         try:
+            _refuse_unasked_sweep()
             return _do(cfg, sweeping=False)
         except (InputError, OmegaConfBaseException) as error:
             if _show_traceback:
@@ -49,6 +55,16 @@ def _task(cfg: DictConfig) -> float | None:
     except Exception:
         log.exception("failed: %s", job)
         raise
+
+
+def _refuse_unasked_sweep() -> None:
+    """Refuse a single run of an experiment that lists the values of a sweep."""
+    params = HydraConfig.get().sweeper.get("params")
+    if params:
+        raise InputError(
+            f"hydra.sweeper.params has {', '.join(params)}: a sweep, but the command is of one "
+            "run; add -m, or hydra: {mode: MULTIRUN} to the experiment"
+        )
 
 
 def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
@@ -86,8 +102,8 @@ def main() -> None:
     before = os.environ.get("HYDRA_FULL_ERROR")
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    sys.argv[1:] = _ordered(sys.argv[1:])
     try:
+        sys.argv[1:] = _ordered(sys.argv[1:])
         config.register()
         with stopping.stoppable():
             _task()
@@ -95,6 +111,10 @@ def main() -> None:
         if _show_traceback:
             raise
         _refuse(_one_line(error))
+    except yaml.YAMLError as error:
+        if _show_traceback:
+            raise
+        _refuse(f"a file of the configuration is no YAML: {' '.join(str(error).split())}")
     except ValueError as error:  # Hydra's own kind for model=null
         if _show_traceback or "Config group override" not in str(error):
             raise
@@ -120,14 +140,28 @@ def _ordered(arguments: list[str]) -> list[str]:
     """Return the command line as Hydra takes it.
 
     Flags go first: argparse takes no overrides after a flag that has overrides before it. A plan
-    (``+plan=true``) is the sweeper's, so it makes a sweep of the command.
+    (``+plan=true``) is the sweeper's, and tuning is one, so they make a sweep of the command.
     """
-    plan = [argument for argument in arguments if re.fullmatch(r"\+?plan=\w+", argument)]
-    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    rest = [argument for argument in arguments if argument not in (*flags, *plan)]
-    if not plan:
-        return flags[:1] + rest
-    return ["-m", *rest, "hydra.sweeper." + plan[-1].lstrip("+")]
+    flags, rest, plan = [], [], []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if re.match(r"\+*plan=", word):
+            plan.append(word)
+        elif not word.startswith("-"):
+            rest.append(word)
+        else:
+            flags.append(word)
+            if word in _FLAGS_WITH_VALUE and words and "=" not in words[0]:
+                flags.append(words.pop(0))
+    if plan:
+        value = plan[-1].partition("=")[2]
+        if value not in ("true", "false"):
+            raise InputError(f"{plan[-1]}: give true or false")
+        rest.append(f"hydra.sweeper.plan={value}")
+    if plan or any(word.startswith("hydra/sweeper=tune") for word in rest):
+        flags.append("-m")
+    return flags + rest
 
 
 def _refuse(message: str) -> NoReturn:
@@ -143,17 +177,28 @@ def _one_line(error: Exception) -> str:
             return " ".join(str(cause).split())
         cause = cause.__cause__
     text = " ".join(str(error).split())
-    choice = re.search(r"Could not find '(\w+)/([^']*)'", text)
+    choice = re.search(r"Could not find '([^']*/[^']*)'", text)
     if choice:
-        group, name = choice.groups()
-        known = config.choices(group)
-        return f"{group}={name}: {close_matches(name, known)}choose from {', '.join(known)}"
+        return _unknown_choice(choice.group(1))
     key = re.search(r"Could not override '([^']+)'", text)
     if key:
         return f"{key.group(1)}: no such key; {_nearby_keys(key.group(1))}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: does not parse; give key=value, special characters in quotes"
     return text.split(" Set the environment variable")[0][:400]
+
+
+def _unknown_choice(path: str) -> str:
+    """Return the choices of the group in which ``group/name`` is none."""
+    group, _, name = path.rpartition("/")
+    for argument in sys.argv[1:]:
+        key, _, value = argument.partition("=")
+        if f"{key.lstrip('+')}/{value}" == path:  # groups and names may both have a slash
+            group, name = key.lstrip("+"), value
+    folder = name.rpartition("/")[0]
+    names = config.choices(f"{group}/{folder}" if folder else group)
+    known = [f"{folder}/{each}" if folder else each for each in names]
+    return f"{group}={name}: {close_matches(name, known)}choose from {', '.join(known)}"
 
 
 def _nearby_keys(path: str) -> str:

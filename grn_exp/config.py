@@ -33,7 +33,9 @@ def choices(group: str) -> list[str]:
     if group == "retriever":
         return models_by_task("edges")
     names = (path.stem for path in (conf_dir() / group).glob("*.yaml"))
-    return sorted(name for name in names if not name.startswith("_"))
+    own = [name for name in names if not name.startswith("_")]
+    of_hydra = ["basic"] if group in ("hydra/launcher", "hydra/sweeper") else []
+    return sorted(own + of_hydra)
 
 
 # -- what Hydra is told -----------------------------------------------------------------------

@@ -70,11 +70,20 @@ class History(Checkpoint):
     ----------
     curve
         Tells in which epochs a validation score is new: Lightning keeps showing the old one.
+
+    Attributes
+    ----------
+    rows
+        One an epoch.
+    seconds_before
+        What the epochs took that were trained before the run was cut off.
     """
 
     def __init__(self, curve: ValidationCurve) -> None:
         self.curve = curve
         self.rows: list[dict[str, float]] = []
+        self.seconds_before = 0.0
+        self.started_at = time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hand a logger that starts anew the epochs before the run was cut off."""
@@ -100,12 +109,14 @@ class History(Checkpoint):
         self.rows.append({"epoch": trainer.current_epoch, **values})
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows as plain numbers."""
-        return {"rows": self.rows}
+        """Return the rows as plain numbers, and the time that they took."""
+        seconds = self.seconds_before + time.monotonic() - self.started_at
+        return {"rows": self.rows, "seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on after the rows of the run that was cut off."""
         self.rows = list(state_dict["rows"])
+        self.seconds_before = float(state_dict.get("seconds", 0.0))
 
 
 class TimedCheckpoint(Checkpoint):

@@ -1,10 +1,12 @@
 """Fit a model. The only place that makes a Trainer."""
 
 import contextlib
+import dataclasses
 import logging
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,25 @@ def resolve_accelerator(settings: TrainerSettings) -> str:
     return settings.accelerator
 
 
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """What is known of a fit.
+
+    Attributes
+    ----------
+    history
+        One row an epoch; empty for a closed-form model.
+    device
+        The device's name.
+    seconds
+        Wall time, with that of a training that this one went on from.
+    """
+
+    history: list[dict[str, float]]
+    device: str
+    seconds: float
+
+
 def fit(
     model: GRNModel,
     *,
@@ -58,17 +79,12 @@ def fit(
     judge: Judge,
     logger: Logger | None,
     title: str,
-) -> tuple[list[dict[str, float]], str]:
-    """Fit a model in the way that suits it; a cut-off training goes on where it stopped.
-
-    Returns
-    -------
-    tuple
-        The history, one row an epoch (empty for a closed-form model), and the device's name.
-    """
+) -> Fitted:
+    """Fit a model in the way that suits it; a cut-off training goes on where it stopped."""
+    started_at = time.monotonic()
     if isinstance(model, ClosedFormModel):
         model.fit()
-        return [], "cpu"
+        return Fitted([], "cpu", time.monotonic() - started_at)
     accelerator = resolve_accelerator(settings)
     on_gpu = accelerator == "gpu"
     curve = ValidationCurve(judge, every=settings.validate_every)
@@ -97,7 +113,8 @@ def fit(
         raise diverged(trainer.current_epoch - 1)
     device = "cpu" if gpu is None else torch.cuda.get_device_name(gpu)
     checkpoint.save(trainer)
-    return history.rows, device
+    seconds = history.seconds_before + time.monotonic() - started_at
+    return Fitted(history.rows, device, seconds)
 
 
 def _train(trainer: pl.Trainer, model: GRNModel, resume: Path | None) -> None:

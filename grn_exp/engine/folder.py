@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.versions import METRICS_SCHEMA
@@ -26,6 +26,14 @@ _RESULTS = (
 _SECONDS_BETWEEN_TRIES = 0.2
 
 log = logging.getLogger(__name__)
+
+
+class _DamagedError(ValueError):
+    """A file of a run is not what a run writes."""
+
+
+class _ForeignError(_DamagedError):
+    """It is what another version of this code writes."""
 
 
 class RunFolder:
@@ -54,26 +62,68 @@ class RunFolder:
         A file that cannot be understood makes the run one that has to be done again.
         """
         try:
-            status = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
-            state = status["state"]
-        except (FileNotFoundError, NotADirectoryError):
-            return "new"
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            state = self._status()
+            if state == "finished":
+                self._rows()
+        except _DamagedError:
             return "failed"
-        if state == "finished" and not self.metrics():
-            return "failed"
-        return state if state in ("running", "stopped", "failed", "finished") else "failed"
+        return state
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of ``metrics.json``; empty if it is missing or broken."""
         try:
+            return self._rows()
+        except _DamagedError:
+            return []
+
+    def tell_damage(self) -> None:
+        """Warn of files that are about to be replaced because they cannot be understood.
+
+        Raises
+        ------
+        InputError
+            If it is a finished run whose metrics another version of this code wrote.
+        """
+        try:
+            if self._status() == "finished":
+                self._rows()
+        except _DamagedError as error:
+            if isinstance(error, _ForeignError):
+                raise InputError(
+                    f"{self.path}: {error}; force=true replaces the run, another "
+                    "paths.outputs keeps it"
+                ) from error
+            log.warning("%s: %s; the run is done again", self.path, error)
+
+    def _status(self) -> State:
+        try:
+            state = json.loads((self.path / "status.json").read_text(encoding="utf-8"))["state"]
+        except (FileNotFoundError, NotADirectoryError):
+            return "new"
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise _DamagedError("status.json cannot be read") from error
+        if state not in get_args(State):
+            raise _DamagedError(f"status.json: state {state!r} is none that a run writes")
+        return state
+
+    def _rows(self) -> list[dict[str, Any]]:
+        try:
             content = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return []
+        except FileNotFoundError as error:
+            raise _DamagedError("finished, but metrics.json is gone") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise _DamagedError("metrics.json cannot be read") from error
         rows = content.get("rows") if isinstance(content, dict) else None
-        if not isinstance(rows, list) or content.get("schema") != METRICS_SCHEMA:
-            return []
-        return rows if all(map(_is_row, rows)) else []
+        if not isinstance(rows, list) or not rows:
+            raise _DamagedError("metrics.json has no rows")
+        schema = content.get("schema")
+        if schema != METRICS_SCHEMA:
+            raise _ForeignError(
+                f"metrics.json has schema {schema}, this code reads {METRICS_SCHEMA}"
+            )
+        if not all(map(_is_row, rows)):
+            raise _DamagedError("metrics.json has rows that no run writes")
+        return rows
 
     def set_state(self, state: State, **facts: str) -> None:
         """Write ``status.json``."""

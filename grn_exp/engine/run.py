@@ -123,6 +123,8 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
                     return folder.metrics()
                 folder.clear()
             else:
+                if not force:
+                    folder.tell_damage()
                 folder.clear(keep_checkpoint=True)
             with limited_threads(spec.trainer.num_threads):
                 return _run_in(folder, spec, data, model, watch, force=force)
@@ -282,7 +284,7 @@ def _outcome(
     if earlier is not None:
         log.info("the fit of %s is judged on this split", earlier.origin["fitted_in"])
         return earlier
-    history, device = fit(
+    fitted = fit(
         model,
         folder=folder,
         settings=spec.trainer,
@@ -294,8 +296,9 @@ def _outcome(
     size = {"n_parameters": sum(p.numel() for p in model.parameters())}
     return Outcome(
         prediction=prediction,
-        history=history,
-        device=device,
+        history=fitted.history,
+        device=fitted.device,
+        seconds={"fit": fitted.seconds},
         model={**size, **model.facts()},
         tables=model.tables(),
     )

@@ -1,4 +1,4 @@
-"""What the metrics are called in tables and figures."""
+"""What the metrics are called in tables and figures, and which are shares."""
 
 TITLES = {
     "ap": "AUPRC (average precision)",
@@ -21,6 +21,15 @@ TITLES = {
     "strict_coverage_at_k": "strict coverage@{k}",
     "edge_recall_at_k": "edge recall@{k}",
 }
+
+# what is a share, and so lies in [0, 1]
+SHARES = frozenset(
+    {
+        *("ap", "auprc_trapezoid", "auroc", "hit_at_1pct", "recall_at_half", "ap_per_regulator"),
+        *("coverage", "exact_match", "exact_match_covered", "jaccard", "f1", "shared_set_share"),
+        *("found_optimum", "recall_at_k", "strict_coverage_at_k", "edge_recall_at_k"),
+    }
+)
 
 
 def title(metric: str, k: int | None = None) -> str:

@@ -166,11 +166,22 @@ def _tell_left_out(collected: Collected) -> None:
         sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect tells more\n")
 
 
+def _with_runs(outputs: Path, experiment: str | None) -> Collected:
+    """Collect for what needs a run at least."""
+    collected = collect(outputs, experiment)
+    if not collected.n_runs:
+        raise InputError(
+            f"{outputs}: no finished run that counts; python -m grn_exp.report collect {outputs} "
+            "tells what is wrong with those that are there"
+        )
+    return collected
+
+
 def print_table(arguments: argparse.Namespace) -> None:
     """Print the table that is asked for; what was left out goes to standard error."""
     if arguments.reference and arguments.show != "tests":
         raise InputError(f"--reference {arguments.reference}: only --show tests has one; drop it")
-    collected = collect(arguments.outputs, arguments.experiment)
+    collected = _with_runs(arguments.outputs, arguments.experiment)
     _tell_left_out(collected)
     rows = tables.select(
         tables.labelled(collected.rows),
@@ -203,6 +214,10 @@ def _asked_for(
         return frame, layout.plain_table(frame, name="paired tests", notes=[compare.TEST_NOTE])
     if arguments.show == "paper":
         frame = compare.beside_paper(rows)
+        if frame.empty:
+            raise InputError(
+                "--show paper: the papers have no number of these datasets, methods and metrics"
+            )
         return frame, layout.comparison_table(frame, notes=[compare.PAPER_NOTE])
     frame = tables.summarise(rows)
     return frame, layout.paper_table(frame, name=arguments.experiment or "all experiments")
@@ -211,7 +226,7 @@ def _asked_for(
 def draw_figures(arguments: argparse.Namespace) -> None:
     """Write the figures that the rows allow and say which they do not; end so if one was named."""
     chosen = figures.asked_for(arguments, figures.FIGURES)
-    rows = tables.labelled(collect(arguments.outputs, arguments.experiment).rows)
+    rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).rows)
     console = _console()
     impossible: list[str] = []
     for name, draw in chosen.items():

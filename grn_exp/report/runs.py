@@ -19,12 +19,14 @@ from grn_exp.core.versions import (
     RESULTS_VERSION,
     TRAINER_HARDWARE,
 )
+from grn_exp.metrics.titles import SHARES
 from grn_exp.report.names import choice_name, flattened, without
 
 Kind = Literal["failed", "running", "unfinished", "stale", "duplicate", "unreadable"]
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
 _UNRECORDED_VERSION = 2  # of the runs from before provenance.json told it
+_ROUNDING = 1e-9
 _SILENT_SECONDS = 3600.0  # a run at work writes its log, status or checkpoint
 
 # what cannot change a number, and what has a column of its own
@@ -96,7 +98,7 @@ def read_run(folder: Path) -> Run | Problem:
         metrics, facts = _read(folder / "metrics.json"), _provenance(folder)
         outdated = _outdated(metrics, facts)
         if outdated:
-            return Problem(str(folder), "stale", outdated)
+            return Problem(str(folder), "stale", f"{outdated}; force=true runs it again")
         return _finished(folder, metrics, facts, finished_at=str(status.get("at", "")))
     except _UnreadableError as error:
         reason = f"{error}; do that run again with force=true"
@@ -140,9 +142,11 @@ def _outdated(metrics: dict[str, Any], facts: dict[str, Any]) -> str:
     schema = metrics.get("schema")
     if schema != METRICS_SCHEMA:
         return f"metrics.json has schema {schema}, this code reads {METRICS_SCHEMA}"
+    if not facts:
+        return "no provenance.json, so it is not known which version wrote the run"
     version = facts.get("results_version", _UNRECORDED_VERSION)
     if version != RESULTS_VERSION:
-        return f"results version {version}, this code is at {RESULTS_VERSION}; run it again"
+        return f"results version {version}, this code is at {RESULTS_VERSION}"
     return ""
 
 
@@ -235,6 +239,7 @@ def _columns(rows: Sequence[Any]) -> dict[str, Sequence[str] | NDArray[np.float6
             number = next(i for i, value in enumerate(values) if not _all_valid(name, [value]))
             raise _UnreadableError(_complaint(name, values[number], rows[number], number))
     _refuse_repeated(columns)
+    _refuse_beyond_one(columns)
     return {
         name: list(map(sys.intern, values)) if name in TEXTS else np.array(values, np.float64)
         for name, values in columns.items()
@@ -282,6 +287,17 @@ def _refuse_repeated(columns: dict[str, list[Any]]) -> None:
         if first != number:
             raise _UnreadableError(
                 f"metrics.json: row {number} ({metric}, {subset}) has the measure of row {first}"
+            )
+
+
+def _refuse_beyond_one(columns: dict[str, list[Any]]) -> None:
+    """Refuse a share that is none: no run writes it."""
+    for number, (metric, value) in enumerate(
+        zip(columns["metric"], columns["value"], strict=True)
+    ):
+        if metric in SHARES and value is not None and not 0 <= value <= 1 + _ROUNDING:
+            raise _UnreadableError(
+                f"metrics.json: row {number} ({metric}): value {value} is no share"
             )
 
 

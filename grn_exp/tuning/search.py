@@ -125,13 +125,10 @@ class OptunaSearch:
     Raises
     ------
     InputError
-        If Optuna is not installed or a number is out of range.
+        If Optuna is not installed.
     """
 
     def __init__(self, axes: Sequence[Axis], *, n_trials: int, n_jobs: int, seed: int) -> None:
-        for name, value in (("n_trials", n_trials), ("n_jobs", n_jobs)):
-            if value < 1:
-                raise InputError(f"hydra.sweeper.{name}={value}: give a whole number from 1 on")
         if importlib.util.find_spec("optuna") is None:
             raise InputError(
                 "hydra/sweeper=tune_optuna: the package optuna is not installed; pip install "

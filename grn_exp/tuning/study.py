@@ -52,11 +52,14 @@ class Study:
         return [] if self.search is None else self.search.ask()
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take the trials of what was last asked, and write the table."""
+        """Take the trials of what was last asked."""
         if self.search is None:
             raise RuntimeError(f"{self.title}: trials of nothing that was asked")
         self.search.tell([trial.mean for trial in trials])
         self.trials += trials
+
+    def write(self) -> None:
+        """Write the table of trials."""
         write_trials(self.folder, self.trials, self.n_folds)
 
     @property
@@ -86,6 +89,17 @@ class Study:
             f"{self.title}: all {len(self.trials)} trials failed, the first in "
             f"{self.trials[0].problem} (all of them: {self.folder / TRIALS})"
         )
+
+    def problems(self) -> list[str]:
+        """Say in a line each which trials had no part in the choice, and why."""
+        if self.chosen is None:
+            return []
+        return [
+            f"{self.title}: {' '.join(f'{k}={v}' for k, v in trial.setting.items())} failed in "
+            f"{trial.problem}"
+            for trial in self.trials
+            if trial.problem
+        ]
 
     def conclude(self, run_key: str) -> str:
         """Write what was chosen for the final run; return a line that says so."""

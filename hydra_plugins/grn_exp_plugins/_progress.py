@@ -69,8 +69,8 @@ class SweepProgress:
         """Say how far it is after so many seconds."""
         minutes = seconds / self.n_done * (self.n_jobs - self.n_done) / 60
         failed = f", {self.n_failed} failed" if self.n_failed else ""
-        left = f"{minutes:.0f} min" if minutes >= 1 else "less than a minute"
-        return f"{self.n_done} of {self.n_jobs} jobs done{failed}, about {left} left"
+        left = f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
+        return f"{self.n_done} of {self.n_jobs} jobs done{failed}, {left} left"
 
     def _bar(self) -> tuple[Any, Any]:
         from rich.progress import (

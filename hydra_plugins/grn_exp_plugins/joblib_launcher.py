@@ -1,5 +1,6 @@
 """``hydra/launcher=joblib``: the jobs of a sweep side by side on this machine."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -81,6 +82,8 @@ class JoblibLauncher(SweepLauncher):
     ) -> Sequence[JobReturn]:
         """Do the jobs; the workers are kept for the next batch."""
         sweep = self.sweep()
+        if not self.workers:  # a pool that dies with the interpreter complains
+            atexit.register(self._end_workers)
         n_workers = min(self.n_at_once, len(job_overrides))
         while len(self.workers) < n_workers:
             self.workers.append(_Worker(self._environment(n_workers)))
@@ -92,9 +95,14 @@ class JoblibLauncher(SweepLauncher):
                 batch.do(self.workers[:1])  # what was killed, alone
             except BaseException:
                 _stop(self.workers)
-                self.workers = []
+                self.workers.clear()
                 raise
         return [batch.ended[number].result for number, _ in jobs]
+
+    def _end_workers(self) -> None:
+        for worker in self.workers:
+            worker.end()
+        self.workers.clear()
 
     def _environment(self, n_workers: int) -> dict[str, str]:
         """Return what the workers' environment has beside the command's own.
@@ -197,6 +205,11 @@ class _Worker:
         named = [s.name for s in signal.Signals if f"{s.name}(" in text]
         return named[0] if named else "for a reason unknown"
 
+    def end(self) -> None:
+        """End the process, which has no job."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, kill_workers=True)
+
     def processes(self) -> list[Any]:
         """Return the process, if there is one."""
         return [] if self.pool is None else list((self.pool._processes or {}).values())
@@ -218,8 +231,7 @@ def _stop(workers: Sequence[_Worker]) -> None:
         pass
     finally:
         for worker in workers:
-            if worker.pool is not None:
-                worker.pool.shutdown(wait=True, kill_workers=True)
+            worker.end()
 
 
 def _is_whole(value: object) -> bool:

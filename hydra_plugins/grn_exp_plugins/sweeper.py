@@ -1,15 +1,18 @@
 """The sweeper behind ``-m``: every combination of the choices, less what is finished."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+
+from grn_exp.core.errors import InputError
 
 _SHOWN = 10  # failed jobs
 
@@ -29,6 +32,11 @@ class GridSweeper(BasicSweeper):
         Choices that the command does not make: an experiment's own.
     plan
         Only say what would be done.
+
+    Raises
+    ------
+    InputError
+        If an option is of another kind.
     """
 
     def __init__(
@@ -38,6 +46,11 @@ class GridSweeper(BasicSweeper):
         *,
         plan: bool = False,
     ) -> None:
+        if max_batch_size is not None:
+            require_whole(max_batch_size=max_batch_size)
+        require_mapping(params=params)
+        if not isinstance(plan, bool):
+            raise InputError(f"hydra.sweeper.plan={plan}: give true or false")
         super().__init__(max_batch_size=max_batch_size, params=params)
         self.plan = plan
 
@@ -65,23 +78,30 @@ class GridSweeper(BasicSweeper):
             sys.stderr.write(f"{len(jobs) - len(left)} of {len(jobs)} jobs are done already\n")
         if not left:
             return []
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        folder = self._sweep_folder()
         results = self._launch([list(job.overrides) for job in left])
         self._conclude(jobs, left, results, folder)
         return results
 
+    def _sweep_folder(self) -> Path:
+        """Make the folder of this sweep, with its configuration."""
+        from grn_exp.storage.atomic import write_text
+
+        assert self.config is not None  # noqa: S101 - set up by Hydra
+        folder = Path(self.config.hydra.sweep.dir)
+        write_text(folder / "multirun.yaml", OmegaConf.to_yaml(self.config))
+        return folder
+
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
         parser = OverridesParser.create(config_loader=self.loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        refuse_empty(overrides)
         (jobs,) = self.split_arguments(overrides, max_batch_size=None)
         return jobs
 
     def _job(self, overrides: list[str]) -> Any:  # noqa: ANN401 - not imported at start-up
         """Compose a job; one that does not compose ends the sweep before it starts."""
         from grn_exp.config import identify
-        from grn_exp.core.errors import InputError
         from grn_exp.sweep import Job
 
         assert self.config is not None  # noqa: S101 - set up by Hydra
@@ -104,7 +124,6 @@ class GridSweeper(BasicSweeper):
         self, jobs: Sequence[Any], left: Sequence[Any], results: Sequence[JobReturn], folder: Path
     ) -> None:
         """Say how it ended; raise if a job failed."""
-        from grn_exp.core.errors import InputError
         from grn_exp.storage.atomic import write_text
         from grn_exp.sweep import Failure, summary
 
@@ -128,3 +147,24 @@ class GridSweeper(BasicSweeper):
         from grn_exp.sweep import print_plan
 
         print_plan(jobs, n_at_once=getattr(self.launcher, "n_at_once", 1))
+
+
+def refuse_empty(overrides: Sequence[Override]) -> None:
+    """Refuse a sweep over no value, such as a range that ends where it begins."""
+    for override in overrides:
+        if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
+            raise InputError(f"{override.input_line}: a sweep over no value; give some")
+
+
+def require_whole(least: int = 1, **values: object) -> None:
+    """Refuse options of a sweeper that are no whole numbers from ``least`` on."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(f"hydra.sweeper.{name}={value}: give a whole number from {least} on")
+
+
+def require_mapping(**values: object) -> None:
+    """Refuse options of a sweeper that map nothing."""
+    for name, value in values.items():
+        if value is not None and not isinstance(value, Mapping):
+            raise InputError(f"hydra.sweeper.{name}={value}: give key: values, as in conf/")

@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import OmegaConf
 
-from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper
+from grn_exp.core.errors import InputError
+from hydra_plugins.grn_exp_plugins.sweeper import (
+    GridSweeper,
+    refuse_empty,
+    require_mapping,
+    require_whole,
+)
 
 if TYPE_CHECKING:  # Hydra imports this module at every start, so it imports little itself
     from grn_exp.sweep import Job
@@ -55,6 +60,10 @@ class _CrossValidation(GridSweeper):
         spaces: dict[str, dict[str, str]],
     ) -> None:
         super().__init__(max_batch_size=max_batch_size, params=params, plan=plan)
+        require_whole(2, folds=folds)
+        require_mapping(spaces=spaces)
+        if isinstance(tune, str) or not isinstance(tune, Sequence):
+            raise InputError(f"hydra.sweeper.tune={tune}: give a list of keys, as in [model.*]")
         self.folds = folds
         self.tune = tuple(tune)
         self.spaces = spaces
@@ -68,29 +77,46 @@ class _CrossValidation(GridSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401 - Hydra's signature
         """Tune every combination, then do its final run; return the jobs of the final runs."""
-        from grn_exp.core.errors import InputError
-
         assert self.config is not None  # noqa: S101 - set up by Hydra
-        if self.folds < 2:
-            raise InputError(f"hydra.sweeper.folds={self.folds}: give a whole number from 2 on")
         studies = self._studies(arguments)
         if self.plan:
-            asked = [(study, setting) for study in studies for setting in study.ask()]
-            folds = range(self.folds)
-            self._show_plan([self._fold_job(*each, fold) for each in asked for fold in folds])
+            self._show_plan(self._planned(studies))
             return []
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        folder = self._sweep_folder()
         while asked := [(study, setting) for study in studies for setting in study.ask()]:
             self._try(asked)
         results = self._finish([study for study in studies if not study.failed], folder)
         failed = [study for study in studies if study.failed]
         for study in failed[1:]:
             sys.stderr.write(f"{study.complaint()}\n")
+        for study in studies:
+            sys.stderr.write("".join(f"{line}\n" for line in study.problems()))
         if failed:
             raise InputError(failed[0].complaint())
         return results
+
+    def _planned(self, studies: Sequence["Study"]) -> list["Job"]:
+        """Return the jobs that are known: what Optuna proposes next depends on scores."""
+        from grn_exp.tuning.trials import Trial
+
+        jobs: list[Job] = []
+        for study in studies:
+            while settings := study.ask():
+                trials = [Trial(setting) for setting in settings]
+                folds = [
+                    (trial, fold, self._fold_job(study, trial.setting, fold))
+                    for trial in trials
+                    for fold in range(self.folds)
+                ]
+                jobs += [job for _, _, job in folds]
+                if any(job.state != "done" for _, _, job in folds):
+                    break
+                for trial, fold, job in folds:
+                    trial.add(fold, *_score(job, {}))
+                study.tell(trials)
+            else:
+                jobs.append(self._job(study.command()))
+        return jobs
 
     def _finish(self, studies: Sequence["Study"], folder: Path) -> list[JobReturn]:
         """Write the choices, then do the runs that are judged on the test sets."""
@@ -111,7 +137,9 @@ class _CrossValidation(GridSweeper):
         kept: dict[str, list[str]] = {}
         tuned: dict[str, Override] = {}
         swept: set[str] = set()
-        for override in self._parsed([*self._parse_config(), *arguments]):
+        overrides = self._parsed([*self._parse_config(), *arguments])
+        refuse_empty(overrides)
+        for override in overrides:
             key = override.get_key_element()
             kept.pop(key, None)  # said again, by the command: the last word counts
             tuned.pop(key, None)
@@ -131,7 +159,6 @@ class _CrossValidation(GridSweeper):
 
     def _study(self, combination: Sequence[str], tuned: Sequence[Override], title: str) -> "Study":
         """Compose a combination and begin its search."""
-        from grn_exp.core.errors import InputError
         from grn_exp.tuning.study import Study
         from grn_exp.tuning.trials import tuning_key
 
@@ -162,8 +189,6 @@ class _CrossValidation(GridSweeper):
         return OverridesParser.create(config_loader=self.loader).parse_overrides(texts)
 
     def _is_tuned(self, override: Override) -> bool:
-        from grn_exp.core.errors import InputError
-
         key = override.key_or_group
         if not any(fnmatchcase(key, pattern) for pattern in self.tune):
             return False
@@ -197,10 +222,16 @@ class _CrossValidation(GridSweeper):
                 trial.add(fold, *_score(job, problems))
         for study in dict.fromkeys(study for study, _ in trials):
             study.tell([trial for own, trial in trials if own is study])
+            study.write()
 
     def _fold_job(self, study: "Study", setting: "Setting", fold: int) -> "Job":
         outputs = QuotedString(str(study.fold_outputs), Quote.single).with_quotes()
-        return self._job([*study.fold_command(setting, fold), f"paths.outputs={outputs}"])
+        command = [
+            each
+            for each in study.fold_command(setting, fold)
+            if not each.startswith("paths.outputs=")
+        ]
+        return self._job([*command, f"paths.outputs={outputs}"])
 
     def _launch(self, jobs: list[list[str]]) -> list[JobReturn]:
         return super()._launch(jobs) if jobs else []
@@ -273,6 +304,8 @@ class TuneOptuna(_CrossValidation):
             tune=tune,
             spaces=spaces,
         )
+        require_whole(n_trials=n_trials, n_jobs=n_jobs)
+        require_whole(0, seed=seed)
         self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed
 
     def _search(self, axes: Sequence["Axis"]) -> "Search":
@@ -301,8 +334,6 @@ def _score(job: "Job", problems: dict[object, str]) -> tuple[tuple[str, float] |
 
 
 def _values(override: Override) -> list[str]:
-    from grn_exp.core.errors import InputError
-
     if not override.is_discrete_sweep():
         raise InputError(
             f"{override.input_line}: an interval is for what is tuned; give values, or name the "
@@ -313,7 +344,6 @@ def _values(override: Override) -> list[str]:
 
 def _axis(override: Override) -> "Axis":
     """Return the values of a sweep: a,b or range() or interval() or tag(log, interval())."""
-    from grn_exp.core.errors import InputError
     from grn_exp.tuning.search import Axis
 
     key, value = override.get_key_element(), override.value()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.smoke.conftest import TOY, TRAINED
+from tests.smoke.test_bad_input import assert_refused
 from tests.smoke.wandb_server import serving
 
 RUN = (*TRAINED, *TOY, "trainer.max_epochs=4", "trainer.validate_every=2")
@@ -264,6 +265,31 @@ def test_patience_is_a_number_of_seconds(command):
     assert outcome.code == 2
     assert "logger.patience=0" in outcome.err
     assert not outcome.folders
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("WANDB_MODE", "foo", "choose from online, offline"),
+        ("WANDB_BASE_URL", "garbage", "begins with https://"),
+    ],
+)
+def test_what_the_environment_says_of_wandb_is_checked_first(
+    command, monkeypatch, name, value, words
+):
+    monkeypatch.setenv(name, value)
+    outcome = command("model=random", *TOY, "logger=wandb")
+    assert_refused(outcome, f"{name}={value}: ", words)
+
+
+def test_what_trackio_cannot_use_is_refused(command, monkeypatch, tmp_path):
+    pytest.importorskip("trackio")
+    run = ("model=random", *TOY, "logger=trackio")
+    for name in ("a/b", ""):
+        assert_refused(command(*run, f"logger.project={name}"), f"logger.project={name}: ")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "file"))
+    assert_refused(command(*run), f"TRACKIO_DIR={tmp_path / 'file'}: no folder")
 
 
 # -- trackio and TensorBoard -----------------------------------------------------------------

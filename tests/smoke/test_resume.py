@@ -226,3 +226,61 @@ def test_a_kill_at_any_file_leaves_a_folder_that_is_taken_up_again(
     resumed = command(*SHORT)
     assert resumed.code == 0, resumed.err
     assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))
+
+
+# -- files that were finished ------------------------------------------------------------------
+
+DEGREE = ("model=degree", *TOY)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("metrics.json", '{"schema": 1, "ro', "metrics.json cannot be read"),
+        ("metrics.json", '{"schema": 1, "rows": []}', "metrics.json has no rows"),
+        ("metrics.json", '{"schema": 1, "rows": [3]}', "metrics.json has rows that no run writes"),
+        ("status.json", "{", "status.json cannot be read"),
+        ("status.json", '{"state": "asleep"}', "status.json: state 'asleep'"),
+    ],
+)
+def test_a_damaged_result_is_done_again_and_said_to_be(command, name, text, reason):
+    first = command(*DEGREE)
+    rows = first.rows()
+    (first.folder / name).write_text(text)
+    again = command(*DEGREE)
+    assert again.code == 0
+    assert f"{first.folder}: {reason}" in again.err
+    assert again.rows() == rows
+
+
+def test_a_result_of_another_version_is_not_replaced_unasked(command):
+    first = command(*DEGREE)
+    path = first.folder / "metrics.json"
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
+    before = path.read_bytes()
+    again = command(*DEGREE)
+    assert again.code == 2
+    assert again.lines[-1].startswith(f"error: {first.folder}: metrics.json has schema 2, this")
+    assert "force=true" in again.lines[-1]
+    assert path.read_bytes() == before
+    sweep = command("-m", *DEGREE, "split.seed=0,1")
+    assert "2 jobs: 1 finished, 0 done before, 1 failed" in sweep.lines
+    assert command(*DEGREE, "force=true").code == 0
+    assert b'"schema": 1' in path.read_bytes()
+
+
+def test_the_time_of_a_fit_is_that_of_all_its_parts(command, cut_off, monkeypatch):
+    from grn_exp.engine import callbacks
+
+    monkeypatch.setattr(callbacks.History, "state_dict", slow_state(callbacks.History.state_dict))
+    cut_off(3, *SHORT)
+    outcome = command(*SHORT)
+    facts = json.loads((outcome.folder / "provenance.json").read_text())
+    assert 1000 < facts["seconds"]["fit"] < 1100
+
+
+def slow_state(state_dict):
+    def slow(self):
+        return {**state_dict(self), "seconds": 1000.0}
+
+    return slow

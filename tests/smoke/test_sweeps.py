@@ -11,6 +11,7 @@ import pytest
 from grn_exp.report import tables as report_tables
 from grn_exp.report.collect import collect
 from tests.smoke.conftest import TOY
+from tests.smoke.test_bad_input import assert_refused
 
 GRID = ("-m", "model=random,degree", *TOY)
 
@@ -107,3 +108,67 @@ def test_a_sweep_killed_three_times_ends_with_the_table_of_an_unbroken_one(
     ]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
     assert len(tables[0]) > 0
+
+
+# -- what cannot be done -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sweeper", ["grid", "tune_grid"])
+def test_outputs_that_cannot_be_written(command, tmp_path, sweeper):
+    path = tmp_path / "file"
+    path.touch()
+    outcome = command("-m", f"hydra/sweeper={sweeper}", "model=degree", *TOY, outputs=path)
+    assert outcome.code == 2
+    assert len(outcome.lines) == 1
+    assert f"cannot write {path}" in outcome.lines[0]
+    assert "paths.outputs" in outcome.lines[0]
+
+
+@pytest.mark.parametrize("sweeper", ["grid", "tune_grid"])
+@pytest.mark.parametrize("values", ["range(0,0)", "range(5,0)"])
+def test_a_sweep_over_no_value(command, sweeper, values):
+    sweep = ("-m", f"hydra/sweeper={sweeper}", "model=degree", f"split.seed={values}", *TOY)
+    assert_refused(command(*sweep), f"split.seed={values}: a sweep over no value")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ("+plan=maybe", "+plan=maybe: give true or false"),
+        ("++plan=", "++plan=: give true or false"),
+        ("hydra.sweeper.plan=x", "hydra.sweeper.plan=x: give true or false"),
+        ("hydra.sweeper.max_batch_size=x", "max_batch_size=x: give a whole number from 1 on"),
+        ("hydra.sweeper.params=3", "hydra.sweeper.params=3"),
+        ("hydra/launcher=foo", "hydra/launcher=foo: choose from basic, joblib, ray"),
+        ("hydra/sweeper=griid", "hydra/sweeper=griid: did you mean 'grid'|choose from basic"),
+        ("experiment=smoke/nowhere", "experiment=smoke/nowhere|smoke/infosem_table2"),
+    ],
+)
+def test_wrong_options_of_a_sweep(command, overrides, words):
+    outcome = command("-m", "model=random", *TOY, overrides)
+    assert_refused(outcome, *words.split("|"))
+
+
+def test_a_plan_is_asked_for_in_any_way(command):
+    outcome = command("model=random", *TOY, "++plan=true")
+    assert outcome.code == 0
+    assert len(re.findall(r"^to do ", outcome.out, flags=re.MULTILINE)) == 1
+    assert not outcome.outputs.exists()
+
+
+def test_the_values_of_a_sweep_are_not_passed_over_by_a_single_run(command, tmp_path):
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    path = folder / "x.yaml"
+    path.write_text("# @package _global_\nhydra: {sweeper: {params: {split.seed: '0,1'}}}\n")
+    mine = ("--config-dir", str(tmp_path / "mine"), "experiment=x", "model=random", *TOY)
+    assert_refused(command(*mine), "hydra.sweeper.params has split.seed", "add -m")
+    assert command("-m", *mine).lines[-1] == "2 jobs: 2 finished, 0 done before"
+
+
+def test_a_file_of_the_configuration_that_is_no_yaml(command, tmp_path):
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "x.yaml").write_text("a: [")
+    outcome = command("--config-dir", str(tmp_path / "mine"), "experiment=x")
+    assert_refused(outcome, "no YAML", str(folder / "x.yaml"))

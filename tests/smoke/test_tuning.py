@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import shlex
+import shutil
 import statistics
 
 import pytest
@@ -303,3 +304,44 @@ def test_when_all_settings_fail_there_is_one_reason_and_no_final_run(command):
 )
 def test_what_cannot_be_tuned_is_refused_before_anything_is_written(command, overrides, words):
     assert_refused(command(*GRID, *NEAREST, *overrides), *words)
+
+
+@pytest.mark.parametrize(
+    ("sweeper", "option", "words"),
+    [
+        ("tune_grid", "folds=abc", "folds=abc: give a whole number from 2 on"),
+        ("tune_grid", "folds=1", "folds=1: give a whole number from 2 on"),
+        ("tune_grid", "spaces=3", "spaces=3"),
+        ("tune_grid", "tune=3", "tune=3: give a list of keys"),
+        ("tune_optuna", "n_trials=abc", "n_trials=abc: give a whole number from 1 on"),
+        ("tune_optuna", "n_trials=2.5", "n_trials=2.5: give a whole number from 1 on"),
+        ("tune_optuna", "n_jobs=0", "n_jobs=0: give a whole number from 1 on"),
+        ("tune_optuna", "seed=x", "seed=x: give a whole number from 0 on"),
+    ],
+)
+def test_wrong_options_of_a_search(command, sweeper, option, words):
+    options = (f"hydra/sweeper={sweeper}", f"hydra.sweeper.{option}")
+    assert_refused(command("-m", *NEAREST, "model.k=1,3", *options), f"hydra.sweeper.{words}")
+
+
+def test_tuning_is_a_sweep_without_the_flag(command):
+    outcome = command(*GRID[1:], *NEAREST, "model.k=1,3")
+    assert outcome.code == 0, outcome.err
+    assert tables(outcome)[1] is not None
+
+
+def test_a_plan_tells_of_the_last_run_too(command):
+    command(*GRID, *NEAREST, "model.k=1,3")
+    shutil.rmtree(command(*GRID, *NEAREST, "model.k=1,3").folder)
+    planned = command(*GRID, *NEAREST, "model.k=1,3", "+plan=true")
+    lines = [line for line in planned.out.splitlines() if line.startswith(("done", "to do"))]
+    assert [line.split()[0] for line in lines] == ["done"] * 4 + ["to"]
+    assert ".tuning" not in lines[-1]
+    assert "1 jobs left" in planned.out
+
+
+def test_a_failed_trial_is_named_with_its_reason(command):
+    outcome = command(*GRID, *NEAREST, "model.k=1,-3")
+    assert outcome.code == 0, outcome.err
+    assert tables(outcome)[1]["values"] == {"model.k": 1}
+    assert "model.k=-3 failed in fold 0: model.k=-3" in outcome.lines[-1]

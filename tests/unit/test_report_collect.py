@@ -157,6 +157,11 @@ def test_what_cannot_be_used_is_listed_and_not_averaged(write_run, outputs):
             '{"schema": 1, "rows": [{"metric": "", "subset": "", "value": 1, "n": 2, "k": 0.5}]}',
             "k 0.5 is no whole number",
         ),
+        (
+            "metrics.json",
+            '{"schema": 1, "rows": [{"metric": "ap", "subset": "val", "value": 5.0, "n": 9}]}',
+            "value 5.0 is no share",
+        ),
         ("config.yaml", "a: [", "config.yaml"),
         ("config.yaml", "seed: x", "seed='x' is no whole number"),
         ("status.json", '{"state": "asleep"}', "'asleep'"),
@@ -287,3 +292,12 @@ def test_what_differs_beside_the_prior_is_told(write_run, tmp_path):
     write_run(config={"prior": {"_target_": f"{prior}.RandomPrior"}, "trainer.max_epochs": 60})
     variants = set(collect(tmp_path / "outputs").rows["method_variant"])
     assert variants == {"trainer.max_epochs=2", "trainer.max_epochs=60"}
+
+
+def test_a_run_without_provenance_is_told_as_such(write_run, outputs):
+    write_run()
+    (write_run(split=1) / "provenance.json").unlink()
+    collected = collect(outputs)
+    assert kinds(collected) == ["stale"]
+    assert "no provenance.json" in collected.problems["reason"][0]
+    assert "force=true" in collected.problems["reason"][0]

@@ -126,8 +126,23 @@ def test_runs_without_a_result_are_no_reason_to_fail(command, write_run, tmp_pat
     (write_run() / "status.json").unlink()
     out, _ = command("collect", tmp_path / "outputs", "-o", tmp_path / "rows.parquet")
     assert "0 runs, 0 rows, 1 problems" in out
-    out, _ = command("figures", tmp_path / "outputs", "-o", tmp_path / "figures")
-    assert "no dataset" in out
+
+
+@pytest.mark.parametrize("asked", [("table",), ("figures", "-o", "figures")])
+def test_what_needs_a_run_says_that_there_is_none(command, write_run, tmp_path, capsys, asked):
+    (write_run() / "status.json").unlink()
+    name, *options = asked
+    with pytest.raises(SystemExit) as error:
+        command(name, tmp_path / "outputs", *options)
+    assert error.value.code == 2
+    assert "no finished run that counts" in capsys.readouterr().err
+
+
+def test_no_published_number_is_said_to_be_none(command, write_run, tmp_path, capsys):
+    write_run({"test_unseen": 0.5}, model="covariance")
+    with pytest.raises(SystemExit):
+        command("table", tmp_path / "outputs", "--show", "paper")
+    assert "the papers have no number" in capsys.readouterr().err
 
 
 def test_the_report_imports_neither_torch_nor_hydra():

@@ -118,13 +118,6 @@ def test_optuna_avoids_what_fails():
     assert sum(each["kind"] == "none" for each in settings[20:]) < 10
 
 
-@pytest.mark.parametrize("number", ["n_trials", "n_jobs"])
-def test_optuna_needs_numbers_from_1_on(number):
-    options = {"n_trials": 1, "n_jobs": 1, "seed": 0, number: 0}
-    with pytest.raises(InputError, match=rf"hydra.sweeper.{number}=0: give a whole number"):
-        OptunaSearch([Axis("a", ("1",))], **options)
-
-
 def test_optuna_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'grn_exp\[optuna\]'"):

@@ -5,9 +5,13 @@ import contextvars
 import dataclasses
 import io
 import logging
+import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from grn_exp.core.errors import InputError
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import results
 from grn_exp.engine.loggers.base import EpochLogger, described, display_name, require
@@ -30,13 +34,21 @@ class TrackioMirror:
     Raises
     ------
     InputError
-        If trackio is not installed.
+        If trackio is not installed, the project's name is none that it takes as it stands, or
+        ``TRACKIO_DIR`` is no folder.
     """
 
     project: str = "grn_exp"
 
     def __post_init__(self) -> None:
         require("trackio")
+        if not re.fullmatch(r"[\w-]+", self.project):
+            raise InputError(
+                f"logger.project={self.project}: give a name of letters, digits, - and _"
+            )
+        folder = Path(os.environ.get("TRACKIO_DIR", "."))
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"TRACKIO_DIR={folder}: no folder; give one, or unset it")
 
     def open(self, identity: RunIdentity) -> EpochLogger:
         """Start a run."""

@@ -17,6 +17,8 @@ from grn_exp.engine.spec import RunIdentity
 
 log = logging.getLogger(__name__)
 
+_MODES = ("online", "offline", "shared", "disabled", "dryrun", "run")  # what wandb takes
+
 
 @dataclasses.dataclass(frozen=True)
 class WandbMirror:
@@ -39,7 +41,7 @@ class WandbMirror:
     Raises
     ------
     InputError
-        If the patience is none.
+        If the patience is none, or what the environment says of W&B cannot be used.
     """
 
     project: str = "grn_exp"
@@ -51,6 +53,10 @@ class WandbMirror:
     def __post_init__(self) -> None:
         if not self.patience > 0:
             raise InputError(f"logger.patience={self.patience}: give seconds, more than 0")
+        self._mode()
+        url = os.environ.get("WANDB_BASE_URL", "https://")
+        if urlparse(url).scheme not in ("http", "https"):
+            raise InputError(f"WANDB_BASE_URL={url}: give an address that begins with https://")
 
     def open(self, identity: RunIdentity) -> EpochLogger:
         """Start a W&B run below the run folder; offline where the server does not answer."""
@@ -115,6 +121,10 @@ class WandbMirror:
     def _mode(self) -> str:
         from_environment = os.environ.get("WANDB_MODE")
         if from_environment:
+            if from_environment not in _MODES:
+                raise InputError(
+                    f"WANDB_MODE={from_environment}: choose from {', '.join(_MODES)}, or unset it"
+                )
             return from_environment
         if self.mode != "auto":
             return self.mode
