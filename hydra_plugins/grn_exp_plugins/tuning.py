@@ -97,6 +97,7 @@ class _CrossValidation(GridSweeper):
 
     def _planned(self, studies: Sequence["Study"]) -> list["Job"]:
         """Return the jobs that are known: what Optuna proposes next depends on scores."""
+        from grn_exp.sweep import without_repetitions
         from grn_exp.tuning.trials import Trial
 
         jobs: list[Job] = []
@@ -116,7 +117,7 @@ class _CrossValidation(GridSweeper):
                 study.tell(trials)
             else:
                 jobs.append(self._job(study.command()))
-        return jobs
+        return without_repetitions(jobs)  # Optuna may propose a setting twice
 
     def _finish(self, studies: Sequence["Study"], folder: Path) -> list[JobReturn]:
         """Write the choices, then do the runs that are judged on the test sets."""
