@@ -94,7 +94,7 @@ def embeddings_compared(
     random = splits.groupby("dataset")["prevalence"].mean()
     for number, dataset in enumerate(datasets):
         level = random[dataset]
-        label = "random" if number == 0 else None
+        label = "random ranking" if number == 0 else None
         axes.plot([number - 0.45, number + 0.45], [level, level], label=label, **DASHED)
     letters = max(8, int(13 * width / len(datasets)))
     _finish(axes, [wrapped(name, letters) for name in datasets], subset)
