@@ -173,7 +173,7 @@ def test_progress_tells_the_time_that_is_left():
     progress.n_done = 2
     assert progress.line(60.0) == "2 of 8 jobs done, about 3 min left"
     progress.n_failed = 1
-    assert progress.line(6.0) == "2 of 8 jobs done, 1 failed, about less than a minute left"
+    assert progress.line(6.0) == "2 of 8 jobs done, 1 failed, less than a minute left"
 
 
 def test_a_single_run_loads_no_launcher(outputs):
