@@ -107,14 +107,10 @@ def main() -> None:
         config.register()
         with stopping.stoppable():
             _task()
-    except (InputError, HydraException, OmegaConfBaseException) as error:
+    except (InputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         if _show_traceback:
             raise
         _refuse(_one_line(error))
-    except yaml.YAMLError as error:
-        if _show_traceback:
-            raise
-        _refuse(f"a file of the configuration is no YAML: {' '.join(str(error).split())}")
     except ValueError as error:  # Hydra's own kind for model=null
         if _show_traceback or "Config group override" not in str(error):
             raise
@@ -177,6 +173,8 @@ def _one_line(error: Exception) -> str:
             return " ".join(str(cause).split())
         cause = cause.__cause__
     text = " ".join(str(error).split())
+    if isinstance(error, yaml.YAMLError):
+        return f"a file of the configuration is no YAML: {text}"
     choice = re.search(r"Could not find '([^']*/[^']*)'", text)
     if choice:
         return _unknown_choice(choice.group(1))

@@ -62,12 +62,9 @@ class RunFolder:
         A file that cannot be understood makes the run one that has to be done again.
         """
         try:
-            state = self._status()
-            if state == "finished":
-                self._rows()
+            return self._checked_state()
         except _DamagedError:
             return "failed"
-        return state
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of ``metrics.json``; empty if it is missing or broken."""
@@ -85,15 +82,20 @@ class RunFolder:
             If it is a finished run whose metrics another version of this code wrote.
         """
         try:
-            if self._status() == "finished":
-                self._rows()
+            self._checked_state()
+        except _ForeignError as error:
+            raise InputError(
+                f"{self.path}: {error}; force=true replaces the run, another "
+                "paths.outputs keeps it"
+            ) from error
         except _DamagedError as error:
-            if isinstance(error, _ForeignError):
-                raise InputError(
-                    f"{self.path}: {error}; force=true replaces the run, another "
-                    "paths.outputs keeps it"
-                ) from error
             log.warning("%s: %s; the run is done again", self.path, error)
+
+    def _checked_state(self) -> State:
+        state = self._status()
+        if state == "finished":
+            self._rows()
+        return state
 
     def _status(self) -> State:
         try:

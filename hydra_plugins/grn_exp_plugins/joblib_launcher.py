@@ -16,6 +16,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.engine import devices, stopping
 from hydra_plugins.grn_exp_plugins import _worker
 from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, SweepLauncher, failed
+from hydra_plugins.grn_exp_plugins._options import is_whole
 from hydra_plugins.grn_exp_plugins._progress import SweepProgress
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -50,9 +51,9 @@ class JoblibLauncher(SweepLauncher):
         jobs_per_gpu: int = 1,
     ) -> None:
         for name, value, fits in (
-            ("n_jobs", n_jobs, n_jobs is None or (_is_whole(n_jobs) and n_jobs != 0)),
+            ("n_jobs", n_jobs, n_jobs is None or (is_whole(n_jobs) and n_jobs != 0)),
             ("memory_gb_per_job", memory_gb_per_job, _is_positive(memory_gb_per_job)),
-            ("jobs_per_gpu", jobs_per_gpu, _is_whole(jobs_per_gpu) and jobs_per_gpu > 0),
+            ("jobs_per_gpu", jobs_per_gpu, is_whole(jobs_per_gpu) and jobs_per_gpu > 0),
         ):
             if not fits:
                 raise InputError(f"hydra.launcher.{name}={value}: give a number, 1 or more")
@@ -71,7 +72,7 @@ class JoblibLauncher(SweepLauncher):
             return self.n_jobs if self.n_jobs > 0 else max(n_cores + 1 + self.n_jobs, 1)
         trainer = self.config.get("trainer", {})
         threads = trainer.get("num_threads")  # a text where the sweep is over it
-        by_cores = n_cores // threads if _is_whole(threads) and threads > 0 else n_cores
+        by_cores = n_cores // threads if is_whole(threads) and threads > 0 else n_cores
         by_memory = int(devices.available_gb() / self.memory_gb_per_job)
         on_gpus = trainer.get("accelerator") != "cpu"
         by_gpus = devices.n_gpus() * self.jobs_per_gpu if on_gpus else 0
@@ -232,10 +233,6 @@ def _stop(workers: Sequence[_Worker]) -> None:
     finally:
         for worker in workers:
             worker.end()
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_positive(value: object) -> bool:

@@ -1,7 +1,7 @@
 """The sweeper behind ``-m``: every combination of the choices, less what is finished."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from grn_exp.core.errors import InputError
+from hydra_plugins.grn_exp_plugins._options import require_mapping, require_whole
 
 _SHOWN = 10  # failed jobs
 
@@ -154,17 +155,3 @@ def refuse_empty(overrides: Sequence[Override]) -> None:
     for override in overrides:
         if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
             raise InputError(f"{override.input_line}: a sweep over no value; give some")
-
-
-def require_whole(least: int = 1, **values: object) -> None:
-    """Refuse options of a sweeper that are no whole numbers from ``least`` on."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(f"hydra.sweeper.{name}={value}: give a whole number from {least} on")
-
-
-def require_mapping(**values: object) -> None:
-    """Refuse options of a sweeper that map nothing."""
-    for name, value in values.items():
-        if value is not None and not isinstance(value, Mapping):
-            raise InputError(f"hydra.sweeper.{name}={value}: give key: values, as in conf/")

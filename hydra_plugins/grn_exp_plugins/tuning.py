@@ -17,12 +17,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override, Quote, Quo
 from hydra.core.utils import JobReturn, JobStatus
 
 from grn_exp.core.errors import InputError
-from hydra_plugins.grn_exp_plugins.sweeper import (
-    GridSweeper,
-    refuse_empty,
-    require_mapping,
-    require_whole,
-)
+from hydra_plugins.grn_exp_plugins._options import require_mapping, require_whole
+from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper, refuse_empty
 
 if TYPE_CHECKING:  # Hydra imports this module at every start, so it imports little itself
     from grn_exp.sweep import Job

@@ -315,6 +315,7 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_written(command, ove
         ("tune_grid", "tune=3", "tune=3: give a list of keys"),
         ("tune_optuna", "n_trials=abc", "n_trials=abc: give a whole number from 1 on"),
         ("tune_optuna", "n_trials=2.5", "n_trials=2.5: give a whole number from 1 on"),
+        ("tune_optuna", "n_trials=0", "n_trials=0: give a whole number from 1 on"),
         ("tune_optuna", "n_jobs=0", "n_jobs=0: give a whole number from 1 on"),
         ("tune_optuna", "seed=x", "seed=x: give a whole number from 0 on"),
     ],
