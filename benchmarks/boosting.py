@@ -12,17 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.defaults import options
 from benchmarks.sem import training_view
 from grn_exp.core.errors import InputError
 from grn_exp.models.edges.grnboost2 import GRNBoost2
 
 _N_TARGETS = 20
-_OPTIONS: dict[str, Any] = {
-    "learning_rate": 0.01,
-    "n_estimators": 5000,
-    "max_features": 0.1,
-    "subsample": 0.9,
-}
 _SEED = 0
 
 
@@ -56,7 +51,7 @@ def measure() -> BoostingTimes:
     except ImportError as error:
         raise InputError(f"{error}; pip install arboreto 'dask[dataframe]' distributed") from error
     view = training_view("mDC")
-    model = GRNBoost2(view, **_OPTIONS, window=core.EARLY_STOP_WINDOW_LENGTH)
+    model = GRNBoost2(view, **options("model/grnboost2.yaml"))
     names, symbols = list(view.regulators), list(view.genes)
     inputs = np.asfortranarray(view.expression.values[:, view.regulator_positions])
     targets = np.setdiff1d(np.arange(len(view.genes)), view.regulator_positions)[:_N_TARGETS]

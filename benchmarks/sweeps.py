@@ -5,20 +5,18 @@ import json
 import multiprocessing
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import yaml
+from benchmarks.defaults import options
 
 N_RUNS = 200
 N_FINISHED = 1000
 N_ROWS = 1_000_000
-_CONF = Path(__file__).parents[1] / "conf"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +32,9 @@ class Seconds:
     cpu: float
     wall: float
 
+    def __sub__(self, earlier: "Seconds") -> "Seconds":
+        return Seconds(self.cpu - earlier.cpu, self.wall - earlier.wall)
+
 
 @dataclasses.dataclass(frozen=True)
 class SweepTimes:
@@ -44,11 +45,11 @@ class SweepTimes:
     sweep
         ``N_RUNS`` runs of ``random`` on ``toy`` by one command in one process, start-up included.
     library
-        As many by calling benchmark and model in a loop in one process, imports included.
+        As many by calling benchmark and model in a loop, without what importing them takes.
     skip
         A command whose ``N_FINISHED`` runs are finished.
     collect
-        Reading these, in a process that has imported what it needs.
+        Reading these, likewise.
     rows
         Reading ``N_ROWS`` rows.
     """
@@ -73,6 +74,8 @@ def measure() -> SweepTimes:
     RuntimeError
         If the sweep fails, or something other than it should be is there to skip or to collect.
     """
+    # of this process's children: one thread, as a run has
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     with tempfile.TemporaryDirectory() as name:
         outputs = Path(name) / "outputs"
         sweep = _sweep(outputs, N_RUNS)
@@ -88,23 +91,24 @@ def _sweep(outputs: Path, n_runs: int) -> Seconds:
     command = [sys.executable, "-m", "grn_exp", "-m", "model=random", "data=toy", "logger=csv"]
     command += [f"split.seed=range(0,{n_runs})", f"paths.outputs={outputs}"]
     command += ["hydra/launcher=basic", "trainer=cpu"]
-    before, start = _cpu(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_one_thread())  # noqa: S603
-    found = Seconds(_cpu(resource.RUSAGE_CHILDREN) - before, time.perf_counter() - start)
+    start = _now(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    seconds = _now(resource.RUSAGE_CHILDREN) - start
     n_finished = len(list(outputs.glob("*/*/*/*/metrics.json")))
     if done.returncode or n_finished != n_runs:
         raise RuntimeError(f"{n_finished} of {n_runs} runs finished: {done.stderr[-500:]}")
-    return found
+    return seconds
 
 
-def _library(n_runs: int) -> None:
+def _library(n_runs: int) -> Seconds:
     """Do what the runs do without folders, configurations and logs."""
     from grn_exp.data.splitting import SeenUnseenSplitter
     from grn_exp.data.toy import ToyDataModule
     from grn_exp.models.edges.random import Random
     from grn_exp.priors.base import DatasetPrior
 
-    sizes, split = _options("data/toy.yaml"), _options("split/seen_unseen.yaml")
+    sizes, split = options("data/toy.yaml"), options("split/seen_unseen.yaml")
+    start = _now(resource.RUSAGE_SELF)
     for seed in range(n_runs):
         splitter = SeenUnseenSplitter(**{**split, "seed": seed})
         data = ToyDataModule(splitter=splitter, prior=DatasetPrior(), **sizes)
@@ -112,19 +116,18 @@ def _library(n_runs: int) -> None:
         model = Random(data.view(labels=False, embedding=False, seed=0))
         model.fit()
         data.evaluate(model.prediction())
+    return _now(resource.RUSAGE_SELF) - start
 
 
-def _options(name: str) -> dict[str, Any]:
-    options = yaml.safe_load((_CONF / name).read_text())
-    return {key: value for key, value in options.items() if key != "_target_"}
-
-
-def _collect(outputs: Path, n_runs: int, n_rows: int | None = None) -> None:
+def _collect(outputs: Path, n_runs: int, n_rows: int | None = None) -> Seconds:
     from grn_exp.report.collect import collect
 
+    start = _now(resource.RUSAGE_SELF)
     found = collect(outputs)
+    seconds = _now(resource.RUSAGE_SELF) - start
     if found.n_runs != n_runs or (n_rows is not None and len(found.rows) != n_rows):
         raise RuntimeError(f"collected {found.n_runs} runs, {len(found.rows)} rows")
+    return seconds
 
 
 def _blow_up(outputs: Path) -> None:
@@ -132,43 +135,17 @@ def _blow_up(outputs: Path) -> None:
     paths = list(outputs.glob("*/*/*/*/metrics.json"))
     for path in paths:
         content = json.loads(path.read_text())
-        row = content["rows"][0]
-        content["rows"] = [
-            {**row, "metric": "recall_at_k", "k": k} for k in range(1, N_ROWS // len(paths) + 1)
-        ]
-        copy = path.with_suffix(".new")
-        copy.write_text(json.dumps(content))
-        shutil.move(copy, path)
+        row = {**content["rows"][0], "metric": "recall_at_k"}
+        content["rows"] = [{**row, "k": k} for k in range(1, N_ROWS // len(paths) + 1)]
+        path.write_text(json.dumps(content))
 
 
-def _in_process(function: Any, *arguments: Any) -> Seconds:  # noqa: ANN401 - any of the above
-    """Time a call in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=_timed, args=(send, function, arguments))
-    process.start()
-    send.close()
-    try:
-        found = receive.recv()
-    except EOFError as error:
-        raise RuntimeError(f"{function.__name__} failed in its process") from error
-    process.join()
-    return found
+def _in_process(function: Callable[..., Seconds], *arguments: object) -> Seconds:
+    """Call in a fresh process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
 
 
-def _timed(send: Any, function: Any, arguments: tuple[Any, ...]) -> None:  # noqa: ANN401
-    os.environ.update(_one_thread())
-    if function is _collect:  # a report's imports are not part of reading
-        import grn_exp.report.collect  # noqa: F401
-    start, before = time.perf_counter(), _cpu(resource.RUSAGE_SELF)
-    function(*arguments)
-    send.send(Seconds(_cpu(resource.RUSAGE_SELF) - before, time.perf_counter() - start))
-
-
-def _cpu(who: int) -> float:
+def _now(who: int) -> Seconds:
     usage = resource.getrusage(who)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _one_thread() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return Seconds(usage.ru_utime + usage.ru_stime, time.perf_counter())
