@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.plain_deepsem import PlainDeepSEM
 from grn_exp.core.views import TrainView
-from grn_exp.data.beeline import BeelineDataModule
-from grn_exp.data.splitting import SeenUnseenSplitter
+from grn_exp.data.edges.beeline import BeelineDataModule
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.models.edges.deepsem import DeepSEM
 from grn_exp.priors.uninformative import OneHotPrior
 

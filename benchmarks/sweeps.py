@@ -102,8 +102,8 @@ def _sweep(outputs: Path, n_runs: int) -> Seconds:
 
 def _library(n_runs: int) -> Seconds:
     """Do what the runs do without folders, configurations and logs."""
-    from grn_exp.data.splitting import SeenUnseenSplitter
-    from grn_exp.data.toy import ToyDataModule
+    from grn_exp.data.edges.splitting import SeenUnseenSplitter
+    from grn_exp.data.edges.toy import ToyDataModule
     from grn_exp.models.edges.random import Random
     from grn_exp.priors.base import DatasetPrior
 

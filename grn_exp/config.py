@@ -18,9 +18,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
+from grn_exp.core.construct import check_value, instantiate, load_class, partial
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.versions import PRIOR_HARDWARE, RESULTS_VERSION, TRAINER_HARDWARE
-from grn_exp.engine.construct import check_value, instantiate, load_class, partial
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
 from grn_exp.storage.conf import conf_dir
 

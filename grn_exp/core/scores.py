@@ -47,6 +47,11 @@ class EdgeScores:
                 "learning rate), or a gene that never varies (drop it)"
             )
 
+    def to(self, device: object) -> "EdgeScores":
+        """Return the container itself, which lives in memory: Lightning moves predictions."""
+        del device
+        return self
+
     def self_pairs(self) -> NDArray[np.bool_]:
         """Mask of a gene with itself, shape ``(n_regulators, n_genes)``."""
         return self.regulators.array[:, None] == self.genes.array[None, :]

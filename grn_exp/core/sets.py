@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
-from grn_exp.core.views import TrainView
+from grn_exp.core.views import Items, TrainView
 
 Positions = NDArray[np.int64]
 Role = Literal["train", "val", "test"]
@@ -249,6 +249,11 @@ class RegulatorSets:
                 "diverged (lower its learning rate)"
             )
 
+    def to(self, device: object) -> "RegulatorSets":
+        """Return the container itself, which lives in memory: Lightning moves predictions."""
+        del device
+        return self
+
     def aligned(self, sets: TargetSets) -> tuple[Positions, ...]:
         """Return the predicted sets of ``sets.targets`` as positions in its candidates.
 
@@ -306,3 +311,7 @@ class SetView(TrainView):
             raise InputError(f"view: target {min(shown)!r} is to be predicted and is shown")
         if self.folds.shape != (len(self.train),) or self.sizes.shape != (len(self.queries),):
             raise InputError("view: folds or sizes do not fit the targets")
+
+    def count(self, items: Items) -> int:
+        """Return how many there are of what a training goes through in batches."""
+        return len(self.train) if items == "targets" else super().count(items)

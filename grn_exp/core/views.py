@@ -1,6 +1,7 @@
 """All that a model may see."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 
 UNKNOWN = -1
+
+# what a batch is made of
+Items = Literal["cells", "pairs", "targets"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,6 +128,21 @@ class TrainView:
     def regulator_positions(self) -> NDArray[np.int64]:
         """Columns of the regulators in the expression matrix."""
         return self.genes.positions(self.regulators)
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the pairs with a training label, no gene with itself."""
+        rows, columns = np.nonzero(self.known_labels() != UNKNOWN)
+        return rows, columns
+
+    def labelled_targets(self) -> NDArray[np.int64]:
+        """Columns of the genes that have a training label as a target."""
+        return np.unique(self.pairs()[1])
+
+    def count(self, items: Items) -> int:
+        """Return how many there are of what a training goes through in batches."""
+        if items == "cells":
+            return self.expression.n_cells
+        return len(self.pairs()[0] if items == "pairs" else self.labelled_targets())
 
     def by_symbol(self) -> "TrainView":
         """Return the same view with regulators and genes in the order of their symbols."""

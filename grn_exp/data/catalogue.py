@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator
 
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.data.beeline import (
+from grn_exp.data.edges.beeline import (
     Dataset,
     GeneSet,
     NetworkKind,
@@ -14,7 +14,7 @@ from grn_exp.data.beeline import (
     network_key,
 )
 from grn_exp.data.readers import read_network
-from grn_exp.data.sergio import Dataset as SergioNetwork
+from grn_exp.data.sets.sergio import Dataset as SergioNetwork
 from grn_exp.storage import store
 
 GENE_SETS: tuple[GeneSet, ...] = typing.get_args(GeneSet)

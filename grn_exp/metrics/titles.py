@@ -1,4 +1,7 @@
-"""What the metrics are called in tables and figures, and which are shares."""
+"""What the metrics are called in tables, figures and logs, and which are shares."""
+
+from collections.abc import Mapping
+from typing import Any
 
 TITLES = {
     "ap": "AUPRC (average precision)",
@@ -35,3 +38,15 @@ SHARES = frozenset(
 def title(metric: str, k: int | None = None) -> str:
     """Return a metric's title; its name where it has none."""
     return TITLES.get(metric, metric).format(k=k)
+
+
+def key_of(row: Mapping[str, Any]) -> str:
+    """Return the name under which loggers show a row of ``metrics.json``: ``test_unseen/ap``.
+
+    Rows that differ in k or set size have names of their own: ``test/recall@80/R=2``. The k of
+    other metrics is the length of a list, which differs between splits; it is no part of a name.
+    """
+    metric, k, size = row["metric"], row.get("k"), row.get("set_size")
+    stem = metric.removesuffix("_at_k")
+    at = f"@{k}" if stem != metric else ""
+    return f"{row['subset']}/{stem}{at}" + ("" if size is None else f"/R={size}")

@@ -4,6 +4,7 @@ They keep the scores as they come: no sigmoid, which saturates on unbounded scor
 where there were none, and no averaging over batches.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -93,3 +94,32 @@ class AreaUnderROC(RankingMetric):
 
     def __init__(self) -> None:
         super().__init__(ranking.auroc)
+
+
+class Judged(Metric):
+    """A value that a benchmark has computed over all of a subset, as it is.
+
+    Lightning keeps plain numbers in single precision; a metric keeps the digits of
+    ``metrics.json``.
+
+    Parameters
+    ----------
+    value
+        The value.
+    """
+
+    full_state_update = False
+    value: Tensor
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.add_state("value", torch.tensor(math.nan, dtype=torch.float64), dist_reduce_fx="mean")
+        self.update(value)
+
+    def update(self, value: float) -> None:
+        """Replace the value."""
+        self.value = torch.tensor(value, dtype=torch.float64)
+
+    def compute(self) -> Tensor:
+        """Return the value, float64."""
+        return self.value

@@ -1,54 +1,166 @@
-"""What every method is: a LightningModule that is fitted to a view and hands back scores."""
+"""What every method is: a LightningModule that is fitted to a view and predicts a network."""
 
 import abc
-import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
-from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.tables import Table
-from grn_exp.core.views import TrainView
+from grn_exp.core.views import Items, TrainView
+from grn_exp.metrics.titles import key_of
+from grn_exp.metrics.wrappers import Judged
+from grn_exp.models.state import pack, unpack
+from grn_exp.nn.batches import ShuffledIndices, epoch_seed
+
+__all__ = ["ClosedFormModel", "EdgeScorer", "GRNModel", "GradientModel", "epoch_seed"]
+
+Prediction = EdgeScores | RegulatorSets
+# what the curve of a training shows of a judgement
+_HEADLINES = ("ap", "exact_match")
+
+
+class Judge(Protocol):
+    """A batch of held-out labels: it judges a prediction and shows nothing else."""
+
+    def rows(self, prediction: Any) -> Iterable[Any]:  # noqa: ANN401
+        """Return the rows of ``metrics.json``."""
+        ...
 
 
 class GRNModel(pl.LightningModule, abc.ABC):
     """Base of all methods.
 
-    Class attributes say what a method is for (``edges`` or ``sets``) and what it reads; the
-    benchmark shows it no more than that.
+    A constructor takes hyper-parameters alone. The training data arrive in :meth:`setup`, from
+    ``trainer.datamodule``, or by :meth:`attach` where there is none. Class attributes say what
+    a method is for (``edges`` or ``sets``) and what it reads; the benchmark shows it no more.
 
     Parameters
     ----------
-    view
-        Training data; sizes come from here, never from a configuration.
+    seed
+        Of all that the method draws at random; the split has a seed of its own.
     """
 
     task: ClassVar[str] = "edges"
     reads_labels: ClassVar[bool] = False
     reads_embedding: ClassVar[bool] = False
+    reads_pools: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = False
     # packages of an optional extra of the method's own name
     requires: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, view: TrainView) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
+        super().__init_subclass__(**options)
+        cls.__signature__ = construct.signature_of(cls)  # type: ignore[attr-defined]
+
+    def __init__(self, *, seed: int = 0) -> None:
         super().__init__()
-        self._view = view
+        self.save_hyperparameters()
+        plain = {name: construct.as_node(value) for name, value in self.hparams.items()}
+        self.save_hyperparameters(plain)
+        self.seed = seed
+        self._view: TrainView | None = None
+
+    # -- data ------------------------------------------------------------------------------
 
     @property
     def view(self) -> TrainView:
-        """What the method may see."""
+        """What the method may see.
+
+        Raises
+        ------
+        InputError
+            If no data have been given to the method yet.
+        """
+        if self._view is None:
+            raise InputError(
+                f"{type(self).__name__} has no data yet: call trainer.fit(model, datamodule=...), "
+                "or model.attach(view)"
+            )
         return self._view
 
+    def setup(self, stage: str) -> None:
+        """Take the view of the trainer's benchmark, unless the method has one already."""
+        del stage
+        if self._view is not None:
+            return
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if data is not None:
+            self.attach(data.view_for(self))
+
+    def attach(self, view: TrainView) -> Self:
+        """Give the method its training data, and make what depends on their sizes.
+
+        What is drawn for it depends on ``seed`` alone.
+        """
+        self._view = view
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.build(view)
+        return self
+
+    def build(self, view: TrainView) -> None:
+        """Make parameters and buffers; called once, when the data are known.
+
+        Raises
+        ------
+        InputError
+            If the method cannot be fitted to these data.
+        """
+
+    def train_dataloader(self) -> ShuffledIndices:
+        """Return the batches of a training on :meth:`attach`'s data, without a benchmark."""
+        return self.batches(lambda: self.current_epoch)
+
     @abc.abstractmethod
-    def prediction(self) -> EdgeScores | RegulatorSets:
+    def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
+        """Return a training's batches; ``epoch`` tells the number of the current epoch."""
+
+    def predict_dataloader(self) -> ShuffledIndices:
+        """Return the one batch of a prediction, which is of the whole network."""
+        return one_batch()
+
+    # -- prediction ------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def predict(self) -> Prediction:
         """Score every regulator x gene pair, or choose a set for every target."""
+
+    def prediction(self) -> Prediction:
+        """Return the scores, or the sets."""
+        return self.predict()
+
+    def validation_step(self, batch: Judge, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Let the benchmark judge, and log what it finds: ``val/ap`` and the like."""
+        del batch_idx, dataloader_idx
+        if not self.trainer.sanity_checking:
+            self._log_judgement(batch, all_rows=self.trainer.state.fn == "validate")
+
+    def test_step(self, batch: Judge, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Let the benchmark judge, and log what it finds: ``test_unseen/ap`` and the like."""
+        del batch_idx, dataloader_idx
+        self._log_judgement(batch, all_rows=True)
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Prediction:
+        """Return the prediction, whatever the batch."""
+        del batch, batch_idx
+        return self.prediction()
+
+    def _log_judgement(self, batch: Judge, *, all_rows: bool) -> None:
+        for row in batch.rows(self.prediction()):
+            fields = row.as_dict()
+            if all_rows or (row.metric in _HEADLINES and fields.get("set_size") is None):
+                key = key_of(fields)
+                self.log(key, Judged(row.value), batch_size=1, metric_attribute=key)
+
+    # -- what a run keeps ------------------------------------------------------------------
 
     def check(self, max_epochs: int | None) -> None:
         """Refuse options that only show when the training is set up; called before any.
@@ -77,12 +189,53 @@ class GRNModel(pl.LightningModule, abc.ABC):
         )
 
 
-class ClosedFormModel(GRNModel):
-    """A method that is fitted once, without epochs."""
+def one_batch() -> ShuffledIndices:
+    """Return a loader of one batch for what is done once."""
+    return ShuffledIndices(1, batch_size=1, seed=0, epoch=lambda: 0)
 
-    @abc.abstractmethod
+
+class ClosedFormModel(GRNModel):
+    """A method that is fitted once, without epochs.
+
+    ``trainer.fit`` calls :meth:`fit` in its one training step. A checkpoint holds the
+    prediction.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
+        self.automatic_optimization = False
+        self._kept: Prediction | None = None
+
     def fit(self) -> None:
-        """Fit to ``self.view``; called once before :meth:`prediction`."""
+        """Fit to ``self.view``; called once before :meth:`predict`."""
+
+    def prediction(self) -> Prediction:
+        """Return the prediction, which is computed once."""
+        if self._kept is None:
+            self._kept = self.predict()
+        return self._kept
+
+    def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
+        """Return one batch: of everything."""
+        del epoch
+        return one_batch()
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Fit, and end the training."""
+        del batch, batch_idx
+        self.fit()
+        self.trainer.should_stop = True
+
+    def configure_optimizers(self) -> None:
+        """Return none: nothing is optimised step by step."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the prediction."""
+        checkpoint["prediction"] = pack(self.prediction())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the prediction back."""
+        self._kept = unpack(checkpoint["prediction"])
 
 
 class EdgeScorer(ClosedFormModel):
@@ -91,10 +244,6 @@ class EdgeScorer(ClosedFormModel):
     It is shown the genes in the order of their symbols, so that the order in a file, and what a
     fit draws at random in that order, change no score.
     """
-
-    def __init__(self, view: TrainView) -> None:
-        super().__init__(view)
-        self._scores: EdgeScores | None = None
 
     @abc.abstractmethod
     def score(self, view: TrainView) -> np.ndarray:
@@ -108,93 +257,61 @@ class EdgeScorer(ClosedFormModel):
             genes=ordered.genes,
             values=self.score(ordered).astype(np.float32),
         )
-        self._scores = self.as_scores(scores.align(self.view.regulators, self.view.genes))
+        self._kept = self.as_scores(scores.align(self.view.regulators, self.view.genes))
 
-    def prediction(self) -> EdgeScores:
-        """Return the scores."""
-        if self._scores is None:
-            raise RuntimeError("fit() comes first")
-        return self._scores
-
-
-class ControlWithTruth(ClosedFormModel):
-    """A control that is shown every label, test labels too: proof that the judging works."""
-
-    reads_truth: ClassVar[bool] = True
-    truth: EdgeTruth
+    def predict(self) -> EdgeScores:
+        """Refuse: the scores are there once the method is fitted."""
+        raise InputError(f"{type(self).__name__} is not fitted yet: call trainer.fit, or fit()")
 
 
 class OptimizerFactory(Protocol):
-    """A ``torch.optim`` class with some arguments fixed."""
+    """A ``torch.optim`` class, perhaps with some arguments fixed."""
 
     def __call__(self, params: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
         """Make the optimiser for parameter groups that name their own learning rates."""
         ...
 
 
-class ShuffledIndices:
-    """Batches of indices, in an order that depends on seed and epoch alone.
-
-    A run that resumes at an epoch therefore sees the batches that an unbroken run sees.
-
-    Parameters
-    ----------
-    n_items, batch_size
-        The last batch may be smaller.
-    seed
-        Of the order.
-    epoch
-        Called for the number of the current epoch.
-    """
-
-    def __init__(
-        self, n_items: int, *, batch_size: int, seed: int, epoch: Callable[[], int]
-    ) -> None:
-        self.n_items = n_items
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return math.ceil(self.n_items / self.batch_size)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch(), stream=1))
-        yield from torch.randperm(self.n_items, generator=generator).split(self.batch_size)
-
-
-def epoch_seed(seed: int, epoch: int, *, stream: int) -> int:
-    """Return a seed for one epoch and one purpose."""
-    return int(np.random.SeedSequence([seed, epoch, stream]).generate_state(1)[0])
+# a node such as {"_target_": "torch.optim.SGD", "momentum": 0.9}, or the class or a partial of it
+Optimizer = Mapping[str, Any] | OptimizerFactory
+Scheduler = Mapping[str, Any] | Callable[..., Any]
 
 
 class GradientModel(GRNModel):
     """A method that is trained by gradient descent.
 
-    A subclass implements :meth:`loss` and :meth:`parameter_groups`; steps, optimiser, decay,
-    batches and logging are here. ``decay_interval`` says what the groups' ``decay`` counts.
+    A subclass implements :meth:`build`, :meth:`loss`, :meth:`parameter_groups` and
+    :meth:`predict`; steps, optimiser, decay, batches and logging are here. ``batches_of`` says
+    what an item of a batch is, ``decay_interval`` what the groups' ``decay`` counts.
 
     Parameters
     ----------
-    view
-        Training data.
-    n_items
-        How many things there are to batch (cells, pairs).
     batch_size
-        Things in a batch.
+        Items in a batch.
     optimizer
         Makes the optimiser from parameter groups.
+    scheduler
+        A class of ``torch.optim.lr_scheduler`` in place of the method's own decay; as a node it
+        may have ``interval`` (``epoch`` or ``step``) and ``monitor`` beside its arguments.
+    seed
+        As in :class:`GRNModel`.
     """
 
+    batches_of: ClassVar[Items]
     decay_interval: ClassVar[Literal["epoch", "step"]] = "epoch"
 
     def __init__(
-        self, view: TrainView, *, n_items: int, batch_size: int, optimizer: OptimizerFactory
+        self,
+        *,
+        batch_size: int,
+        optimizer: Optimizer,
+        scheduler: Scheduler | None = None,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(view)
-        self.n_items = n_items
+        super().__init__(**options)
+        if batch_size < 1:
+            raise InputError(f"model.batch_size={batch_size}: give a whole number from 1 on")
         self.batch_size = batch_size
-        self.make_optimizer = optimizer
         self._sums: dict[str, Tensor] = {}
         self._n_seen = 0
 
@@ -209,14 +326,10 @@ class GradientModel(GRNModel):
     def begin_epoch(self, epoch: int) -> None:
         """Prepare an epoch; called before its first batch."""
 
-    def train_dataloader(self) -> ShuffledIndices:
-        """Return batches of indices."""
-        return ShuffledIndices(
-            self.n_items,
-            batch_size=self.batch_size,
-            seed=self.view.seed,
-            epoch=lambda: self.current_epoch,
-        )
+    def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
+        """Return batches of indices of what ``batches_of`` names."""
+        n_items = self.view.count(self.batches_of)
+        return ShuffledIndices(n_items, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
 
     def on_train_epoch_start(self) -> None:
         """Start the sums of the loss parts."""
@@ -240,26 +353,54 @@ class GradientModel(GRNModel):
             self.log(f"train/{key}", value / self._n_seen)
 
     def check(self, max_epochs: int | None) -> None:
-        """Refuse options that the optimiser refuses."""
+        """Refuse options that the optimiser or the scheduler refuses."""
         del max_epochs
-        self._optimizer(self.parameter_groups())
-
-    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        own = [{k: v for k, v in group.items() if k != "decay"} for group in groups]
-        try:
-            return self.make_optimizer(own)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"the optimizer's options: {error}; correct or drop it") from error
+        self.configure_optimizers()
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own wide type
-        """Make the optimiser and the per-group decay."""
+        """Make the optimiser, and the scheduler or the groups' own decay."""
         groups = self.parameter_groups()
         decays = [float(group.get("decay", 1.0)) for group in groups]
-        optimizer = self._optimizer(groups)
+        own = [{k: v for k, v in group.items() if k != "decay"} for group in groups]
+        node = dict(self.hparams["optimizer"])
+        if node["_target_"] in ("torch.optim.Adam", "torch.optim.adam.Adam"):
+            node.setdefault("fused", True)
+        optimizer = _made("model.optimizer", node, own)
+        if self.hparams["scheduler"]:
+            node = dict(self.hparams["scheduler"])
+            kind = {k: node.pop(k) for k in ("interval", "monitor") if k in node}
+            return [optimizer], [{"scheduler": _made("model.scheduler", node, optimizer), **kind}]
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, [lambda count, decay=decay: decay**count for decay in decays]
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": self.decay_interval},
-        }
+        return [optimizer], [{"scheduler": scheduler, "interval": self.decay_interval}]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the view, so that the checkpoint alone is enough to predict."""
+        checkpoint["view"] = pack(self.view)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the view back, where the method has none.
+
+        Raises
+        ------
+        InputError
+            If the method has data of other genes or regulators than the checkpoint.
+        """
+        kept = unpack(checkpoint["view"])
+        if self._view is None:
+            self.attach(kept)
+        elif (kept.genes, kept.regulators) != (self.view.genes, self.view.regulators):
+            raise InputError(
+                f"the checkpoint is of {len(kept.regulators)} regulators and {len(kept.genes)} "
+                f"genes, the data have other ones ({len(self.view.regulators)} and "
+                f"{len(self.view.genes)}); go on with the data that it was trained on"
+            )
+
+
+def _made(path: str, node: dict[str, Any], argument: Any) -> Any:  # noqa: ANN401
+    try:
+        return construct.partial({**node, "_partial_": True}, path)(argument)
+    except (ValueError, TypeError, AttributeError) as error:
+        name = node["_target_"].rpartition(".")[2]
+        raise InputError(f"{path}: {name}: {error}; correct or drop the option") from error

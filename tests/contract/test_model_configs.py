@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from grn_exp import config
+from grn_exp.core.construct import load_class
 from grn_exp.core.errors import InputError
-from grn_exp.engine.construct import load_class
 from grn_exp.models.base import ClosedFormModel, GradientModel, GRNModel
 
 MODELS = config.choices("model")

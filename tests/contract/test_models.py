@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from grn_exp import config
 from grn_exp.core.splits import EdgeTruth
-from grn_exp.data.base import EVALUATED
+from grn_exp.data.edges.base import EVALUATED
 from grn_exp.engine.run import run
 from grn_exp.models.base import ClosedFormModel, GradientModel
 

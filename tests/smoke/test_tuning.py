@@ -10,8 +10,8 @@ import statistics
 import pytest
 import yaml
 
-from grn_exp.data.splitting import SeenUnseenSplitter
-from grn_exp.data.target_splitting import TargetSplitter
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
+from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.report.collect import collect
 from tests.smoke.conftest import TOY
 from tests.smoke.test_bad_input import assert_refused

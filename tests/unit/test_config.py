@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from grn_exp import config
+from grn_exp.core.construct import check_value, load_class, partial
 from grn_exp.core.errors import InputError
-from grn_exp.engine.construct import check_value, load_class, partial
 from grn_exp.engine.spec import TrainerSettings
 
 

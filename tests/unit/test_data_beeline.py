@@ -11,8 +11,13 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data import beeline
-from grn_exp.data.beeline import BeelineDataModule, expression_key, load_expression, network_key
-from grn_exp.data.splitting import SeenUnseenSplitter
+from grn_exp.data.edges.beeline import (
+    BeelineDataModule,
+    expression_key,
+    load_expression,
+    network_key,
+)
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.priors.base import DatasetPrior
 from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.priors.uninformative import OneHotPrior

@@ -7,9 +7,9 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.sets import TargetSets
 from grn_exp.core.splits import EdgeTruth
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.folds import grouped_folds, random_folds
-from grn_exp.data.splitting import SeenUnseenSplitter
-from grn_exp.data.target_splitting import TargetCountSplitter, TargetSplitter
+from grn_exp.data.sets.splitting import TargetCountSplitter, TargetSplitter
 
 
 def random_truth(seed: int, *, n_regulators=12, n_targets=60) -> EdgeTruth:

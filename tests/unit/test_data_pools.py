@@ -9,7 +9,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import TargetSets
-from grn_exp.data.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets.pools import OraclePool, RetrievedPool
 
 GENES = GeneIndex("ABCDEF")
 TARGETS = GeneIndex(["A", "F"])

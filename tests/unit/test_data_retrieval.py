@@ -5,9 +5,9 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
-from grn_exp.data.beeline import expression_key, network_key
-from grn_exp.data.retrieval import RetrievalDataModule
-from grn_exp.data.target_splitting import TargetCountSplitter
+from grn_exp.data.edges.beeline import expression_key, network_key
+from grn_exp.data.sets.retrieval import RetrievalDataModule
+from grn_exp.data.sets.splitting import TargetCountSplitter
 
 N_REGULATORS, N_TARGETS = 23, 110
 

@@ -9,9 +9,9 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.views import UNKNOWN
 from grn_exp.data import sergio
-from grn_exp.data.pools import OraclePool, RetrievedPool
-from grn_exp.data.sergio import SergioDataModule
-from grn_exp.data.target_splitting import TargetSplitter
+from grn_exp.data.sets.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets.sergio import SergioDataModule
+from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.storage import store
 
 REGULATORS = range(8)

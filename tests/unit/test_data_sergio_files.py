@@ -3,9 +3,9 @@
 import pytest
 
 from grn_exp.core.errors import InputError
-from grn_exp.data.pools import RetrievedPool
-from grn_exp.data.sergio import SergioDataModule
-from grn_exp.data.target_splitting import TargetSplitter
+from grn_exp.data.sets.pools import RetrievedPool
+from grn_exp.data.sets.sergio import SergioDataModule
+from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.storage import store
 
 DS1 = ("sergio/DS1/interactions.txt", "sergio/DS1/master_regulators.txt")

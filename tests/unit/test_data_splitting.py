@@ -7,10 +7,10 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
 from grn_exp.core.splits import SUBSETS, EdgeTruth
-from grn_exp.data.base import truth_of
-from grn_exp.data.beeline import expression_key, load_expression, network_key
+from grn_exp.data.edges.base import truth_of
+from grn_exp.data.edges.beeline import expression_key, load_expression, network_key
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.readers import read_network
-from grn_exp.data.splitting import SeenUnseenSplitter
 from grn_exp.storage import store
 
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.sets import ROLES, TargetSets
-from grn_exp.data.target_splitting import (
+from grn_exp.data.sets.splitting import (
     TargetCountSplitter,
     TargetSplitter,
     occurs_in_training,

@@ -6,8 +6,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import cross_val_score
 
 from grn_exp.core.errors import InputError
-from grn_exp.data.splitting import SeenUnseenSplitter
-from grn_exp.data.toy import ToyDataModule
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
+from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.priors.base import DatasetPrior
 from grn_exp.priors.uninformative import OneHotPrior
 from grn_exp.storage import store

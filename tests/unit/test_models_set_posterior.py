@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.core.errors import InputError
 from grn_exp.core.sets import CandidatePools, SetView, TargetSets
-from grn_exp.data.toy import ToySimulation
+from grn_exp.data.edges.toy import ToySimulation
 from grn_exp.models.sets.evidence_term import EvidenceTerm
 from grn_exp.models.sets.set_posterior import SetPosterior
 

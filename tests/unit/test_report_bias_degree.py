@@ -12,8 +12,8 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeSplit
 from grn_exp.core.versions import RESULTS_VERSION
-from grn_exp.data.splitting import SeenUnseenSplitter
-from grn_exp.data.toy import ToyDataModule
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
+from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.metrics.ranking import average_precision
 from grn_exp.priors.base import DatasetPrior
 from grn_exp.report.bias_degree import additive_fit, compare_runs, degree_explained, rank_one_fit

@@ -11,7 +11,7 @@ from grn_exp.report.layout import comparison_table
 from grn_exp.report.published import published
 
 HOS2 = {
-    "split": {"_target_": "grn_exp.data.target_splitting.TargetSplitter", "kind": "random"},
+    "split": {"_target_": "grn_exp.data.sets.splitting.TargetSplitter", "kind": "random"},
     "data": {"network": "simulated"},
     "prior": None,
 }

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
-from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.core.views import Items, TrainView
+from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
 from grn_exp.models.options import require_positive
 
 
@@ -23,11 +23,9 @@ class PairClassifier(GradientModel):
 
     Parameters
     ----------
-    view
-        Expression and labels.
     learning_rate, learning_rate_decay
         Of all weights, and its factor a batch.
-    batch_size, optimizer
+    batch_size, optimizer, scheduler, seed
         As in :class:`GradientModel`; batches are pairs.
 
     Raises
@@ -37,6 +35,7 @@ class PairClassifier(GradientModel):
     """
 
     reads_labels: ClassVar[bool] = True
+    batches_of: ClassVar[Items] = "pairs"
     decay_interval: ClassVar[Literal["epoch", "step"]] = "step"
     regulator_positions: Tensor
     pair_rows: Tensor
@@ -45,30 +44,27 @@ class PairClassifier(GradientModel):
 
     def __init__(
         self,
-        view: TrainView,
         *,
         learning_rate: float,
         learning_rate_decay: float,
-        batch_size: int,
-        optimizer: OptimizerFactory,
+        optimizer: Optimizer = {"_target_": "torch.optim.Adam"},  # noqa: B006
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        require_positive(
-            learning_rate=learning_rate,
-            learning_rate_decay=learning_rate_decay,
-            batch_size=batch_size,
-        )
-        labels = view.known_labels()
-        rows, genes = np.nonzero(labels != UNKNOWN)
-        of_pairs = labels[rows, genes]
+        super().__init__(optimizer=optimizer, **options)
+        require_positive(learning_rate=learning_rate, learning_rate_decay=learning_rate_decay)
+        self.learning_rate = learning_rate
+        self.learning_rate_decay = learning_rate_decay
+
+    def build(self, view: TrainView) -> None:
+        """Lay the training pairs out."""
+        rows, genes = view.pairs()
+        of_pairs = view.known_labels()[rows, genes]
         n_edges = int((of_pairs == 1).sum())
         if n_edges in (0, len(of_pairs)):
             raise InputError(
                 f"{n_edges} of {len(of_pairs)} training pairs of different genes are edges; a "
                 "classifier needs both kinds: take another split.seed or data.network"
             )
-        super().__init__(view, n_items=len(rows), batch_size=batch_size, optimizer=optimizer)
-        self.learning_rate = learning_rate
-        self.learning_rate_decay = learning_rate_decay
         for name, array in (
             ("regulator_positions", view.regulator_positions),
             ("pair_rows", rows),
@@ -106,7 +102,7 @@ class PairClassifier(GradientModel):
         labels = self.pair_labels[batch]
         return {"total": functional.binary_cross_entropy_with_logits(logits, labels)}
 
-    def prediction(self) -> EdgeScores:
+    def predict(self) -> EdgeScores:
         """Return the probabilities of all pairs, without dropout."""
         was_training = self.training
         self.eval()

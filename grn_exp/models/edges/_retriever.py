@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
-from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.core.views import UNKNOWN, Items, TrainView
+from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
 from grn_exp.models.options import require_positive
-from grn_exp.nn.gene_encoder import gene_features
+from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
 
 # numbers of the largest array that scoring makes at a time
 _CHUNK_NUMBERS = 2**23
@@ -32,8 +32,6 @@ class Retriever(GradientModel):
 
     Parameters
     ----------
-    view
-        Expression on a log scale, and labels.
     positive_weight
         w of eq. 10.
     noise
@@ -42,7 +40,11 @@ class Retriever(GradientModel):
         Share of hidden units that are zeroed in training.
     learning_rate
         Of all weights.
-    batch_size, optimizer
+    embedding_dim
+        Length of a gene's embedding.
+    encoder_width, encoder_depth
+        Units and number of the encoder's hidden layers.
+    batch_size, optimizer, scheduler, seed
         As in :class:`GradientModel`; batches are targets.
 
     Raises
@@ -52,6 +54,7 @@ class Retriever(GradientModel):
     """
 
     reads_labels: ClassVar[bool] = True
+    batches_of: ClassVar[Items] = "targets"
     features: Tensor
     regulator_positions: Tensor
     targets: Tensor
@@ -59,22 +62,25 @@ class Retriever(GradientModel):
 
     def __init__(
         self,
-        view: TrainView,
         *,
         positive_weight: float,
-        noise: float,
-        dropout: float,
-        learning_rate: float,
-        batch_size: int,
-        optimizer: OptimizerFactory,
+        noise: float = 0.01,
+        dropout: float = 0.2,
+        learning_rate: float = 2e-4,
+        embedding_dim: int = 128,
+        encoder_width: int = 512,
+        encoder_depth: int = 1,
+        batch_size: int = 16,
+        optimizer: Optimizer = {"_target_": "torch.optim.AdamW", "weight_decay": 1e-3},  # noqa: B006
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        labels = view.known_labels()
-        targets = np.flatnonzero((labels != UNKNOWN).any(axis=0))
-        if len(targets) == 0:
-            raise InputError("no pair of different genes has a training label to learn from")
-        super().__init__(view, n_items=len(targets), batch_size=batch_size, optimizer=optimizer)
+        super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
         require_positive(
-            positive_weight=positive_weight, learning_rate=learning_rate, batch_size=batch_size
+            positive_weight=positive_weight,
+            learning_rate=learning_rate,
+            embedding_dim=embedding_dim,
+            encoder_width=encoder_width,
+            encoder_depth=encoder_depth,
         )
         if noise < 0 or not 0 <= dropout < 1:
             raise InputError(
@@ -84,6 +90,13 @@ class Retriever(GradientModel):
         self.positive_weight = positive_weight
         self.noise = noise
         self.learning_rate = learning_rate
+
+    def build(self, view: TrainView) -> None:
+        """Lay the targets' labels out, and make the encoder."""
+        labels = view.known_labels()
+        targets = view.labelled_targets()
+        if len(targets) == 0:
+            raise InputError("no pair of different genes has a training label to learn from")
         of_targets = np.ascontiguousarray(labels[:, targets].T)
         self.pairs_per_target = float((of_targets != UNKNOWN).sum() / len(targets))
         for name, tensor in (
@@ -93,6 +106,13 @@ class Retriever(GradientModel):
             ("labels", torch.from_numpy(of_targets)),
         ):
             self.register_buffer(name, tensor, persistent=False)
+        self.encoder = GeneEncoder(
+            view.expression.n_cells,
+            hidden_width=self.hparams.encoder_width,
+            dim=self.hparams.embedding_dim,
+            depth=self.hparams.encoder_depth,
+            dropout=self.hparams.dropout,
+        )
 
     @property
     @abc.abstractmethod
@@ -150,7 +170,7 @@ class Retriever(GradientModel):
         )
         return {"total": total / (len(batch) * self.pairs_per_target)}
 
-    def prediction(self) -> EdgeScores:
+    def predict(self) -> EdgeScores:
         """Return the logits; the pair of a gene with itself lies below all others (eq. 8)."""
         was_training = self.training
         self.eval()

@@ -18,11 +18,6 @@ class TreeEnsemble(EdgeScorer):
     A gene is no regressor of itself; a gene that is the same in all cells gets 0 from all. The
     genes are divided among as many processes as the run has threads (``trainer.num_threads``),
     which changes no score.
-
-    Parameters
-    ----------
-    view
-        Expression on a log scale.
     """
 
     @abc.abstractmethod

@@ -15,11 +15,6 @@ class CoTargetVote(EdgeScorer):
     regulator ``s`` of ``t`` votes with the number of targets that it has in common with ``r``.
     No expression is read: on seen genes this is collaborative filtering, and a pair with a gene
     that has no training edge scores 0.
-
-    Parameters
-    ----------
-    view
-        With labels.
     """
 
     reads_labels: ClassVar[bool] = True

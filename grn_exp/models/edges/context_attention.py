@@ -1,15 +1,15 @@
 """The context-attention retriever (Residual HOS2, appendix C, equations 1 to 10)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._retriever import Retriever
 from grn_exp.models.options import require_positive
-from grn_exp.nn.gene_encoder import GeneEncoder
 from grn_exp.nn.pair_scorer import FactoredContextScorer
 
 
@@ -54,17 +54,14 @@ class ContextAttentionRetriever(Retriever):
 
     Parameters
     ----------
-    embedding_dim
-        d, length of an embedding.
     n_heads
         H, heads of the attention.
-    encoder_width, encoder_depth
-        Units and number of the encoder's hidden layers.
     scorer_width
         Units of the scorer's hidden layer.
     scorer_gain
-        How much longer than eq. 2's unit vectors the scorer takes embeddings and contexts to be.
-    view, positive_weight, noise, dropout, learning_rate, batch_size, optimizer
+        How much longer than eq. 2's unit vectors the scorer takes embeddings and contexts to be;
+        about the fourth root of their dimension, and at 1 it hardly outgrows frequencies.
+    positive_weight, options
         As in :class:`Retriever`.
 
     Raises
@@ -75,53 +72,32 @@ class ContextAttentionRetriever(Retriever):
 
     def __init__(
         self,
-        view: TrainView,
         *,
-        embedding_dim: int,
-        n_heads: int,
-        encoder_width: int,
-        encoder_depth: int,
-        scorer_width: int,
-        scorer_gain: float,
-        positive_weight: float,
-        noise: float,
-        dropout: float,
-        learning_rate: float,
-        batch_size: int,
-        optimizer: OptimizerFactory,
+        n_heads: int = 4,
+        scorer_width: int = 256,
+        scorer_gain: float = 3.4,
+        positive_weight: float = 100.0,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(
-            view,
-            positive_weight=positive_weight,
-            noise=noise,
-            dropout=dropout,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            optimizer=optimizer,
-        )
-        require_positive(
-            embedding_dim=embedding_dim,
-            n_heads=n_heads,
-            encoder_width=encoder_width,
-            encoder_depth=encoder_depth,
-            scorer_width=scorer_width,
-            scorer_gain=scorer_gain,
-        )
-        if embedding_dim % n_heads:
+        super().__init__(positive_weight=positive_weight, **options)
+        require_positive(n_heads=n_heads, scorer_width=scorer_width, scorer_gain=scorer_gain)
+        dim = self.hparams.embedding_dim
+        if dim % n_heads:
             raise InputError(
-                f"model.n_heads={n_heads} does not divide model.embedding_dim={embedding_dim}; "
+                f"model.n_heads={n_heads} does not divide model.embedding_dim={dim}; "
                 "give a number that does"
             )
-        self.encoder = GeneEncoder(
-            view.expression.n_cells,
-            hidden_width=encoder_width,
-            dim=embedding_dim,
-            depth=encoder_depth,
-            dropout=dropout,
-        )
-        self.attention = ContextAttention(embedding_dim, n_heads=n_heads)
+
+    def build(self, view: TrainView) -> None:
+        """Add attention and scorer."""
+        super().build(view)
+        own = self.hparams
+        self.attention = ContextAttention(own.embedding_dim, n_heads=own.n_heads)
         self.scorer = FactoredContextScorer(
-            embedding_dim, hidden_width=scorer_width, dropout=dropout, gain=scorer_gain
+            own.embedding_dim,
+            hidden_width=own.scorer_width,
+            dropout=own.dropout,
+            gain=own.scorer_gain,
         )
 
     @property

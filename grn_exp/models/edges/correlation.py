@@ -1,6 +1,6 @@
 """Co-expression: how a regulator and a target vary together over the cells."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,8 +18,6 @@ class Correlation(EdgeScorer):
 
     Parameters
     ----------
-    view
-        Expression on a log scale.
     kind
         ``pearson``; ``spearman``: Pearson's of the ranks, ties sharing their mean rank;
         ``partial``: Pearson's given all other genes, from the inverse of a covariance matrix
@@ -33,9 +31,12 @@ class Correlation(EdgeScorer):
     """
 
     def __init__(
-        self, view: TrainView, *, kind: Literal["pearson", "spearman", "partial"]
+        self,
+        *,
+        kind: Literal["pearson", "spearman", "partial"] = "pearson",
+        **options: Any,
     ) -> None:
-        super().__init__(view)
+        super().__init__(**options)
         self.kind = kind
 
     def score(self, view: TrainView) -> np.ndarray:

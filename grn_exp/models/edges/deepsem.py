@@ -1,6 +1,6 @@
 """DeepSEM (Shu et al. 2021): a structural equation variational autoencoder."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
-from grn_exp.core.views import TrainView
-from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.core.views import Items, TrainView
+from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
 from grn_exp.models.options import require_positive
 from grn_exp.nn.scalar_network import FrozenTable, ScalarNetwork, look_up
 from grn_exp.nn.structural import FullMixing, Mixing, RegulatorMixing
@@ -40,8 +40,6 @@ class DeepSEM(GradientModel):
 
     Parameters
     ----------
-    view
-        Expression on a log scale, cells x genes.
     alpha
         Weight of ``mean |A|``, the mean over all ordered gene pairs: the Laplace prior's
         ``1 / sigma_a`` times ``n_genes^2`` (eq. 5).
@@ -65,7 +63,7 @@ class DeepSEM(GradientModel):
     table_points
         Grid points for the networks' tables while the networks train, twice as many while they
         are frozen; 0 evaluates the networks at every value.
-    batch_size, optimizer
+    batch_size, optimizer, scheduler, seed
         As in :class:`GradientModel`; batches are cells.
 
     Raises
@@ -74,6 +72,7 @@ class DeepSEM(GradientModel):
         If a number is out of range, or no gene varies.
     """
 
+    batches_of: ClassVar[Items] = "cells"
     values: Tensor
     weight: Tensor
     regulator_positions: Tensor
@@ -81,30 +80,27 @@ class DeepSEM(GradientModel):
 
     def __init__(
         self,
-        view: TrainView,
         *,
-        alpha: float,
-        beta: float,
-        standardise: Standardisation,
-        regulators: Literal["all", "known"],
-        score: Literal["abs", "signed"],
-        learning_rate: float,
-        learning_rate_decay: float,
-        adjacency_learning_rate: float,
-        hidden_width: int,
-        table_points: int,
-        batch_size: int,
-        optimizer: OptimizerFactory,
+        alpha: float = 1.0,
+        beta: float = 0.01,
+        standardise: Standardisation = "nonzero",
+        regulators: Literal["all", "known"] = "all",
+        score: Literal["abs", "signed"] = "abs",
+        learning_rate: float = 1e-4,
+        learning_rate_decay: float = 0.95,
+        adjacency_learning_rate: float = 2e-5,
+        hidden_width: int = 128,
+        table_points: int = 2048,
+        batch_size: int = 64,
+        optimizer: Optimizer = {"_target_": "torch.optim.RMSprop"},  # noqa: B006
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(
-            view, n_items=view.expression.n_cells, batch_size=batch_size, optimizer=optimizer
-        )
+        super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
         require_positive(
             learning_rate=learning_rate,
             learning_rate_decay=learning_rate_decay,
             adjacency_learning_rate=adjacency_learning_rate,
             hidden_width=hidden_width,
-            batch_size=batch_size,
         )
         if alpha < 0 or beta < 0:
             raise InputError(f"model.alpha={alpha}, model.beta={beta}: neither may be negative")
@@ -112,32 +108,35 @@ class DeepSEM(GradientModel):
             raise InputError(f"model.table_points={table_points}: give 2 or more, or 0 for none")
         self.alpha = alpha
         self.beta = beta
+        self.standardise: Standardisation = standardise
+        self.known_only = regulators == "known"
         self.score = score
         self.learning_rate = learning_rate
         self.learning_rate_decay = learning_rate_decay
         self.adjacency_learning_rate = adjacency_learning_rate
+        self.hidden_width = hidden_width
         self.table_points = table_points
-        self.n_genes = len(view.genes)
-
-        values, weight = standardise_expression(view.expression.values, standardise)
-        self.register_buffer("values", torch.from_numpy(values), persistent=False)
-        self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
-        positions = torch.from_numpy(view.regulator_positions)
-        self.register_buffer("regulator_positions", positions, persistent=False)
-        self.known_only = regulators == "known"
-        own_columns = positions if self.known_only else torch.arange(self.n_genes)
-        self.register_buffer("own_columns", own_columns, persistent=False)
-
-        self.encoder = ScalarNetwork(hidden_width=hidden_width, n_outputs=2)
-        self.decoder = ScalarNetwork(hidden_width=hidden_width, n_outputs=1)
-        self.prior_moments = nn.Parameter(torch.zeros(2, self.n_genes))
-        self.edge_effects = nn.Parameter(self._initial_effects())
         # what stays the same within a phase: see begin_epoch
         self._mixing: Mixing | None = None
         self._encoded: Tensor | None = None
         self._frozen_decoder: FrozenTable | None = None
         self._frozen_terms: dict[str, Tensor] = {}
         self._noise: torch.Generator | None = None
+
+    def build(self, view: TrainView) -> None:
+        """Standardise the expression, and make networks and adjacency."""
+        self.n_genes = len(view.genes)
+        values, weight = standardise_expression(view.expression.values, self.standardise)
+        self.register_buffer("values", torch.from_numpy(values), persistent=False)
+        self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
+        positions = torch.from_numpy(view.regulator_positions)
+        self.register_buffer("regulator_positions", positions, persistent=False)
+        own_columns = positions if self.known_only else torch.arange(self.n_genes)
+        self.register_buffer("own_columns", own_columns, persistent=False)
+        self.encoder = ScalarNetwork(hidden_width=self.hidden_width, n_outputs=2)
+        self.decoder = ScalarNetwork(hidden_width=self.hidden_width, n_outputs=1)
+        self.prior_moments = nn.Parameter(torch.zeros(2, self.n_genes))
+        self.edge_effects = nn.Parameter(self._initial_effects())
 
     # -- the adjacency ---------------------------------------------------------------------
 
@@ -173,7 +172,7 @@ class DeepSEM(GradientModel):
         """Return ``A[regulator, target]``, shape ``(n_rows, n_genes)``."""
         return self.without_self_pairs(self.effects())
 
-    def prediction(self) -> EdgeScores:
+    def predict(self) -> EdgeScores:
         """Return |A| or A of the view's regulators."""
         with torch.no_grad():
             adjacency = self.adjacency()

@@ -15,11 +15,6 @@ class Degree(EdgeScorer):
     without training pairs counts with the share over all training pairs, so pairs of two unseen
     genes tie. What a method scores above this on seen genes is more than class imbalance
     (InfoSEM section 4.1).
-
-    Parameters
-    ----------
-    view
-        With labels.
     """
 
     reads_labels: ClassVar[bool] = True
@@ -35,11 +30,6 @@ class DegreeProduct(EdgeScorer):
 
     The rank-one form: a target that many regulators have counts most for a regulator that has
     many targets.
-
-    Parameters
-    ----------
-    view
-        With labels.
     """
 
     reads_labels: ClassVar[bool] = True

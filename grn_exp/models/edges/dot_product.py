@@ -1,13 +1,12 @@
 """The dot-product retriever (Residual HOS2, appendix C): the baseline of the attention one."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._retriever import Retriever
-from grn_exp.models.options import require_positive
 from grn_exp.nn.dropout import Dropout
-from grn_exp.nn.gene_encoder import GeneEncoder
 
 
 class DotProductRetriever(Retriever):
@@ -15,11 +14,7 @@ class DotProductRetriever(Retriever):
 
     Parameters
     ----------
-    embedding_dim
-        Length of ``h_g`` and of both heads' embeddings.
-    encoder_width, encoder_depth
-        Units and number of the encoder's hidden layers.
-    view, positive_weight, noise, dropout, learning_rate, batch_size, optimizer
+    positive_weight, options
         As in :class:`Retriever`.
 
     Raises
@@ -28,42 +23,16 @@ class DotProductRetriever(Retriever):
         If a number is out of range, or no pair is known.
     """
 
-    def __init__(
-        self,
-        view: TrainView,
-        *,
-        embedding_dim: int,
-        encoder_width: int,
-        encoder_depth: int,
-        positive_weight: float,
-        noise: float,
-        dropout: float,
-        learning_rate: float,
-        batch_size: int,
-        optimizer: OptimizerFactory,
-    ) -> None:
-        super().__init__(
-            view,
-            positive_weight=positive_weight,
-            noise=noise,
-            dropout=dropout,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            optimizer=optimizer,
-        )
-        require_positive(
-            embedding_dim=embedding_dim, encoder_width=encoder_width, encoder_depth=encoder_depth
-        )
-        self.encoder = GeneEncoder(
-            view.expression.n_cells,
-            hidden_width=encoder_width,
-            dim=embedding_dim,
-            depth=encoder_depth,
-            dropout=dropout,
-        )
+    def __init__(self, *, positive_weight: float = 20.0, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(positive_weight=positive_weight, **options)
+
+    def build(self, view: TrainView) -> None:
+        """Add the two heads."""
+        super().build(view)
+        dim, dropout = self.hparams.embedding_dim, self.hparams.dropout
         self.activation = nn.Sequential(nn.GELU(), Dropout(dropout))
-        self.source = nn.Linear(embedding_dim, embedding_dim)
-        self.target = nn.Linear(embedding_dim, embedding_dim)
+        self.source = nn.Linear(dim, dim)
+        self.target = nn.Linear(dim, dim)
 
     @property
     def numbers_per_target(self) -> int:

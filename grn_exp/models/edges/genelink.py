@@ -7,7 +7,6 @@ from torch.nn import functional
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._pair_classifier import PairClassifier
 from grn_exp.models.options import require_positive, require_shares
 from grn_exp.nn.dropout import Dropout
@@ -66,8 +65,6 @@ class GENELink(PairClassifier):
 
     Parameters
     ----------
-    view
-        Expression on a log scale, and labels.
     attention_widths
         Outputs of one head in the first and in the second layer.
     n_heads
@@ -84,7 +81,7 @@ class GENELink(PairClassifier):
         Share of the channels' hidden units that are zeroed in training.
     stop_below_rate
         Share of the first rate below which training ends; 0 for never.
-    learning_rate, learning_rate_decay, batch_size, optimizer
+    learning_rate, learning_rate_decay, batch_size, optimizer, scheduler, seed
         As in :class:`PairClassifier`.
 
     Raises
@@ -97,28 +94,26 @@ class GENELink(PairClassifier):
 
     def __init__(
         self,
-        view: TrainView,
         *,
-        attention_widths: tuple[int, int],
-        n_heads: int,
-        attention_slope: float,
-        attention_dropout: float,
-        self_loops: bool,
-        channel_width: int,
-        channel_outputs: int,
-        channel_dropout: float,
-        stop_below_rate: float,
-        learning_rate: float,
-        learning_rate_decay: float,
-        batch_size: int,
-        optimizer: OptimizerFactory,
+        attention_widths: tuple[int, int] = (128, 64),
+        n_heads: int = 3,
+        attention_slope: float = 0.2,
+        attention_dropout: float = 0.5,
+        self_loops: bool = False,
+        channel_width: int = 32,
+        channel_outputs: int = 16,
+        channel_dropout: float = 0.01,
+        stop_below_rate: float = 1e-6,
+        learning_rate: float = 3e-3,
+        learning_rate_decay: float = 0.99,
+        batch_size: int = 256,
+        **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(
-            view,
             learning_rate=learning_rate,
             learning_rate_decay=learning_rate_decay,
             batch_size=batch_size,
-            optimizer=optimizer,
+            **options,
         )
         if len(attention_widths) != 2 or min(attention_widths) < 1:
             raise InputError(
@@ -134,24 +129,28 @@ class GENELink(PairClassifier):
             stop_below_rate=stop_below_rate,
         )
         self.stop_below_rate = stop_below_rate
+
+    def build(self, view: TrainView) -> None:
+        """Make the graph of the training edges and the layers."""
+        super().build(view)
+        own = self.hparams
         edges = self.pair_labels == 1
         self.graph = AttentionGraph(
             self.regulator_positions[self.pair_rows[edges]].numpy(),
             self.pair_genes[edges].numpy(),
             n_genes=len(view.genes),
-            self_loops=self_loops,
+            self_loops=own.self_loops,
         )
         features = self.graph.node_features(gene_features(view.expression))
         self.register_buffer("features", features, persistent=False)
-
-        first, second = attention_widths
-        options: dict[str, Any] = {"n_heads": n_heads, "slope": attention_slope}
-        options["dropout"] = attention_dropout
+        first, second = own.attention_widths
+        options: dict[str, Any] = {"n_heads": own.n_heads, "slope": own.attention_slope}
+        options["dropout"] = own.attention_dropout
         self.first = GraphAttention(view.expression.n_cells, first, **options)
-        self.second = GraphAttention(n_heads * first, second, **options)
-        sizes = {"hidden_width": channel_width, "n_outputs": channel_outputs}
-        self.regulator_channel = Channel(second, dropout=channel_dropout, **sizes)
-        self.target_channel = Channel(second, dropout=channel_dropout, **sizes)
+        self.second = GraphAttention(own.n_heads * first, second, **options)
+        sizes = {"hidden_width": own.channel_width, "n_outputs": own.channel_outputs}
+        self.regulator_channel = Channel(second, dropout=own.channel_dropout, **sizes)
+        self.target_channel = Channel(second, dropout=own.channel_dropout, **sizes)
 
     def channels(self) -> tuple[Tensor, Tensor]:
         """Return what the nodes are as regulators and as targets, both ``(n_nodes, outputs)``."""

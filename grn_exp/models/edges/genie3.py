@@ -5,7 +5,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.core.views import TrainView
 from grn_exp.models.edges._tree_ensemble import TreeEnsemble
 from grn_exp.models.options import require_positive
 
@@ -18,8 +17,6 @@ class GENIE3(TreeEnsemble):
 
     Parameters
     ----------
-    view
-        Expression on a log scale.
     n_estimators
         Trees.
     max_features
@@ -32,9 +29,13 @@ class GENIE3(TreeEnsemble):
     """
 
     def __init__(
-        self, view: TrainView, *, n_estimators: int, max_features: Literal["sqrt", "all"]
+        self,
+        *,
+        n_estimators: int = 1000,
+        max_features: Literal["sqrt", "all"] = "sqrt",
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(view)
+        super().__init__(**options)
         require_positive(n_estimators=n_estimators)
         self.n_estimators = n_estimators
         self.max_features = max_features

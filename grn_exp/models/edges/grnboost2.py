@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.views import TrainView
 from grn_exp.models.edges._tree_ensemble import TreeEnsemble
 from grn_exp.models.options import require_positive
 
@@ -21,8 +20,6 @@ class GRNBoost2(TreeEnsemble):
 
     Parameters
     ----------
-    view
-        Expression on a log scale.
     learning_rate, n_estimators, max_features, subsample
         As scikit-learn's ``GradientBoostingRegressor``; ``n_estimators`` is the most.
     window
@@ -36,15 +33,15 @@ class GRNBoost2(TreeEnsemble):
 
     def __init__(
         self,
-        view: TrainView,
         *,
-        learning_rate: float,
-        n_estimators: int,
-        max_features: float,
-        subsample: float,
-        window: int,
+        learning_rate: float = 0.01,
+        n_estimators: int = 5000,
+        max_features: float = 0.1,
+        subsample: float = 0.9,
+        window: int = 25,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(view)
+        super().__init__(**options)
         require_positive(learning_rate=learning_rate, n_estimators=n_estimators, window=window)
         if not 0 < max_features <= 1:
             raise InputError(f"model.max_features={max_features}: give a share in (0, 1]")

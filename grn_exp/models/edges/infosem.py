@@ -7,12 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import OptimizerFactory
-from grn_exp.models.edges.deepsem import (
-    DeepSEM,
-    Standardisation,
-    absolute_sum,
-)
+from grn_exp.models.edges.deepsem import DeepSEM, absolute_sum
 from grn_exp.models.options import require_positive
 
 _LOGIT_95 = float(np.log(0.95 / 0.05))
@@ -44,9 +39,8 @@ class InfoSEM(DeepSEM):
     sigma_w, sigma_l, h
         Of the priors of w and A^l, and the rank of A^l (Appendix C).
     embedding_learning_rate, label_learning_rate
-        Of w and of the factors of A^l; the paper names none of its own.
-    view, alpha, beta, standardise, regulators, score, learning_rate, learning_rate_decay,
-    adjacency_learning_rate, hidden_width, table_points, batch_size, optimizer
+        Of w (None: that of A) and of the factors of A^l; the paper names none of its own.
+    options
         As in :class:`DeepSEM`.
 
     Raises
@@ -63,43 +57,19 @@ class InfoSEM(DeepSEM):
 
     def __init__(
         self,
-        view: TrainView,
         *,
-        alpha: float,
-        beta: float,
-        standardise: Standardisation,
-        regulators: Literal["all", "known"],
-        score: Literal["abs", "signed"],
-        learning_rate: float,
-        learning_rate_decay: float,
-        adjacency_learning_rate: float,
-        hidden_width: int,
-        table_points: int,
-        batch_size: int,
-        optimizer: OptimizerFactory,
-        parametrisation: Literal["centred", "non_centred"],
-        embedding_scaling: Literal["none", "centre", "zscore"],
-        sigma_w: float,
-        embedding_learning_rate: float,
+        parametrisation: Literal["centred", "non_centred"] = "centred",
+        embedding_scaling: Literal["none", "centre", "zscore"] = "none",
+        sigma_w: float = 1.0,
+        embedding_learning_rate: float | None = None,
         sigma_l: float = 0.1,
         h: int = 128,
         label_learning_rate: float = 1e-3,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(
-            view,
-            alpha=alpha,
-            beta=beta,
-            standardise=standardise,
-            regulators=regulators,
-            score=score,
-            learning_rate=learning_rate,
-            learning_rate_decay=learning_rate_decay,
-            adjacency_learning_rate=adjacency_learning_rate,
-            hidden_width=hidden_width,
-            table_points=table_points,
-            batch_size=batch_size,
-            optimizer=optimizer,
-        )
+        super().__init__(**options)
+        if embedding_learning_rate is None:
+            embedding_learning_rate = self.adjacency_learning_rate
         require_positive(
             sigma_w=sigma_w,
             sigma_l=sigma_l,
@@ -108,40 +78,45 @@ class InfoSEM(DeepSEM):
             label_learning_rate=label_learning_rate,
         )
         self.centred = parametrisation == "centred"
-        self.sigma_w, self.sigma_l = sigma_w, sigma_l
+        self.embedding_scaling = embedding_scaling
+        self.sigma_w, self.sigma_l, self.h = sigma_w, sigma_l, h
         self.embedding_learning_rate = embedding_learning_rate
         self.label_learning_rate = label_learning_rate
-        self._add_gene_effects(embedding_scaling)
-        self._add_label_logits(h)
 
-    def _add_gene_effects(self, scaling: str) -> None:
+    def build(self, view: TrainView) -> None:
+        """Add what the priors need: w where there is an embedding, A^l where there are labels."""
+        super().build(view)
+        self._add_gene_effects(view)
+        self._add_label_logits(view)
+
+    def _add_gene_effects(self, view: TrainView) -> None:
         """Add w_1 and w_2; without an embedding they are free effects, or absent."""
         self.gene_weights: nn.Parameter | None = None
         self.register_buffer("embedding", None, persistent=False)
         if self.free_effects:
             self.gene_weights = nn.Parameter(torch.zeros(2, self.n_genes))
-        elif self.view.embedding is not None:
-            vectors = scale_embedding(self.view.embedding.values, scaling)
+        elif view.embedding is not None:
+            vectors = scale_embedding(view.embedding.values, self.embedding_scaling)
             self.embedding = torch.from_numpy(vectors)
             self.gene_weights = nn.Parameter(torch.zeros(2, vectors.shape[1]))
 
-    def _add_label_logits(self, rank: int) -> None:
+    def _add_label_logits(self, view: TrainView) -> None:
         """Add the factors of A^l and the known pairs, if the view has labels."""
         self.logit_rows: nn.Parameter | None = None
         self.logit_columns: nn.Parameter | None = None
-        if self.view.labels is None:
+        if view.labels is None:
             return
-        rows, columns = np.nonzero(self.view.labels != UNKNOWN)
-        labels = self.view.labels[rows, columns]
+        rows, columns = np.nonzero(view.labels != UNKNOWN)
+        labels = view.labels[rows, columns]
         if not self.known_only:
-            rows = self.view.regulator_positions[rows]
+            rows = view.regulator_positions[rows]
         self.register_buffer("known_rows", torch.from_numpy(rows), persistent=False)
         self.register_buffer("known_columns", torch.from_numpy(columns), persistent=False)
         wanted = torch.from_numpy(np.where(labels == 1, _LOGIT_95, -_LOGIT_95).astype(np.float32))
         self.register_buffer("wanted_logits", wanted, persistent=False)
-        spread = (_INITIAL_LOGIT_SPREAD / rank**0.5) ** 0.5
-        self.logit_rows = nn.Parameter(spread * torch.randn(self.n_rows, rank))
-        self.logit_columns = nn.Parameter(spread * torch.randn(rank, self.n_genes))
+        spread = (_INITIAL_LOGIT_SPREAD / self.h**0.5) ** 0.5
+        self.logit_rows = nn.Parameter(spread * torch.randn(self.n_rows, self.h))
+        self.logit_columns = nn.Parameter(spread * torch.randn(self.h, self.n_genes))
         with torch.no_grad():
             self.edge_effects.mul_(2)  # sigmoid(0) = 1/2: A starts where DeepSEM's does
 

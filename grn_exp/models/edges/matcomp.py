@@ -25,8 +25,6 @@ class MatComp(EdgeScorer):
 
     Parameters
     ----------
-    view
-        With labels.
     variant
         ``matrix_factorization``: gene biases and factors by stochastic gradient descent on the
         known entries (runs at any rank); ``iterative_svd``: truncated SVD of the matrix whose
@@ -45,12 +43,22 @@ class MatComp(EdgeScorer):
 
     reads_labels: ClassVar[bool] = True
 
-    def __init__(self, view: TrainView, *, variant: Variant, rank: int, max_iters: int) -> None:
-        super().__init__(view)
+    def __init__(
+        self,
+        *,
+        variant: Variant = "matrix_factorization",
+        rank: int = 128,
+        max_iters: int = 50,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**options)
         require_positive(rank=rank, max_iters=max_iters)
         self.variant = variant
         self.rank = rank
         self.max_iters = max_iters
+
+    def build(self, view: TrainView) -> None:
+        """Check that there is something to complete, at this rank."""
         labels = view.known_labels()
         known = labels != UNKNOWN
         if len(np.unique(labels[known])) < 2:
@@ -59,9 +67,9 @@ class MatComp(EdgeScorer):
                 "nothing to complete; take another split.seed or a larger network"
             )
         shape = (int(known.any(axis=1).sum()), int(known.any(axis=0).sum()))
-        if variant == "iterative_svd" and rank >= min(shape):
+        if self.variant == "iterative_svd" and self.rank >= min(shape):
             raise InputError(
-                f"model.rank={rank}: iterative_svd needs a rank below {min(shape)} on the "
+                f"model.rank={self.rank}: iterative_svd needs a rank below {min(shape)} on the "
                 f"{shape[0]} x {shape[1]} training labels; lower it, or choose "
                 "model.variant=matrix_factorization, which runs at any rank"
             )

@@ -1,6 +1,6 @@
 """The control that copies the regulators of co-expressed training targets."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,8 +27,6 @@ class NearestTargets(EdgeScorer):
 
     Parameters
     ----------
-    view
-        Expression on a log scale, and labels.
     k
         Voters for a target.
 
@@ -40,8 +38,8 @@ class NearestTargets(EdgeScorer):
 
     reads_labels: ClassVar[bool] = True
 
-    def __init__(self, view: TrainView, *, k: int) -> None:
-        super().__init__(view)
+    def __init__(self, *, k: int = 10, **options: Any) -> None:
+        super().__init__(**options)
         if k < 1:
             raise InputError(f"model.k={k}: give a number of voters, 1 or more")
         self.k = k

@@ -30,8 +30,6 @@ class OneHotLR(EdgeScorer):
 
     Parameters
     ----------
-    view
-        With labels.
     Cs
         Values of C to choose from.
     folds
@@ -46,8 +44,14 @@ class OneHotLR(EdgeScorer):
 
     reads_labels: ClassVar[bool] = True
 
-    def __init__(self, view: TrainView, *, Cs: Sequence[float], folds: int) -> None:
-        super().__init__(view)
+    def __init__(
+        self,
+        *,
+        Cs: Sequence[float] = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0),
+        folds: int = 5,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**options)
         if not Cs:
             raise InputError("model.Cs=[]: give at least one value")
         for value in Cs:
@@ -58,12 +62,15 @@ class OneHotLR(EdgeScorer):
         self.folds = folds
         self._chosen: float | None = None
         self._coefficients: list[Sequence[object]] = []
+
+    def build(self, view: TrainView) -> None:
+        """Check that there are enough training pairs of both kinds."""
         labels = view.known_labels()
         for name, count in (("positive", (labels == 1).sum()), ("negative", (labels == 0).sum())):
-            if count < folds:
+            if count < self.folds:
                 raise InputError(
-                    f"model.folds={folds}: only {count} {name} training pairs to cross-validate "
-                    "on; lower model.folds, or take a network with more of them"
+                    f"model.folds={self.folds}: only {count} {name} training pairs to "
+                    "cross-validate on; lower model.folds, or take a network with more of them"
                 )
 
     def score(self, view: TrainView) -> np.ndarray:

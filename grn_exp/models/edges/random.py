@@ -9,10 +9,7 @@ from grn_exp.models.base import ClosedFormModel
 class Random(ClosedFormModel):
     """Uniform random scores: average precision comes out at the prevalence."""
 
-    def fit(self) -> None:
-        """Nothing to fit."""
-
-    def prediction(self) -> EdgeScores:
+    def predict(self) -> EdgeScores:
         """Return independent uniform numbers, drawn with the model's seed."""
         rng = np.random.default_rng([self.view.seed, 0x7A4D])
         return self.as_scores(rng.random((len(self.view.regulators), len(self.view.genes))))

@@ -24,8 +24,6 @@ class RegDiffusion(EdgeScorer):
 
     Parameters
     ----------
-    view
-        Expression on a log scale.
     n_steps
         Training steps.
     batch_size
@@ -42,9 +40,14 @@ class RegDiffusion(EdgeScorer):
     requires: ClassVar[tuple[str, ...]] = ("regdiffusion",)
 
     def __init__(
-        self, view: TrainView, *, n_steps: int, batch_size: int, device: Literal["cpu", "cuda"]
+        self,
+        *,
+        n_steps: int = 1000,
+        batch_size: int = 128,
+        device: Literal["cpu", "cuda"] = "cpu",
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(view)
+        super().__init__(**options)
         require_positive(n_steps=n_steps, batch_size=batch_size)
         import torch
 
@@ -53,10 +56,13 @@ class RegDiffusion(EdgeScorer):
         self.n_steps = n_steps
         self.batch_size = batch_size
         self.device_name = device
-        self._cells, self._genes = _that_vary(view.expression.values)
-        if self._genes.sum() < 2:
+
+    def build(self, view: TrainView) -> None:
+        """Check that genes vary."""
+        _, genes = _that_vary(view.expression.values)
+        if genes.sum() < 2:
             raise InputError(
-                f"model=regdiffusion: {int(self._genes.sum())} of {len(self._genes)} genes vary "
+                f"model=regdiffusion: {int(genes.sum())} of {len(genes)} genes vary "
                 "over the cells; it needs 2, check the matrix"
             )
 

@@ -15,11 +15,6 @@ class RegulatorFrequency(EdgeScorer):
     Score = the candidate's share of edges among its training pairs; without any, the share
     among all training pairs. All targets get the same ranking. Candidates with the same share
     tie, so where a ranking needs an order among them, it is the reader's.
-
-    Parameters
-    ----------
-    view
-        With labels.
     """
 
     reads_labels: ClassVar[bool] = True

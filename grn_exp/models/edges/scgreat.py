@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import OptimizerFactory
 from grn_exp.models.edges._pair_classifier import PairClassifier
 from grn_exp.models.options import require_positive, require_shares
 from grn_exp.nn.dropout import Dropout
@@ -67,8 +66,6 @@ class SCGREAT(PairClassifier):
 
     Parameters
     ----------
-    view
-        Expression on a log scale, labels, embedding.
     dim
         Width of a token; an embedding of another width goes through a linear layer.
     expression_width
@@ -81,7 +78,7 @@ class SCGREAT(PairClassifier):
         Largest length of the gradient.
     mixed_precision
         Compute in bfloat16 where that is safe, on a GPU only.
-    learning_rate, learning_rate_decay, batch_size, optimizer
+    learning_rate, learning_rate_decay, batch_size, optimizer, scheduler, seed
         As in :class:`PairClassifier`.
 
     Raises
@@ -96,29 +93,27 @@ class SCGREAT(PairClassifier):
 
     def __init__(
         self,
-        view: TrainView,
         *,
-        dim: int,
-        expression_width: int,
-        n_layers: int,
-        n_heads: int,
-        ff_width: int,
-        layer_dropout: float,
-        head_widths: tuple[int, int, int],
-        head_dropout: float,
-        gradient_clip: float,
-        mixed_precision: bool,
-        learning_rate: float,
-        learning_rate_decay: float,
-        batch_size: int,
-        optimizer: OptimizerFactory,
+        dim: int = 768,
+        expression_width: int = 512,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        ff_width: int = 2048,
+        layer_dropout: float = 0.1,
+        head_widths: tuple[int, int, int] = (1024, 512, 256),
+        head_dropout: float = 0.2,
+        gradient_clip: float = 0.1,
+        mixed_precision: bool = True,
+        learning_rate: float = 1e-5,
+        learning_rate_decay: float = 0.9999,
+        batch_size: int = 32,
+        **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(
-            view,
             learning_rate=learning_rate,
             learning_rate_decay=learning_rate_decay,
             batch_size=batch_size,
-            optimizer=optimizer,
+            **options,
         )
         require_positive(
             dim=dim,
@@ -132,26 +127,32 @@ class SCGREAT(PairClassifier):
         if dim % n_heads:
             raise InputError(f"model.n_heads={n_heads}: does not divide model.dim={dim}")
         _check_head(head_widths)
-        if view.embedding is None:
-            raise RuntimeError("the view has no embedding although the model reads it")
         self.gradient_clip = gradient_clip
         self.mixed_precision = mixed_precision
+
+    def build(self, view: TrainView) -> None:
+        """Make the layers; an embedding of another width than ``dim`` gets one of its own."""
+        super().build(view)
+        if view.embedding is None:
+            raise RuntimeError("the view has no embedding although the model reads it")
+        own = self.hparams
         self.register_buffer("features", gene_features(view.expression), persistent=False)
         embedding = torch.from_numpy(view.embedding.values)
         self.register_buffer("embedding", embedding, persistent=False)
-        width = view.embedding.width
+        width, dim = view.embedding.width, own.dim
         self.from_embedding = nn.Identity() if width == dim else nn.Linear(width, dim)
         self.from_expression = nn.Sequential(
-            nn.Linear(view.expression.n_cells, expression_width),
-            nn.Linear(expression_width, dim),
+            nn.Linear(view.expression.n_cells, own.expression_width),
+            nn.Linear(own.expression_width, dim),
             nn.LeakyReLU(),
         )
         self.place = nn.Parameter(torch.randn(2, dim))
         self.layers = nn.ModuleList(
-            PairLayer(dim, n_heads=n_heads, ff_width=ff_width, dropout=layer_dropout)
-            for _ in range(n_layers)
+            PairLayer(dim, n_heads=own.n_heads, ff_width=own.ff_width, dropout=own.layer_dropout)
+            for _ in range(own.n_layers)
         )
-        self.head = PairHead(2 * dim, widths=head_widths, dropout=head_dropout)
+        widths = tuple(own.head_widths)
+        self.head = PairHead(2 * dim, widths=widths, dropout=own.head_dropout)
 
     def tokens(self, genes: Tensor, places: Tensor) -> Tensor:
         """Return the tokens of genes as regulators (place 0) or targets (1), ``(n, dim)``."""
@@ -217,9 +218,9 @@ class SCGREAT(PairClassifier):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Cut the gradient's length."""
-        del optimizer, gradient_clip_val, gradient_clip_algorithm
-        nn.utils.clip_grad_norm_(self.parameters(), self.gradient_clip)
+        """Cut the gradient's length, as the Trainer says or else at ``gradient_clip``."""
+        value = self.gradient_clip if gradient_clip_val is None else gradient_clip_val
+        self.clip_gradients(optimizer, value, gradient_clip_algorithm or "norm")
 
 
 def _rows(matrix: Tensor, index: Tensor) -> Tensor:

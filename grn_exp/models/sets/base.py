@@ -1,14 +1,17 @@
 """What every set method is: it chooses one regulator set for each target that is asked for."""
 
 import abc
-from collections.abc import Sequence
-from typing import ClassVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from grn_exp.core import construct
 from grn_exp.core.sets import CandidatePools, Positions, RegulatorSets, SetView
 from grn_exp.decode.approximate import ApproximateDecoder
 from grn_exp.decode.base import Decoded, Decoder, SetScore
+from grn_exp.decode.exact import Exact
+from grn_exp.decode.top_r import TopR
 from grn_exp.models.base import GRNModel
 from grn_exp.models.progress import track
 
@@ -25,7 +28,7 @@ class SetSelector(GRNModel):
         return cast("SetView", self._view)
 
     @abc.abstractmethod
-    def prediction(self) -> RegulatorSets:
+    def predict(self) -> RegulatorSets:
         """Choose a set of the size asked for, for every target asked for."""
 
     def as_sets(
@@ -50,7 +53,15 @@ class SetSelector(GRNModel):
 class PooledSelector(SetSelector):
     """A set method that scores sets of retrieved candidates and searches for the best.
 
-    A method implements :meth:`set_score` and sets ``decoder``.
+    A method implements :meth:`set_score`.
+
+    Parameters
+    ----------
+    decoder
+        How the best set is found; None for the exact best: :class:`TopR` where the score is a
+        sum over the members, else :class:`Exact`.
+    options
+        As in the class that says how the method is fitted.
 
     Attributes
     ----------
@@ -59,8 +70,21 @@ class PooledSelector(SetSelector):
         ``R`` members one by one find the best set (Residual HOS2, appendix H).
     """
 
+    reads_pools: ClassVar[bool] = True
     decomposable: ClassVar[bool] = False
-    decoder: Decoder
+
+    def __init__(
+        self,
+        *,
+        decoder: Decoder | Mapping[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**options)
+        if decoder is None:
+            decoder = TopR() if self.decomposable else Exact()
+        self.decoder: Decoder = (
+            construct.instantiate(decoder, "decoder") if isinstance(decoder, Mapping) else decoder
+        )
 
     @abc.abstractmethod
     def set_score(self, target: str, pool: Positions) -> SetScore:
@@ -81,7 +105,7 @@ class PooledSelector(SetSelector):
             raise RuntimeError("a pooled selector was given a view without pools")
         return self.view.pools
 
-    def prediction(self) -> RegulatorSets:
+    def predict(self) -> RegulatorSets:
         """Search every query's pool; a bar shows how far it is where a terminal is watching."""
         queries, pools = self.view.queries, self.pools.of(self.view.queries)
         found: list[Decoded] = []

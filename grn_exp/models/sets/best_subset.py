@@ -2,8 +2,8 @@
 
 import torch
 
-from grn_exp.core.sets import Positions, SetView
-from grn_exp.decode.base import Decoder, PooledScore, SetScore
+from grn_exp.core.sets import Positions
+from grn_exp.decode.base import PooledScore, SetScore
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.nn.gene_encoder import gene_features
@@ -17,15 +17,9 @@ class BestSubset(PooledSelector, ClosedFormModel):
 
     Parameters
     ----------
-    view
-        Training data and pools.
     decoder
         How the best set is found.
     """
-
-    def __init__(self, view: SetView, *, decoder: Decoder) -> None:
-        super().__init__(view)
-        self.decoder = decoder
 
     def fit(self) -> None:
         """Correlate all genes once; every regression is solved from these numbers."""

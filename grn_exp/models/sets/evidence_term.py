@@ -26,8 +26,6 @@ class EvidenceTerm(nn.Module):
 
     Parameters
     ----------
-    view
-        Expression, training sets and pools.
     kind
         ``linear``: the squared multiple correlation of the target with the set (log scale).
         ``posterior``: the log evidence of :class:`SetEvidence`.

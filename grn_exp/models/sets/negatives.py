@@ -19,7 +19,7 @@ class NegativeSets:
 
     Parameters
     ----------
-    n_sets
+    n_negatives
         Negative sets per target and step, ``J``.
     near_miss_start, near_miss_end
         Share of near misses in the first and in the last epoch.
@@ -32,22 +32,18 @@ class NegativeSets:
         If a number is out of range.
     """
 
-    n_sets: int = 32
-    near_miss_start: float = 0.5
-    near_miss_end: float = 0.9
-    n_confusers: int = 20
+    n_negatives: int
+    near_miss_start: float
+    near_miss_end: float
+    n_confusers: int
 
     def __post_init__(self) -> None:
-        for name in ("n_sets", "n_confusers"):
+        for name in ("n_negatives", "n_confusers"):
             if getattr(self, name) < 1:
-                raise InputError(
-                    f"model.training.negatives.{name}={getattr(self, name)}: give 1 or more"
-                )
+                raise InputError(f"model.{name}={getattr(self, name)}: give 1 or more")
         for name in ("near_miss_start", "near_miss_end"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(
-                    f"model.training.negatives.{name}={getattr(self, name)}: give a share"
-                )
+                raise InputError(f"model.{name}={getattr(self, name)}: give a share")
 
     def near_miss_share(self, epoch: int, n_epochs: int) -> float:
         """Return the share of near misses in an epoch."""
@@ -71,7 +67,7 @@ class NegativeSets:
         Returns
         -------
         ndarray
-            Shape ``(n_sets, R)``.
+            Shape ``(n_negatives, R)``.
 
         Raises
         ------
@@ -85,13 +81,13 @@ class NegativeSets:
             )
         # a pool that lacks true members may be too small for a random set
         members = np.concatenate([pool[np.isin(pool, true)], others])
-        n_near = round(share * self.n_sets) if len(members) >= len(true) else self.n_sets
+        n_near = round(share * self.n_negatives) if len(members) >= len(true) else self.n_negatives
         near = np.repeat(true[None, :], n_near, axis=0)
         confusers = others[: self.n_confusers]
         near[np.arange(n_near), rng.integers(len(true), size=n_near)] = rng.choice(
             confusers, size=n_near
         )
-        n_random = self.n_sets - n_near
+        n_random = self.n_negatives - n_near
         if n_random == 0:
             return near
         order = np.argsort(rng.random((n_random, len(members))), axis=1)[:, : len(true)]

@@ -1,8 +1,7 @@
 """What the neural set scorers share: encoder, negatives, ranking loss, decoding."""
 
 import abc
-import dataclasses
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,62 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.sets import Positions, RegulatorSets, SetView
-from grn_exp.decode.base import Decoder, SetScore
-from grn_exp.models.base import GradientModel, OptimizerFactory, epoch_seed
+from grn_exp.core.sets import Positions, RegulatorSets
+from grn_exp.core.views import Items, TrainView
+from grn_exp.decode.base import SetScore
+from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
+from grn_exp.models.options import require_positive, require_shares
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.models.sets.negatives import NegativeSets
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
-
-
-class EncoderFactory(Protocol):
-    """A :class:`GeneEncoder` with its widths fixed."""
-
-    def __call__(self, n_cells: int) -> GeneEncoder:
-        """Make the encoder for genes of so many cells."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class RankingTraining:
-    """How a set scorer is trained (Residual HOS2, section 4.3 and appendix D).
-
-    Parameters
-    ----------
-    negatives
-        Draws the wrong sets.
-    optimizer
-        Makes the optimiser.
-    margin
-        ``m``.
-    learning_rate, warmup_steps
-        The rate, reached linearly over the first steps; 0 for the full rate from the start.
-    batch_size
-        Targets in a batch.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
-    """
-
-    negatives: NegativeSets
-    optimizer: OptimizerFactory
-    margin: float = 1.0
-    learning_rate: float = 2e-4
-    warmup_steps: int = 0
-    batch_size: int = 16
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
-            raise InputError(
-                f"model.training.learning_rate={self.learning_rate}: give a number above 0"
-            )
-        for name, least in (("margin", 0), ("warmup_steps", 0), ("batch_size", 1)):
-            if getattr(self, name) < least:
-                raise InputError(
-                    f"model.training.{name}={getattr(self, name)}: give {least} or more"
-                )
 
 
 class NeuralSelector(PooledSelector, GradientModel):
@@ -75,45 +26,88 @@ class NeuralSelector(PooledSelector, GradientModel):
     ``mean over j of softplus(m - (Score(S*) - Score(S_j)))``. A method implements
     :meth:`score_sets` and :meth:`pool_score`.
 
+    Defaults are those of appendix D; what the paper is silent on was chosen among a few on
+    validation targets of two splits other than the paper's: widths, dropout, the negatives.
+
     Parameters
     ----------
-    view
-        Training data and pools.
+    dim
+        Length of an embedding ``z``.
+    encoder_width, encoder_depth, encoder_dropout
+        Hidden layers of the encoder, from a gene's features ``(n_cells,)`` to ``z``.
+    margin
+        ``m``.
+    learning_rate, warmup_steps
+        The rate, reached linearly over the first steps; 0 for the full rate from the start.
+    n_negatives, near_miss_start, near_miss_end, n_confusers
+        As in :class:`NegativeSets`. Of n_negatives, 32 and 128 are within two errors; with 20
+        confusers of the 80 retrieved the others go unseen, which is worse than 60.
+    batch_size, optimizer, scheduler, seed
+        As in :class:`GradientModel`; batches are targets.
     decoder
-        How the best set is found.
-    encoder
-        Makes the encoder: a gene's features ``(n_cells,)`` to ``z`` of shape ``(dim,)``.
-    training
-        Negatives, margin, rate and optimiser.
+        As in :class:`PooledSelector`.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
     """
 
+    batches_of: ClassVar[Items] = "targets"
     features: Tensor
 
     def __init__(
         self,
-        view: SetView,
         *,
-        decoder: Decoder,
-        encoder: EncoderFactory,
-        training: RankingTraining,
+        dim: int = 128,
+        encoder_width: int = 256,
+        encoder_depth: int = 1,
+        encoder_dropout: float = 0.2,
+        margin: float = 1.0,
+        learning_rate: float = 2e-4,
+        warmup_steps: int = 0,
+        n_negatives: int = 64,
+        near_miss_start: float = 0.5,
+        near_miss_end: float = 0.9,
+        n_confusers: int = 60,
+        batch_size: int = 16,
+        optimizer: Optimizer = {"_target_": "torch.optim.AdamW", "weight_decay": 1e-3},  # noqa: B006
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        GradientModel.__init__(
-            self,
-            view,
-            n_items=len(view.train),
-            batch_size=training.batch_size,
-            optimizer=training.optimizer,
+        super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
+        require_positive(
+            dim=dim,
+            encoder_width=encoder_width,
+            encoder_depth=encoder_depth,
+            learning_rate=learning_rate,
         )
-        self.decoder = decoder
-        self.training_options = training
-        self.encoder = encoder(view.expression.n_cells)
-        self.register_buffer("features", gene_features(view.expression), persistent=False)
-        self._regulator_genes = torch.as_tensor(view.regulator_positions)
-        self._target_genes = torch.as_tensor(view.genes.positions(view.train.targets))
-        self._train_pools = self.pools.of(view.train.targets)
-        self._rng = np.random.default_rng(view.seed)
-        self._near_miss_share = training.negatives.near_miss_start
+        require_shares(encoder_dropout=encoder_dropout)
+        for name, value in (("margin", margin), ("warmup_steps", warmup_steps)):
+            if value < 0:
+                raise InputError(f"model.{name}={value}: give 0 or more")
+        self.margin = margin
+        self.learning_rate = learning_rate
+        self.warmup_steps = warmup_steps
+        self.negatives = NegativeSets(n_negatives, near_miss_start, near_miss_end, n_confusers)
+        self._near_miss_share = near_miss_start
         self._embedded: Tensor | None = None
+
+    def build(self, view: TrainView) -> None:
+        """Make the encoder."""
+        own = self.hparams
+        self.encoder = GeneEncoder(
+            view.expression.n_cells,
+            hidden_width=own.encoder_width,
+            dim=own.dim,
+            depth=own.encoder_depth,
+            dropout=own.encoder_dropout,
+        )
+        self.register_buffer("features", gene_features(view.expression), persistent=False)
+        train = self.view.train.targets
+        self._regulator_genes = torch.as_tensor(view.regulator_positions)
+        self._target_genes = torch.as_tensor(view.genes.positions(train))
+        self._train_pools = self.pools.of(train)
+        self._rng = np.random.default_rng(self.seed)
 
     # -- a method's own part -----------------------------------------------------------------
 
@@ -145,21 +139,19 @@ class NeuralSelector(PooledSelector, GradientModel):
         torch.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
         self._rng = np.random.default_rng([self.view.seed, epoch, 0x5E7])
         n_epochs = self.trainer.max_epochs or 1
-        negatives = self.training_options.negatives
-        self._near_miss_share = negatives.near_miss_share(epoch, n_epochs)
+        self._near_miss_share = self.negatives.near_miss_share(epoch, n_epochs)
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Raise the rate in the first steps."""
         del batch, batch_idx
-        warmup_steps = self.training_options.warmup_steps
-        if self.global_step < warmup_steps:
-            factor = (self.global_step + 1) / warmup_steps
+        if self.global_step < self.warmup_steps:
+            factor = (self.global_step + 1) / self.warmup_steps
             for group in self.trainer.optimizers[0].param_groups:
                 group["lr"] = group["initial_lr"] * factor
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All parameters at one rate."""
-        return [{"params": list(self.parameters()), "lr": self.training_options.learning_rate}]
+        return [{"params": list(self.parameters()), "lr": self.learning_rate}]
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the margin-ranking loss of a batch of training targets, their mean."""
@@ -167,7 +159,7 @@ class NeuralSelector(PooledSelector, GradientModel):
         for rows, sets in self._examples(batch.cpu()):
             scores = self.example_scores(rows, sets)
             gap = scores[:, :1] - scores[:, 1:]
-            total = total + F.softplus(self.training_options.margin - gap).mean(dim=1).sum()
+            total = total + F.softplus(self.margin - gap).mean(dim=1).sum()
         return {"total": total / len(batch)}
 
     def example_scores(self, rows: Tensor, sets: Tensor) -> Tensor:
@@ -196,7 +188,7 @@ class NeuralSelector(PooledSelector, GradientModel):
         by_size: dict[int, list[tuple[int, np.ndarray]]] = {}
         for row in batch.tolist():
             true = self.view.train.members[row]
-            wrong = self.training_options.negatives.sample(
+            wrong = self.negatives.sample(
                 true, self._train_pools[row], share=self._near_miss_share, rng=self._rng
             )
             by_size.setdefault(len(true), []).append((row, np.vstack([true, wrong])))
@@ -219,14 +211,14 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     # -- decoding ------------------------------------------------------------------------------
 
-    def prediction(self) -> RegulatorSets:
+    def predict(self) -> RegulatorSets:
         """Encode all genes once, then search every query's pool."""
         was_training = self.training
         self.eval()
         try:
             with torch.inference_mode():
                 self._embedded = self.encoder(self.features)
-                return super().prediction()
+                return super().predict()
         finally:
             self._embedded = None
             self.train(was_training)

@@ -1,50 +1,68 @@
 """PairS2: a set is worth the sum of its members."""
 
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from grn_exp.core.sets import SetView
-from grn_exp.decode.base import Decoder, PooledScore, SetScore
-from grn_exp.models.sets.neural import EncoderFactory, NeuralSelector, RankingTraining
+from grn_exp.core.views import TrainView
+from grn_exp.decode.base import PooledScore, SetScore
+from grn_exp.models.options import require_positive, require_shares
+from grn_exp.models.sets.neural import NeuralSelector
 from grn_exp.nn.pair_scorer import FactoredPairScorer
 
 
-class PairScorerFactory(Protocol):
-    """A :class:`FactoredPairScorer` with its widths fixed."""
+class PairScoring(NeuralSelector):
+    """Base of the set scorers with a pair scorer ``phi(r, t)``.
 
-    def __call__(self, dim: int) -> FactoredPairScorer:
-        """Make the scorer for embeddings of that width."""
-        ...
-
-
-class PairS2(NeuralSelector):
-    """PairS2 and Deep PairS2 (Residual HOS2, section 4.3).
-
-    ``Score(S, t) = sum over r in S of phi(r, t)`` with ``phi`` an MLP over
-    ``[z_r; z_t; z_r * z_t; <z_r, z_t>]``; the deep form has more layers in encoder and scorer.
+    An MLP over ``[z_r; z_t; z_r * z_t; <z_r, z_t>]`` (Residual HOS2, section 4.3).
 
     Parameters
     ----------
-    view, decoder, encoder, training
-        As :class:`NeuralSelector`.
-    pair_scorer
-        Makes ``phi``.
+    scorer_width, scorer_depth, scorer_dropout
+        Hidden layers of ``phi``.
+    options
+        As in :class:`NeuralSelector`.
+    """
+
+    def __init__(
+        self,
+        *,
+        scorer_width: int = 128,
+        scorer_depth: int = 1,
+        scorer_dropout: float = 0.2,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(**options)
+        require_positive(scorer_width=scorer_width, scorer_depth=scorer_depth)
+        require_shares(scorer_dropout=scorer_dropout)
+
+    def make_pair_scorer(self) -> FactoredPairScorer:
+        """Return ``phi``, untrained."""
+        return FactoredPairScorer(
+            dim=self.encoder.dim,
+            hidden_width=self.hparams.scorer_width,
+            n_hidden=self.hparams.scorer_depth,
+            dropout=self.hparams.scorer_dropout,
+        )
+
+
+class PairS2(PairScoring):
+    """PairS2 (Residual HOS2, section 4.3).
+
+    ``Score(S, t) = sum over r in S of phi(r, t)``.
+
+    Parameters
+    ----------
+    options
+        As in :class:`PairScoring`.
     """
 
     decomposable: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        view: SetView,
-        *,
-        decoder: Decoder,
-        encoder: EncoderFactory,
-        pair_scorer: PairScorerFactory,
-        training: RankingTraining,
-    ) -> None:
-        super().__init__(view, decoder=decoder, encoder=encoder, training=training)
-        self.pair_scorer = pair_scorer(dim=self.encoder.dim)
+    def build(self, view: TrainView) -> None:
+        """Add the pair scorer."""
+        super().build(view)
+        self.pair_scorer = self.make_pair_scorer()
 
     def score_sets(self, targets: Tensor, sets: Tensor) -> Tensor:
         """Sum ``phi`` over each set."""
@@ -53,6 +71,31 @@ class PairS2(NeuralSelector):
     def pool_score(self, target: Tensor, pool: Tensor) -> SetScore:
         """Evaluate ``phi`` once for each candidate."""
         return PooledScore(len(pool), additive=self.pair_scorer(pool, target[None])[0])
+
+
+class DeepPairS2(PairS2):
+    """Deep PairS2 (Residual HOS2, appendix F): more layers, about Residual HOS2's size.
+
+    Parameters
+    ----------
+    encoder_depth, scorer_width, scorer_depth, options
+        As in :class:`PairS2`.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder_depth: int = 2,
+        scorer_width: int = 256,
+        scorer_depth: int = 4,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(
+            encoder_depth=encoder_depth,
+            scorer_width=scorer_width,
+            scorer_depth=scorer_depth,
+            **options,
+        )
 
 
 def sum_of_pairs(scorer: FactoredPairScorer, targets: Tensor, sets: Tensor) -> Tensor:

@@ -1,16 +1,17 @@
 """PureHOS2: a set transformer without any sum over members to lean on."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.sets import SetView
-from grn_exp.decode.base import Decoder, PooledScore, SetScore
-from grn_exp.models.sets.neural import EncoderFactory, NeuralSelector, RankingTraining
-from grn_exp.models.sets.pairs2 import PairScorerFactory, sum_of_pairs
-from grn_exp.models.sets.residual_hos2 import SetTransformerFactory
+from grn_exp.core.views import TrainView
+from grn_exp.decode.base import PooledScore, SetScore
+from grn_exp.models.sets.pairs2 import sum_of_pairs
+from grn_exp.models.sets.residual_hos2 import SetScoring
 
 
-class PureHOS2(NeuralSelector):
+class PureHOS2(SetScoring):
     """PureHOS2 (Residual HOS2, section 5.4 and appendix E): ``Score(S, t) = psi(S, t)``.
 
     With a warm start the first epochs train PairS2; its encoder is kept, its pair scorer is
@@ -18,42 +19,42 @@ class PureHOS2(NeuralSelector):
 
     Parameters
     ----------
-    view, decoder, encoder, training
-        As :class:`NeuralSelector`.
-    set_transformer
-        Makes ``psi``.
-    pair_scorer
-        Makes the pair scorer of the warm start.
     warm_start_epochs
         Epochs that train PairS2; 0 for a cold start.
     frozen_epochs
         Epochs after those in which the encoder is frozen.
+    options
+        As in :class:`SetScoring`.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
     """
 
     def __init__(
         self,
-        view: SetView,
         *,
-        decoder: Decoder,
-        encoder: EncoderFactory,
-        set_transformer: SetTransformerFactory,
-        training: RankingTraining,
-        pair_scorer: PairScorerFactory,
         warm_start_epochs: int = 0,
         frozen_epochs: int = 0,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(view, decoder=decoder, encoder=encoder, training=training)
+        super().__init__(**options)
         for name, value in (
             ("warm_start_epochs", warm_start_epochs),
             ("frozen_epochs", frozen_epochs),
         ):
             if value < 0:
                 raise InputError(f"model.{name}={value}: give 0 or more")
-        self.set_transformer = set_transformer(dim=self.encoder.dim, zero_head=False)
-        self.pair_scorer = pair_scorer(dim=self.encoder.dim) if warm_start_epochs else None
         self.warm_start_epochs = warm_start_epochs
         self.frozen_epochs = frozen_epochs
         self._warming_up = False
+
+    def build(self, view: TrainView) -> None:
+        """Add the set transformer, and the pair scorer of the warm start."""
+        super().build(view)
+        self.set_transformer = self.make_set_transformer(zero_head=False)
+        self.pair_scorer = self.make_pair_scorer() if self.warm_start_epochs else None
 
     def check(self, max_epochs: int | None) -> None:
         """Refuse a training that ends before the transformer's own part of it begins."""

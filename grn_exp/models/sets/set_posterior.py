@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.sets import Positions, RegulatorSets, SetView
+from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log
-from grn_exp.models.sets.posterior.set_evidence import N_POOL, SetEvidence, Time
+from grn_exp.models.sets.posterior.set_evidence import SetEvidence, Time
 from grn_exp.models.sets.posterior.sharing import ROUNDS, shared_posterior
 
 
@@ -24,8 +24,6 @@ class SetPosterior(SetSelector, ClosedFormModel):
 
     Parameters
     ----------
-    view
-        Training data; pools are not read.
     time
         ``path``: the cells of a type follow each other in time; ``static``: they do not;
         ``auto``: as expression tells. Only ``path`` is a match for simulations with correlated
@@ -45,14 +43,14 @@ class SetPosterior(SetSelector, ClosedFormModel):
 
     def __init__(
         self,
-        view: SetView,
         *,
         time: Time = "auto",
         share: bool = True,
-        n_pool: int = N_POOL,
+        n_pool: int = 60,
         n_sets: int = 15,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(view)
+        super().__init__(**options)
         for name, value, least in (("n_pool", n_pool, 0), ("n_sets", n_sets, 1)):
             if value < least:
                 raise InputError(f"model.{name}={value}: give {least} or more")
@@ -88,7 +86,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
             "shared_rate": {str(size): each.shared for size, each in rates.items()},
         }
 
-    def prediction(self) -> RegulatorSets:
+    def predict(self) -> RegulatorSets:
         """Choose every query's most probable set; its score is its log posterior."""
         place = self.evidence.data.place
         genes = place[self.view.genes.positions(self.view.queries)]

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import torch
 
-from grn_exp.core.sets import Positions, SetView
-from grn_exp.decode.base import Decoder, PooledScore, SetScore
+from grn_exp.core.sets import Positions
+from grn_exp.decode.base import PooledScore, SetScore
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import PooledSelector
 
@@ -15,20 +15,11 @@ class Stage1TopR(PooledSelector, ClosedFormModel):
 
     Parameters
     ----------
-    view
-        Training data and pools.
     decoder
         How the best set is found.
     """
 
     decomposable: ClassVar[bool] = True
-
-    def __init__(self, view: SetView, *, decoder: Decoder) -> None:
-        super().__init__(view)
-        self.decoder = decoder
-
-    def fit(self) -> None:
-        """Nothing to fit."""
 
     def set_score(self, target: str, pool: Positions) -> SetScore:
         """Score a candidate by its place in the pool."""

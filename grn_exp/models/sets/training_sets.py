@@ -38,7 +38,7 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
     def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
         """Score training sets for the gene at position ``target``."""
 
-    def prediction(self) -> RegulatorSets:
+    def predict(self) -> RegulatorSets:
         """Choose for every query the training set that scores best; the first of equals."""
         members: list[Positions] = []
         scores: list[float] = []

@@ -1,5 +1,6 @@
-"""Checked instantiation: config nodes to objects, every argument held to its annotation."""
+"""Config nodes to objects and back, every argument held to its annotation."""
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -102,12 +103,60 @@ def _check_arguments(
 
 
 def _hints(target: Any) -> dict[str, Any]:  # noqa: ANN401 - any class
-    # a dataclass is annotated on itself, a plain class on its constructor
-    annotated = target if "__dataclass_fields__" in vars(target) else target.__init__
-    try:
-        return typing.get_type_hints(annotated)
-    except (NameError, TypeError, AttributeError):  # a library's annotations may not resolve
-        return {}
+    # a dataclass is annotated on itself, a plain class on its constructors
+    annotated = [target] if dataclasses.is_dataclass(target) else _constructors(target)
+    hints: dict[str, Any] = {}
+    for each in reversed(annotated):
+        try:
+            hints |= typing.get_type_hints(each)
+        except (NameError, TypeError, AttributeError):  # a library's annotations may not resolve
+            continue
+    return hints
+
+
+def _constructors(target: Any) -> list[Any]:  # noqa: ANN401 - any class
+    """Return a class's constructor, and those that its ``**options`` go to."""
+    found = []
+    for cls in inspect.getmro(target) if isinstance(target, type) else ():
+        if "__init__" in vars(cls):
+            found.append(vars(cls)["__init__"])
+            kinds = [p.kind for p in inspect.signature(found[-1]).parameters.values()]
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                break
+    return found or [target]
+
+
+def signature_of(cls: type) -> inspect.Signature:
+    """Return a constructor's parameters with those that it passes on as ``**options``."""
+    parameters: dict[str, inspect.Parameter] = {}
+    for constructor in _constructors(cls):
+        _, *own = inspect.signature(constructor).parameters.values()
+        for parameter in own:
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                parameters.setdefault(parameter.name, parameter)
+    return inspect.Signature(sorted(parameters.values(), key=lambda each: each.kind))
+
+
+def as_node(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a class, a partial of one or an object as the node that would make it.
+
+    An object has to keep its arguments as attributes of the same names, and nothing else.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [as_node(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): as_node(each) for name, each in value.items()}
+    if isinstance(value, functools.partial):
+        return {"_target_": _path_of(value.func), "_partial_": True, **value.keywords}
+    if isinstance(value, type):
+        return {"_target_": _path_of(value), "_partial_": True}
+    return {"_target_": _path_of(type(value)), **as_node(vars(value))}
+
+
+def _path_of(cls: Any) -> str:  # noqa: ANN401 - any class
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def check_value(value: Any, hint: Any, path: str) -> Any:  # noqa: ANN401 - any value and type

@@ -11,10 +11,11 @@ import numpy as np
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
-from grn_exp.data.base import EdgeDataModule
+from grn_exp.data.edges.base import EdgeDataModule
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.readers import read_expression, read_network
-from grn_exp.data.splitting import SeenUnseenSplitter
 from grn_exp.priors.base import DatasetPrior, Prior
+from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.storage import store
 from grn_exp.storage.atomic import write_with
 
@@ -38,7 +39,7 @@ class BeelineDataModule(EdgeDataModule):
     ----------
     dataset, gene_set, network
         Which files; ``lofgof`` exists for mESC only.
-    splitter, prior, genes
+    splitter, prior, genes, split_seed
         As :class:`EdgeDataModule`.
     cell_fraction
         Share of the cells to use, drawn with ``cell_seed`` (InfoSEM figure 6).
@@ -46,20 +47,23 @@ class BeelineDataModule(EdgeDataModule):
         A matrix of the user's, log-normalised, in place of the dataset's (csv, csv.gz, h5ad).
     """
 
+    usual_prior = PublishedBioBertPrior
+
     def __init__(
         self,
-        *,
         dataset: Dataset,
-        gene_set: GeneSet,
-        network: NetworkKind,
-        splitter: SeenUnseenSplitter,
-        prior: Prior | DatasetPrior,
+        *,
+        gene_set: GeneSet = "tfs500",
+        network: NetworkKind = "cell_type_specific",
+        splitter: SeenUnseenSplitter | None = None,
+        prior: Prior | DatasetPrior | None = None,
         genes: Literal["all", "with_embedding"] = "all",
         cell_fraction: float = 1.0,
         cell_seed: int = 0,
         expression: str | None = None,
+        split_seed: int = 0,
     ) -> None:
-        super().__init__(splitter=splitter, prior=prior, genes=genes)
+        super().__init__(splitter=splitter, prior=prior, genes=genes, split_seed=split_seed)
         if not 0 < cell_fraction <= 1:
             raise InputError(f"data.cell_fraction={cell_fraction}: give a share in (0, 1]")
         if cell_seed < 0:

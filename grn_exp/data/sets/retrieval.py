@@ -11,7 +11,7 @@ from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import Role, TargetSets
-from grn_exp.data.beeline import (
+from grn_exp.data.edges.beeline import (
     Dataset,
     GeneSet,
     NetworkKind,
@@ -20,9 +20,9 @@ from grn_exp.data.beeline import (
     network_key,
 )
 from grn_exp.data.readers import read_network
-from grn_exp.data.set_judging import Row, ap_row, ranks_of
-from grn_exp.data.sets_base import SetDataModule
-from grn_exp.data.target_splitting import TargetCountSplitter
+from grn_exp.data.sets.base import SetDataModule
+from grn_exp.data.sets.judging import Row, ap_row, ranks_of
+from grn_exp.data.sets.splitting import TargetCountSplitter
 from grn_exp.metrics.regulator_sets import edge_recall_rows, recall_rows
 from grn_exp.storage import store
 
@@ -41,8 +41,8 @@ class RetrievalDataModule(SetDataModule):
     ----------
     dataset, gene_set, network
         Which BEELINE files; ``lofgof`` exists for mESC only.
-    splitter
-        Divides the targets.
+    splitter, split_seed
+        Divides the targets; the seed where no ``splitter`` is given.
     expression
         A matrix of the user's, log-normalised, in place of the dataset's (csv, csv.gz, h5ad).
     network_file
@@ -55,15 +55,18 @@ class RetrievalDataModule(SetDataModule):
 
     def __init__(
         self,
-        *,
         dataset: Dataset,
-        gene_set: GeneSet,
-        network: NetworkKind,
-        splitter: TargetCountSplitter,
+        *,
+        gene_set: GeneSet = "tfs500",
+        network: NetworkKind = "cell_type_specific",
+        splitter: TargetCountSplitter | None = None,
         expression: str | None = None,
         network_file: str | None = None,
+        split_seed: int = 0,
     ) -> None:
-        super().__init__(splitter=splitter, pool=None, set_sizes=None, candidates="known")
+        super().__init__(
+            splitter=splitter or TargetCountSplitter(seed=split_seed), candidates="known"
+        )
         if network == "lofgof" and dataset != "mESC":
             raise InputError(
                 f"data.network=lofgof: {dataset} has no such network, only mESC; choose "

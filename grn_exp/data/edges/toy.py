@@ -10,8 +10,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
 from grn_exp.core.views import GeneEmbedding
-from grn_exp.data.base import EdgeDataModule
-from grn_exp.data.splitting import SeenUnseenSplitter
+from grn_exp.data.edges.base import EdgeDataModule
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.priors.base import DatasetPrior, Prior
 from grn_exp.simulate.random_grn import random_kinetic_network
 from grn_exp.simulate.sergio import SergioSample, simulate_steady_state
@@ -99,7 +99,7 @@ class ToyDataModule(EdgeDataModule):
         Length of the dataset's own gene embedding (``prior=dataset``).
     informativeness
         Share in [0, 1] of that embedding that comes from the GRN; 0 is pure noise.
-    splitter, prior, genes
+    splitter, prior, genes, split_seed
         As :class:`EdgeDataModule`.
     """
 
@@ -108,8 +108,8 @@ class ToyDataModule(EdgeDataModule):
         *,
         dataset: Literal["toy"] = "toy",
         network: Literal["simulated"] = "simulated",
-        splitter: SeenUnseenSplitter,
-        prior: Prior | DatasetPrior,
+        splitter: SeenUnseenSplitter | None = None,
+        prior: Prior | DatasetPrior | None = None,
         genes: Literal["all", "with_embedding"] = "all",
         n_genes: int = 200,
         n_regulators: int = 24,
@@ -120,8 +120,9 @@ class ToyDataModule(EdgeDataModule):
         noise: Literal["technical", "clean"] = "technical",
         embedding_width: int = 32,
         informativeness: float = 0.7,
+        split_seed: int = 0,
     ) -> None:
-        super().__init__(splitter=splitter, prior=prior, genes=genes)
+        super().__init__(splitter=splitter, prior=prior, genes=genes, split_seed=split_seed)
         if not 0 <= informativeness <= 1:
             raise InputError(f"data.informativeness={informativeness}: give a share in [0, 1]")
         if embedding_width < 1:

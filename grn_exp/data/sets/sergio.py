@@ -4,6 +4,7 @@ import hashlib
 import logging
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +15,10 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
-from grn_exp.data.pools import OraclePool, RetrievedPool
 from grn_exp.data.readers import read_expression
-from grn_exp.data.sets_base import SetDataModule
-from grn_exp.data.target_splitting import TargetSplitter
+from grn_exp.data.sets.base import SetDataModule
+from grn_exp.data.sets.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.simulate.kinetic import KineticNetwork
 from grn_exp.simulate.sergio import read_sergio, simulate_steady_state
 from grn_exp.simulate.technical_noise import TechnicalNoise
@@ -64,26 +65,33 @@ class SergioDataModule(SetDataModule):
     noise
         ``clean``: log1p of the values. ``technical``: outlier genes, library sizes, dropout and
         counts, then log1p of counts per 10,000.
-    set_sizes, candidates, splitter, pool
+    set_sizes, candidates, splitter, pool, split_seed
         As :class:`SetDataModule`.
     """
 
     def __init__(
         self,
-        *,
         dataset: Dataset,
-        splitter: TargetSplitter,
-        pool: RetrievedPool | OraclePool,
+        *,
+        splitter: TargetSplitter | None = None,
+        pool: RetrievedPool | OraclePool | None = None,
         network: Literal["simulated"] = "simulated",
         source: Literal["simulated", "published"] = "simulated",
         simulation: int = 0,
         expression: str | None = None,
-        sampling_state: int = _SAMPLING_STATE,
+        sampling_state: int = 15,
         noise: Literal["clean", "technical"] = "clean",
-        set_sizes: list[int] | None = None,
+        set_sizes: Sequence[int] | None = (2, 3, 4),
         candidates: Literal["all", "known"] = "all",
+        split_seed: int = 42,
     ) -> None:
-        super().__init__(splitter=splitter, pool=pool, set_sizes=set_sizes, candidates=candidates)
+        super().__init__(
+            splitter=splitter,
+            pool=pool,
+            set_sizes=set_sizes,
+            candidates=candidates,
+            split_seed=split_seed,
+        )
         if simulation < 0:
             raise InputError(f"data.simulation={simulation}: give a whole number from 0 on")
         if source == "published" and simulation > _LAST_PUBLISHED:

@@ -1,11 +1,10 @@
 """What every regulator-set benchmark does: hold out targets, show the others, judge."""
 
 import abc
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-import pytorch_lightning as pl
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
@@ -23,32 +22,24 @@ from grn_exp.core.sets import (
 from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.data.pools import OraclePool, RetrievedPool
-from grn_exp.data.set_judging import (
+from grn_exp.data.benchmark import Benchmark, Decoder, Method
+from grn_exp.data.sets.judging import (
     Row,
-    ap_row,
     judge_scores,
     judge_sets,
     recall_table,
     sets_table,
 )
-from grn_exp.data.target_splitting import (
+from grn_exp.data.sets.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets.splitting import (
     TargetCountSplitter,
     TargetSplitter,
     occurs_in_training,
     shared_share,
 )
-from grn_exp.metrics.regulator_sets import SetRow, exact_matches, rows_of
+from grn_exp.metrics.regulator_sets import SetRow, rows_of
 
 EVALUATED: tuple[Role, ...] = ("val", "test")
-
-
-class Decoder(Protocol):
-    """What a benchmark asks of a search for the best set."""
-
-    def check(self, n_candidates: int, size: int) -> None:
-        """Raise InputError if sets of that size cannot be searched for in such a pool."""
-        ...
 
 
 class _Loaded(NamedTuple):
@@ -58,42 +49,48 @@ class _Loaded(NamedTuple):
     left_out: dict[str, int]
 
 
-class SetDataModule(pl.LightningDataModule, abc.ABC):
+class SetDataModule(Benchmark):
     """An expression matrix, the targets' regulator sets, and a division of the targets.
 
     A dataset implements :meth:`load`. Both kinds of method have their view and their judgement
     here: those that score edges (:meth:`view`) and those that choose sets (:meth:`set_view`).
+    What chooses from a pool needs a retriever's scores first (:meth:`use_candidates`).
 
     Parameters
     ----------
     splitter
-        Divides the targets.
+        Divides the targets; None for the paper's division with ``split_seed``.
     pool
-        Cuts a retriever's ranking down to pools; None for a benchmark of ranking alone.
+        Cuts a retriever's ranking down to pools.
     set_sizes
         The sizes of the sets that are asked for; None for all.
     candidates
         ``all``: every gene may be a regulator. ``known``: the genes that regulate something
         anywhere in the network, as from a list of transcription factors.
+    split_seed
+        Seed of the division where no ``splitter`` is given.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("edges", "sets")
+    tested: ClassVar[tuple[str, ...]] = EVALUATED[1:]
     by_size: ClassVar[bool] = True  # are there few enough set sizes to report each
 
     def __init__(
         self,
         *,
-        splitter: TargetSplitter | TargetCountSplitter,
-        pool: RetrievedPool | OraclePool | None,
-        set_sizes: list[int] | None = None,
+        splitter: TargetSplitter | TargetCountSplitter | None = None,
+        pool: RetrievedPool | OraclePool | None = None,
+        set_sizes: Sequence[int] | None = None,
         candidates: Literal["all", "known"] = "all",
+        split_seed: int = 42,
     ) -> None:
         super().__init__()
-        self.splitter = splitter
-        self.pool = pool
-        self.set_sizes = set_sizes
+        self.splitter = splitter or TargetSplitter(seed=split_seed)
+        self.pool = pool or RetrievedPool()
+        self.set_sizes = None if set_sizes is None else list(set_sizes)
         self.candidate_choice = candidates
         self._loaded: _Loaded | None = None
+        self._retrieved: EdgeScores | None = None
 
     @abc.abstractmethod
     def load(self) -> tuple[Expression, Network]:
@@ -111,7 +108,7 @@ class SetDataModule(pl.LightningDataModule, abc.ABC):
         sets = _with_sizes(sets, self.set_sizes)
         split = self.splitter.split(sets)
         sets = sets.take(sets.targets.positions(split.targets))
-        if self.pool is not None:
+        if "sets" in self.tasks:
             for size in np.unique(sets.sizes).tolist():
                 self.pool.cap(size)
         left_out = {
@@ -149,18 +146,31 @@ class SetDataModule(pl.LightningDataModule, abc.ABC):
 
     # -- what is shown ---------------------------------------------------------------------------
 
-    def view(self, *, labels: bool, embedding: bool, seed: int) -> TrainView:
-        """Return what a method that scores edges may see.
+    def view_for(self, method: Method) -> TrainView:
+        """Return what a method may see, by its class attributes.
 
-        Parameters
-        ----------
-        labels
-            Does it read the columns of the training targets.
-        embedding
-            Does it read a prior embedding; there is none here.
-        seed
-            The model's seed.
+        Raises
+        ------
+        InputError
+            If the benchmark is not for such methods, or candidates are still to be retrieved.
         """
+        if method.task != "sets" or "sets" not in self.tasks:
+            return super().view_for(method)
+        if method.reads_pools and self._retrieved is None:
+            raise InputError(
+                f"{type(method).__name__} chooses from retrieved candidates: give the scores of a "
+                "method for edges to use_candidates() first"
+            )
+        return self.set_view(self._retrieved if method.reads_pools else None, seed=method.seed)
+
+    def use_candidates(self, scores: EdgeScores) -> None:
+        """Take a retriever's scores, to draw the pools from that set methods choose from."""
+        self._retrieved = scores
+
+    def view(
+        self, *, labels: bool = False, embedding: bool = False, truth: bool = False, seed: int = 0
+    ) -> TrainView:
+        """Return what a method that scores edges may see: columns of the training targets."""
         if embedding:
             raise InputError(
                 "data: this benchmark has no gene embedding; choose a model that reads none"
@@ -170,7 +180,7 @@ class SetDataModule(pl.LightningDataModule, abc.ABC):
         if labels:
             shape = (len(candidates), self.expression.n_genes)
             visible = np.full(shape, UNKNOWN, dtype=np.int8)
-            train = self.sets.take(self.split.positions("train"))
+            train = self.sets if truth else self.sets.take(self.split.positions("train"))
             columns = self.expression.genes.positions(train.targets)
             visible[:, columns] = 0
             for column, members in zip(columns, train.members, strict=True):
@@ -212,24 +222,22 @@ class SetDataModule(pl.LightningDataModule, abc.ABC):
         )
 
     def _pools(self, scores: EdgeScores) -> CandidatePools:
-        if self.pool is None:
-            raise InputError("pool=null: sets are chosen from a pool; choose pool=retrieved")
         return self.pool.build(scores, self.sets, self.sets.targets, self.sets.sizes)
 
     def check_decoder(self, decoder: Decoder) -> None:
         """Ask a decoder whether it can search the pools of every set size."""
         sets = self.sets
         for size in np.unique(sets.sizes).tolist():
-            longest = len(sets.candidates)
-            cap = longest if self.pool is None else min(self.pool.cap(size), longest)
-            decoder.check(cap, size)
+            decoder.check(min(self.pool.cap(size), len(sets.candidates)), size)
 
     # -- judgement -------------------------------------------------------------------------------
 
-    def evaluate(self, prediction: EdgeScores | RegulatorSets) -> Sequence[Row]:
+    def evaluate(
+        self, prediction: EdgeScores | RegulatorSets, subsets: Sequence[Any] | None = None
+    ) -> Sequence[Row]:
         """Judge a prediction on the held-out targets, validation and test apart."""
         rows: list[Row] = []
-        for role in EVALUATED:
+        for role in EVALUATED if subsets is None else subsets:
             sets = self._held_out(role)
             if sets is None:
                 continue
@@ -251,6 +259,10 @@ class SetDataModule(pl.LightningDataModule, abc.ABC):
             "shared_set_share", shared.astype(float), sizes, subset=role, by_size=by_size
         )
 
+    def can_judge(self, subset: Any) -> bool:  # noqa: ANN401 - a role
+        """Say whether there are targets of a role."""
+        return bool(self.split.mask(subset).any())
+
     def _held_out(self, role: Role) -> TargetSets | None:
         positions = self.split.positions(role)
         return self.sets.take(positions) if len(positions) else None
@@ -261,19 +273,6 @@ class SetDataModule(pl.LightningDataModule, abc.ABC):
         if isinstance(prediction, EdgeScores):
             return {"recall_curve.csv": recall_table(prediction, held, by_size=self.by_size)}
         return {"sets.csv": sets_table(prediction, held)}
-
-    def validation_scores(
-        self, predict: Callable[[], EdgeScores | RegulatorSets]
-    ) -> dict[str, float]:
-        """Return ``val/ap`` or ``val/exact_match``; nothing where no target is for validation."""
-        sets = self._held_out("val")
-        if sets is None:
-            return {}
-        prediction = predict()
-        if isinstance(prediction, EdgeScores):
-            return {"val/ap": ap_row(prediction, sets, subset="val").value}
-        exact = exact_matches(prediction.aligned(sets), sets.members)
-        return {"val/exact_match": float(exact.mean())}
 
     def describe(self) -> dict[str, object]:
         """Facts for the run's provenance."""

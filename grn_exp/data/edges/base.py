@@ -2,11 +2,10 @@
 
 import abc
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
-import pytorch_lightning as pl
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
@@ -14,10 +13,10 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeSplit, EdgeTruth, Subset
-from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
-from grn_exp.data.splitting import SeenUnseenSplitter
-from grn_exp.metrics.ranking import RankingRow, average_precision, evaluate_ranking
+from grn_exp.data.benchmark import Benchmark
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
+from grn_exp.metrics.ranking import RankingRow, evaluate_ranking
 from grn_exp.priors.base import DatasetPrior, Prior
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 EVALUATED: tuple[Subset, ...] = ("val", "test_seen", "test_unseen")
 
 
-class EdgeDataModule(pl.LightningDataModule, abc.ABC):
+class EdgeDataModule(Benchmark):
     """An expression matrix, a network, a split, and the only place that knows the labels.
 
     A dataset implements :meth:`load`. The regulators are the network's regulators, the labelled
@@ -34,26 +33,31 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
     Parameters
     ----------
     splitter
-        Divides the labelled pairs.
+        Divides the labelled pairs; None for the paper's division with ``split_seed``.
     prior
-        Gives the genes' prior embedding, when a model asks for one.
+        Gives the genes' prior embedding, when a model asks for one; None for the dataset's usual.
     genes
         ``all``: a gene without a vector of its own gets the mean of the others'.
         ``with_embedding``: it is dropped, for every model, as the InfoSEM paper does.
+    split_seed
+        Seed of the division where no ``splitter`` is given.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("edges",)
+    tested: ClassVar[tuple[str, ...]] = EVALUATED[1:]
+    usual_prior: ClassVar[type[Prior] | type[DatasetPrior]] = DatasetPrior
 
     def __init__(
         self,
         *,
-        splitter: SeenUnseenSplitter,
-        prior: Prior | DatasetPrior,
+        splitter: SeenUnseenSplitter | None = None,
+        prior: Prior | DatasetPrior | None = None,
         genes: Literal["all", "with_embedding"] = "all",
+        split_seed: int = 0,
     ) -> None:
         super().__init__()
-        self.splitter = splitter
-        self.prior = prior
+        self.splitter = splitter or SeenUnseenSplitter(seed=split_seed)
+        self.prior = prior or self.usual_prior()
         self.gene_choice = genes
         self._loaded: tuple[Expression, EdgeTruth, EdgeSplit] | None = None
         self._embedding: GeneEmbedding | None = None
@@ -111,19 +115,13 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
             raise RuntimeError("setup() left nothing loaded")
         return self._loaded
 
-    def view(self, *, labels: bool, embedding: bool, seed: int) -> TrainView:
-        """Return what a model may see.
-
-        Parameters
-        ----------
-        labels, embedding
-            Does the model read training labels, the prior embedding.
-        seed
-            The model's seed.
-        """
+    def view(
+        self, *, labels: bool = False, embedding: bool = False, truth: bool = False, seed: int = 0
+    ) -> TrainView:
+        """Return what a model may see."""
         visible = None
         if labels:
-            train = self.split.train
+            train = self.truth.universe if truth else self.split.train
             visible = np.where(train, self.truth.labels, UNKNOWN).astype(np.int8)
         return TrainView(
             expression=self.expression,
@@ -156,15 +154,17 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
             )
         return own.take(expression.genes)
 
-    def evaluate(self, scores: EdgeScores) -> list[RankingRow]:
+    def evaluate(
+        self, prediction: EdgeScores, subsets: Sequence[str] | None = None
+    ) -> list[RankingRow]:
         """Judge scores on every subset that holds both classes."""
         truth = self.truth
-        values = scores.align(truth.regulators, truth.genes)
+        values = prediction.align(truth.regulators, truth.genes)
         scale = float(values[truth.universe].max())
         rows: list[RankingRow] = []
-        for subset in EVALUATED:
+        for subset in EVALUATED if subsets is None else subsets:
             mask = self.split.mask(subset)
-            if self._has_both_classes(subset):
+            if self.can_judge(subset):
                 rows += evaluate_ranking(
                     values[mask],
                     truth.labels[mask],
@@ -174,20 +174,8 @@ class EdgeDataModule(pl.LightningDataModule, abc.ABC):
                 )
         return rows
 
-    def validation_scores(self, predict: Callable[[], EdgeScores]) -> dict[str, float]:
-        """Average precision on ``val`` as ``val/ap``; empty if that set lacks a class."""
-        if not self._has_both_classes("val"):
-            return {}
-        mask = self.split.val
-        values = predict().align(self.truth.regulators, self.truth.genes)
-        return {"val/ap": average_precision(values[mask], self.truth.labels[mask])}
-
-    def tables(self, prediction: EdgeScores) -> dict[str, Table]:
-        """Return this benchmark's own tables for the run folder: none."""
-        del prediction
-        return {}
-
-    def _has_both_classes(self, subset: Subset) -> bool:
+    def can_judge(self, subset: str) -> bool:
+        """Say whether a subset holds both edges and pairs without one."""
         labels = self.truth.labels[self.split.mask(subset)]
         return bool(labels.any() and not labels.all())
 

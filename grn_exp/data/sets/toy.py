@@ -1,13 +1,14 @@
 """The small simulated network as a benchmark of regulator sets: needs no download."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
-from grn_exp.data.pools import OraclePool, RetrievedPool
-from grn_exp.data.sets_base import SetDataModule
-from grn_exp.data.target_splitting import TargetSplitter
-from grn_exp.data.toy import ToySimulation
+from grn_exp.data.edges.toy import ToySimulation
+from grn_exp.data.sets.base import SetDataModule
+from grn_exp.data.sets.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets.splitting import TargetSplitter
 
 
 class ToySetsDataModule(SetDataModule):
@@ -19,7 +20,7 @@ class ToySetsDataModule(SetDataModule):
         Names under which presets hold values for this benchmark.
     n_genes, n_regulators, n_cell_types, n_cells_per_type, mean_in_degree, seed, noise
         As :class:`ToySimulation`.
-    splitter, pool, set_sizes, candidates
+    splitter, pool, set_sizes, candidates, split_seed
         As :class:`SetDataModule`.
     """
 
@@ -28,9 +29,9 @@ class ToySetsDataModule(SetDataModule):
         *,
         dataset: Literal["toy"] = "toy",
         network: Literal["simulated"] = "simulated",
-        splitter: TargetSplitter,
-        pool: RetrievedPool | OraclePool,
-        set_sizes: list[int] | None = None,
+        splitter: TargetSplitter | None = None,
+        pool: RetrievedPool | OraclePool | None = None,
+        set_sizes: Sequence[int] | None = (1, 2, 3),
         candidates: Literal["all", "known"] = "all",
         n_genes: int = 200,
         n_regulators: int = 24,
@@ -39,8 +40,15 @@ class ToySetsDataModule(SetDataModule):
         mean_in_degree: float = 2.0,
         seed: int = 0,
         noise: Literal["technical", "clean"] = "clean",
+        split_seed: int = 42,
     ) -> None:
-        super().__init__(splitter=splitter, pool=pool, set_sizes=set_sizes, candidates=candidates)
+        super().__init__(
+            splitter=splitter,
+            pool=pool,
+            set_sizes=set_sizes,
+            candidates=candidates,
+            split_seed=split_seed,
+        )
         self.dataset = dataset
         self.network = network
         self.simulation = ToySimulation(

@@ -1,0 +1,173 @@
+"""What every benchmark is: a LightningDataModule that shows a training part and judges."""
+
+import abc
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+import pytorch_lightning as pl
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.tables import Table
+from grn_exp.core.views import TrainView
+from grn_exp.nn.batches import ShuffledIndices
+
+
+class Method(Protocol):
+    """What a benchmark asks of a method."""
+
+    task: ClassVar[str]
+    reads_labels: ClassVar[bool]
+    reads_embedding: ClassVar[bool]
+    reads_pools: ClassVar[bool]
+    reads_truth: ClassVar[bool]
+    seed: int
+
+    def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
+        """Return a training's batches."""
+        ...
+
+    def predict_dataloader(self) -> ShuffledIndices:
+        """Return the one batch of a prediction."""
+        ...
+
+
+class Decoder(Protocol):
+    """What a benchmark asks of a search for the best set."""
+
+    def check(self, n_candidates: int, size: int) -> None:
+        """Raise InputError if sets of that size cannot be searched for in such a pool."""
+        ...
+
+
+class HeldOut:
+    """Loader and one batch of a validation or a test: a judge with the labels of some subsets."""
+
+    def __init__(self, benchmark: "Benchmark", subsets: Sequence[str]) -> None:
+        self._benchmark = benchmark
+        self._subsets = subsets
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> "Iterator[HeldOut]":
+        yield self
+
+    def rows(self, prediction: Any) -> Sequence[Any]:  # noqa: ANN401
+        """Return the rows of ``metrics.json``."""
+        return self._benchmark.evaluate(prediction, self._subsets)
+
+
+class Benchmark(pl.LightningDataModule, abc.ABC):
+    """Data, a division of them, and the only place that knows the labels.
+
+    Lightning takes batches from here: indices for a training, a :class:`HeldOut` for validation
+    and test.
+
+    Attributes
+    ----------
+    tasks
+        What a method may be for: ``edges``, ``sets``.
+    tested
+        Subsets that are judged beside ``val``.
+    """
+
+    tasks: ClassVar[tuple[str, ...]]
+    tested: ClassVar[tuple[str, ...]]
+
+    @property
+    @abc.abstractmethod
+    def split(self) -> Any:  # noqa: ANN401 - of pairs or of targets
+        """The division of what is labelled."""
+
+    @property
+    @abc.abstractmethod
+    def truth(self) -> EdgeTruth:
+        """Every label. For judging, and for the oracle control; never for a model."""
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def view(
+        self, *, labels: bool = False, embedding: bool = False, truth: bool = False, seed: int = 0
+    ) -> TrainView:
+        """Return what a method that scores edges may see.
+
+        Parameters
+        ----------
+        labels, embedding
+            Does the method read training labels, the prior embedding.
+        truth
+            Is it the control that reads every label.
+        seed
+            The method's seed.
+        """
+
+    def view_for(self, method: Method) -> TrainView:
+        """Return what a method may see, by its class attributes.
+
+        Raises
+        ------
+        InputError
+            If the benchmark is not for such methods.
+        """
+        if method.task not in self.tasks:
+            raise InputError(
+                f"{type(method).__name__} is for {method.task}, but {type(self).__name__} is for "
+                f"{' and '.join(self.tasks)}"
+            )
+        return self.view(
+            labels=method.reads_labels,
+            embedding=method.reads_embedding,
+            truth=method.reads_truth,
+            seed=method.seed,
+        )
+
+    def check_decoder(self, decoder: Decoder) -> None:
+        """Ask a decoder whether it can search this benchmark's pools, if there are any."""
+
+    # -- judgement -----------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def evaluate(self, prediction: Any, subsets: Sequence[str] | None = None) -> Sequence[Any]:  # noqa: ANN401
+        """Judge a prediction: one row a metric, on every subset that can be judged, or some."""
+
+    @abc.abstractmethod
+    def can_judge(self, subset: str) -> bool:
+        """Say whether a subset holds what a metric needs."""
+
+    def tables(self, prediction: Any) -> dict[str, Table]:  # noqa: ANN401
+        """Return this benchmark's own tables for the run folder, by file name."""
+        del prediction
+        return {}
+
+    @abc.abstractmethod
+    def describe(self) -> dict[str, object]:
+        """Return facts for the run's provenance."""
+
+    # -- Lightning's loaders -------------------------------------------------------------------
+
+    def _method(self) -> Any:  # noqa: ANN401 - the trainer's module
+        if self.trainer is None:
+            raise InputError(
+                f"{type(self).__name__} has batches for a trainer only: "
+                "trainer.fit(model, datamodule=...)"
+            )
+        return self.trainer.lightning_module
+
+    def train_dataloader(self) -> ShuffledIndices:
+        """Return batches of indices of what the method asks for: cells, pairs or targets."""
+        method = self._method()
+        return method.batches(lambda: method.current_epoch)
+
+    def val_dataloader(self) -> HeldOut | list[HeldOut]:
+        """Return one batch: the validation labels, where there are any."""
+        return HeldOut(self, ["val"]) if self.can_judge("val") else []
+
+    def test_dataloader(self) -> HeldOut:
+        """Return one batch: the labels of all test subsets."""
+        return HeldOut(self, self.tested)
+
+    def predict_dataloader(self) -> ShuffledIndices:
+        """Return the one batch of a prediction, which is of the whole network."""
+        return self._method().predict_dataloader()

@@ -1,0 +1,1 @@
+"""Benchmarks whose answer is the whole regulator set of each target."""
