@@ -19,13 +19,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from grn_exp.core.construct import check_value, instantiate, load_class, partial
+from grn_exp.core.defaults import options_of
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.core.versions import PRIOR_HARDWARE, RESULTS_VERSION, TRAINER_HARDWARE
+from grn_exp.core.versions import PRIOR_HARDWARE, RESULTS_VERSION
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
+from grn_exp.engine.trainer_options import counted, counted_callbacks
 from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
 _NOT_IN_KEY = ("paths", "logger", "preset", "force")
+# of the trainer group, beside Lightning's own
+_OWN_TRAINER_KEYS = ("num_threads", "checkpoint_seconds")
 
 
 def choices(group: str) -> list[str]:
@@ -42,28 +46,75 @@ def choices(group: str) -> list[str]:
 
 
 @functools.cache
-def register() -> None:
+def register(*more: Path) -> None:
     """Make ``${preset:...}`` and ``retriever=`` known to Hydra, once in a process.
 
     Every method that scores edges is a choice of ``retriever`` too, its file mounted below that
     key: no second file is needed for it to retrieve.
+
+    Parameters
+    ----------
+    more
+        Folders of further configuration, whose methods may retrieve as well.
     """
     OmegaConf.register_new_resolver("preset", _preset_value, replace=True)
-    for name in choices("model"):
-        files = _model_files(name)
-        if any("retriever" in str(content.get("defaults")) for content in files):
-            continue  # it has a retriever itself
-        ConfigStore.instance().store(group="retriever", name=name, node=_mounted(files))
+    for folder in (conf_dir(), *more):
+        for path in (folder / "model").glob("[!_]*.yaml"):
+            files = _files("model", path.stem, folder)
+            if any("retriever" in str(content.get("defaults")) for content in files):
+                continue  # it has a retriever itself
+            ConfigStore.instance().store(group="retriever", name=path.stem, node=_mounted(files))
 
 
 @functools.cache
-def _model_files(name: str) -> tuple[DictConfig, ...]:
-    """Return a model's file, after the files that it builds on."""
-    path = conf_dir() / "model" / f"{name}.yaml"
+def _files(group: str, name: str, folder: Path) -> tuple[DictConfig, ...]:
+    """Return a choice's file with its Python defaults, after the files that it builds on."""
+    path = folder / group / f"{name}.yaml"
     content: Any = OmegaConf.load(path) if path.is_file() else OmegaConf.create()
-    bases = [base for base in content.get("defaults", []) if isinstance(base, str)]
-    before = [file for base in bases if base != "_self_" for file in _model_files(base)]
-    return (*before, content)
+    add_python_defaults(content, group, name, folder)
+    return (*_bases(content, group, folder), content)
+
+
+def _bases(content: DictConfig, group: str, folder: Path) -> tuple[DictConfig, ...]:
+    names = [base for base in content.get("defaults", []) if isinstance(base, str)]
+    return tuple(f for base in names if base != "_self_" for f in _files(group, base, folder))
+
+
+# what a class is given by the engine, or by another group
+_NOT_OPTIONS = {
+    "model": ("seed", "decoder"),
+    "data": ("splitter", "prior", "pool", "split_seed"),
+}
+
+
+def add_python_defaults(content: Any, group: str, name: str, folder: Path) -> None:  # noqa: ANN401
+    """Add to a file's content the options that it leaves to the class that it names.
+
+    Options that a file has which this one builds on keep their values.
+    """
+    if group not in _NOT_OPTIONS:
+        return
+    node = content[group] if isinstance(content.get(group), DictConfig) else content
+    target = OmegaConf.select(node, "_target_")
+    if target is None:
+        return
+    path = folder / group / f"{name}.yaml"
+    known = set(_NOT_OPTIONS[group])
+    for base in _raw_bases(path):
+        known |= set(base.get(group, base))
+    for option, value in options_of(target).items():
+        if option not in node and option not in known:
+            node[option] = list(value) if isinstance(value, tuple) else value
+
+
+@functools.cache
+def _raw_bases(path: Path) -> tuple[Any, ...]:
+    """Return the files that a file builds on, as they are."""
+    content: Any = OmegaConf.load(path)
+    names = [base for base in content.get("defaults", []) if isinstance(base, str)]
+    paths = [path.with_name(f"{base}.yaml") for base in names if base != "_self_"]
+    found = [(OmegaConf.load(each), *_raw_bases(each)) for each in paths]
+    return tuple(content for contents in found for content in contents)
 
 
 def _mounted(files: Iterable[DictConfig]) -> DictConfig:
@@ -83,7 +134,7 @@ def _preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wh
     default for this network, the method's default.
     """
     method, name = path.split(".")
-    table = _root_.preset[method]
+    table = _preset(str(_root_.get("preset")))[method]
     of_network = table.get(_root_.data.get("network", "simulated"), {})
     for values in (of_network.get(_root_.data.dataset, {}), of_network.get("default", {}), table):
         if name in values:
@@ -92,6 +143,17 @@ def _preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wh
         f"preset: no value {path!r} for data.dataset={_root_.data.dataset} and "
         f"data.network={_root_.data.get('network')}; set model.{name}"
     )
+
+
+@functools.cache
+def _preset(name: str) -> Any:  # noqa: ANN401 - a YAML tree
+    own = conf_dir() / "preset" / f"{name}.yaml"
+    path = own if own.is_file() else Path(name).expanduser()
+    if not path.is_file():
+        raise InputError(
+            f"preset={name}: choose from {', '.join(choices('preset'))}, or give a file's path"
+        )
+    return OmegaConf.to_container(OmegaConf.load(path))
 
 
 # -- identity ------------------------------------------------------------------------------
@@ -123,7 +185,6 @@ def identify(
         cause = error.__cause__
         raise InputError(str(cause if isinstance(cause, InputError) else error)) from error
     _check_root(config)
-    config.pop("preset", None)  # its values are where they are used
     return RunIdentity(
         experiment=str(config["paths"]["experiment"]),
         data=data,
@@ -199,9 +260,8 @@ def run_key(config: Mapping[str, Any]) -> str:
         relevant.pop("pool", None)  # nothing is drawn from it
     if relevant.get("ensemble") == 1:
         del relevant["ensemble"]  # a member is the run of its seed
-    relevant["trainer"] = {
-        name: value for name, value in config["trainer"].items() if name not in TRAINER_HARDWARE
-    }
+    relevant["trainer"] = counted(config)
+    relevant["callbacks"] = counted_callbacks(config)
     if isinstance(relevant.get("prior"), Mapping):
         relevant["prior"] = {
             name: value for name, value in relevant["prior"].items() if name not in PRIOR_HARDWARE
@@ -251,8 +311,6 @@ def build_spec(identity: RunIdentity) -> RunSpec:
     config = identity.config
     data_class = _class_with(config["data"], "data", "tasks")
     model_class = _class_with(config["model"], "model", "task")
-    settings = f"{TrainerSettings.__module__}.{TrainerSettings.__qualname__}"
-    trainer = instantiate({"_target_": settings, **config["trainer"]}, "trainer")
     decoder = instantiate(config["decoder"], "decoder") if config.get("decoder") else None
     searches = {} if decoder is None else {"decoder": decoder}
     return RunSpec(
@@ -260,15 +318,31 @@ def build_spec(identity: RunIdentity) -> RunSpec:
         data_class=data_class,
         model_class=model_class,
         make_data=partial(config["data"], "data", **_parts_of_data(identity, data_class)),
-        make_model=partial(config["model"], "model", given=("view",), **searches),
+        make_model=partial(config["model"], "model", seed=config["seed"], **searches),
         mirror=instantiate(config["logger"], "logger"),
-        trainer=trainer,
+        trainer=_trainer_settings(config),
         seed=config["seed"],
         models_by_task=models_by_task,
         decoder=decoder,
         retriever=_retriever_spec(identity) if "retriever" in config else None,
         fit_key=_fit_key(config, model_class),
         members=_members(identity) if config["ensemble"] > 1 else (),
+    )
+
+
+def _trainer_settings(config: Mapping[str, Any]) -> TrainerSettings:
+    node = config["trainer"]
+    if node.get("_target_") != "pytorch_lightning.Trainer":
+        raise InputError(
+            f"trainer._target_={node.get('_target_')}: choose trainer=auto, cpu or gpu"
+        )
+    own = {name: node[name] for name in _OWN_TRAINER_KEYS if name in node}
+    path = config.get("ckpt_path")
+    return TrainerSettings(
+        options={k: v for k, v in node.items() if k not in (*own, "_target_")},
+        callbacks=config.get("callbacks") or {},
+        resume_from=None if path is None else _expanded(path),
+        **own,
     )
 
 
@@ -333,6 +407,7 @@ def _retriever_spec(identity: RunIdentity) -> RunSpec:
         )
     trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
     config["trainer"] = {**trainer, **mounted.get("trainer", {})}
+    config |= {"callbacks": {}, "ckpt_path": None}  # those are the selector's
     config["model"] = mounted["model"]
     return build_spec(
         dataclasses.replace(
@@ -362,5 +437,5 @@ def models_by_task(task: str) -> list[str]:
 
 def model_class(name: str) -> Any:  # noqa: ANN401 - any class
     """Return the class of the model that ``model=`` calls ``name``."""
-    node = _mounted(_model_files(name))
+    node = _mounted(_files("model", name, conf_dir()))
     return load_class(OmegaConf.select(node, "model._target_") or "", f"model={name}")

@@ -5,13 +5,5 @@ METRICS_SCHEMA = 1  # of metrics.json
 # Raise it when the same configuration would give other numbers: every run key changes with it.
 RESULTS_VERSION = 3
 
-# keys of the groups trainer and prior that cannot change a number: where and how it is computed
-TRAINER_HARDWARE = (
-    "accelerator",
-    "devices",
-    "num_threads",
-    "validate_every",
-    "checkpoint_seconds",
-    "progress",
-)
+# keys of the group prior that cannot change a number: where and how it is computed
 PRIOR_HARDWARE = ("device", "batch_size")

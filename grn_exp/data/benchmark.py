@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 import pytorch_lightning as pl
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.tables import Table
 from grn_exp.core.views import TrainView
@@ -122,6 +123,17 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
             truth=method.reads_truth,
             seed=method.seed,
         )
+
+    def use_candidates(self, scores: EdgeScores) -> None:
+        """Take a retriever's scores, where methods choose from retrieved candidates.
+
+        Raises
+        ------
+        InputError
+            If none here does.
+        """
+        del scores
+        raise InputError(f"{type(self).__name__}: no method here chooses from candidates")
 
     def check_decoder(self, decoder: Decoder) -> None:
         """Ask a decoder whether it can search this benchmark's pools, if there are any."""

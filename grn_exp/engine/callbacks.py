@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.scores import EdgeScores
-from grn_exp.core.sets import RegulatorSets
 from grn_exp.engine import stopping
 from grn_exp.storage.atomic import make_folder
-
-Predict = Callable[[], EdgeScores | RegulatorSets]
-Judge = Callable[[Predict], dict[str, float]]
 
 
 def diverged(epoch: int) -> InputError:
@@ -31,33 +26,28 @@ def diverged(epoch: int) -> InputError:
 
 
 class ValidationCurve(pl.Callback):
-    """Log the validation score every few epochs and after the last.
-
-    Parameters
-    ----------
-    judge
-        The benchmark's own validation scores by name (``val/ap``); it calls for a prediction
-        if it has any validation labels, and the model never sees those.
-    every
-        Epochs between two values; 0 for none.
-    """
-
-    def __init__(self, judge: Judge, *, every: int) -> None:
-        self.judge = judge
-        self.every = every
+    """Have the last epoch validated too, whatever ``check_val_every_n_epoch`` is."""
 
     def is_due(self, trainer: pl.Trainer) -> bool:
-        """Say whether the current epoch gets a value."""
-        epoch = trainer.current_epoch + 1
-        is_last = epoch == trainer.max_epochs or trainer.should_stop
-        return self.every > 0 and (epoch % self.every == 0 or is_last)
+        """Say whether the current epoch gets validation scores."""
+        every = trainer.check_val_every_n_epoch or 1
+        return trainer.enable_validation and (trainer.current_epoch + 1) % every == 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validate after the last epoch."""
+        del pl_module
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
+
+
+class LearningRates(pl.Callback):
+    """Log the learning rate of each group of parameters, once an epoch, as ``lr/0`` and so on."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Judge the current scores."""
-        if not self.is_due(trainer):
-            return
-        for name, value in self.judge(pl_module.prediction).items():  # type: ignore[arg-type]
-            pl_module.log(name, value)
+        """Log the rates that the epoch ended with."""
+        groups = [group for each in trainer.optimizers for group in each.param_groups]
+        for number, group in enumerate(groups):
+            pl_module.log(f"lr/{number}", float(group["lr"]))
 
 
 class History(Checkpoint):

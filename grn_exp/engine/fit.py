@@ -14,13 +14,16 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 from grn_exp.engine import stopping
 from grn_exp.engine.callbacks import (
     History,
-    Judge,
     ProgressBar,
     StopSignals,
     TimedCheckpoint,
@@ -30,6 +33,7 @@ from grn_exp.engine.callbacks import (
 from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import TrainerSettings
+from grn_exp.engine.trainer_options import REFUSED
 from grn_exp.models.base import ClosedFormModel, GRNModel
 from grn_exp.storage.atomic import write_with
 
@@ -64,19 +68,82 @@ class Fitted:
         The device's name.
     seconds
         Wall time, with that of a training that this one went on from.
+    best
+        Which epoch the weights are of, where it is not the last.
     """
 
     history: list[dict[str, float]]
     device: str
     seconds: float
+    best: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def check_trainer(settings: TrainerSettings) -> None:
+    """Refuse what Lightning's Trainer or a callback refuses, before anything is written.
+
+    Raises
+    ------
+    InputError
+        With Lightning's reason.
+    """
+    _make_trainer(settings, make_callbacks(settings, None), logger=None, gpu=None, folder=None)
+
+
+def make_callbacks(settings: TrainerSettings, folder: RunFolder | None) -> list[pl.Callback]:
+    """Return the user's callbacks; a checkpoint among them goes to the run's own folder."""
+    callbacks = []
+    for name, node in settings.callbacks.items():
+        with _as_input_error(f"callbacks.{name}"):
+            callback = construct.instantiate(node, f"callbacks.{name}")
+        if isinstance(callback, ModelCheckpoint) and folder is not None:
+            callback.dirpath = str(folder.checkpoint.parent)
+        callbacks.append(callback)
+    return callbacks
+
+
+@contextlib.contextmanager
+def _as_input_error(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (MisconfigurationException, ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: {error}; correct or drop the option") from error
+
+
+def _make_trainer(
+    settings: TrainerSettings,
+    callbacks: list[pl.Callback],
+    *,
+    logger: Logger | None,
+    gpu: int | None,
+    folder: RunFolder | None,
+) -> pl.Trainer:
+    options = {name: value for name, value in settings.options.items() if name not in REFUSED}
+    accelerator = resolve_accelerator(settings)
+    own = {
+        "accelerator": accelerator,
+        "devices": 1 if gpu is None else [gpu],
+        # a job of a queue is one process, whatever the queue's variables make of it
+        "plugins": [LightningEnvironment(), *(options["plugins"] or [])],
+        "enable_progress_bar": False,  # the engine's own shows validation scores and time left
+        "enable_checkpointing": True,
+    }
+    if options["deterministic"] is None:
+        own["deterministic"] = accelerator == "gpu"
+    if options["profiler"] in ("simple", "advanced") and folder is not None:
+        kind = SimpleProfiler if options["profiler"] == "simple" else AdvancedProfiler
+        own["profiler"] = kind(dirpath=folder.path, filename="profile")
+    with _as_input_error("trainer"):
+        return pl.Trainer(**{**options, **own}, callbacks=callbacks, logger=logger or False)
 
 
 def fit(
     model: GRNModel,
+    data: pl.LightningDataModule,
     *,
     folder: RunFolder,
     settings: TrainerSettings,
-    judge: Judge,
     logger: Logger | None,
     title: str,
 ) -> Fitted:
@@ -85,46 +152,53 @@ def fit(
     if isinstance(model, ClosedFormModel):
         model.fit()
         return Fitted([], "cpu", time.monotonic() - started_at)
-    accelerator = resolve_accelerator(settings)
-    on_gpu = accelerator == "gpu"
-    curve = ValidationCurve(judge, every=settings.validate_every)
+    curve = ValidationCurve()
     history = History(curve)
     checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
-    callbacks = [curve, history, checkpoint, StopSignals(checkpoint)]
-    if settings.progress:
+    chosen = make_callbacks(settings, folder)
+    callbacks = [curve, *chosen, history, checkpoint, StopSignals(checkpoint)]
+    if settings.options["enable_progress_bar"] is not False:
         callbacks.append(ProgressBar(title))
+    on_gpu = resolve_accelerator(settings) == "gpu"
     with leased_gpu() if on_gpu else contextlib.nullcontext() as gpu:
-        trainer = pl.Trainer(
-            accelerator=accelerator,
-            devices=settings.devices if gpu is None else [gpu],
-            max_epochs=settings.max_epochs,
-            logger=logger or False,
-            callbacks=callbacks,
-            # a job of a queue is one process, whatever the queue's variables make of it
-            plugins=[LightningEnvironment()],
-            deterministic=on_gpu,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=1,
-        )
-        resume = _checkpoint_to_go_on_from(folder.checkpoint, model)
-        _train(trainer, model, resume)
+        trainer = _make_trainer(settings, callbacks, logger=logger, gpu=gpu, folder=folder)
+        resume = _checkpoint_to_go_on_from(folder.checkpoint, model) or settings.resume_from
+        _train(trainer, model, data, resume)
     if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
         raise diverged(trainer.current_epoch - 1)
     device = "cpu" if gpu is None else torch.cuda.get_device_name(gpu)
     checkpoint.save(trainer)
     seconds = history.seconds_before + time.monotonic() - started_at
-    return Fitted(history.rows, device, seconds)
+    return Fitted(history.rows, device, seconds, _take_best(model, chosen))
 
 
-def _train(trainer: pl.Trainer, model: GRNModel, resume: Path | None) -> None:
+def _take_best(model: GRNModel, callbacks: list[pl.Callback]) -> dict[str, Any]:
+    """Give the model the weights of its best epoch, if a callback kept them; say which."""
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.best_model_path:
+            content = torch.load(callback.best_model_path, map_location="cpu", weights_only=True)
+            model.load_state_dict(content["state_dict"])
+            score = callback.best_model_score
+            return {
+                "best_epoch": int(content["epoch"]),
+                "best_score": None if score is None else float(score),
+                "monitor": callback.monitor,
+            }
+    return {}
+
+
+def _train(
+    trainer: pl.Trainer, model: GRNModel, data: pl.LightningDataModule, resume: Path | None
+) -> None:
     """Run Lightning's loop, with its errors and signals as ours.
 
     A signal to stop waits for the end of the epoch: what is saved there can be gone on from.
     """
     with _own_interrupt_handler(), stopping.stoppable(), stopping.deferred():
         try:
-            trainer.fit(model, ckpt_path=resume, weights_only=True if resume else None)
+            trainer.fit(
+                model, datamodule=data, ckpt_path=resume, weights_only=True if resume else None
+            )
         except SystemExit as error:  # what Lightning makes of signals before it hands them over
             stopping.stop_if_asked()
             if trainer.interrupted:
@@ -135,6 +209,10 @@ def _train(trainer: pl.Trainer, model: GRNModel, resume: Path | None) -> None:
         except Exception as error:
             if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
                 raise diverged(trainer.current_epoch) from error
+            if isinstance(error, MisconfigurationException) or "conditioned on metric" in str(
+                error
+            ):
+                raise InputError(" ".join(str(error).split())) from error
             raise
 
 

@@ -6,8 +6,8 @@ import importlib.util
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,54 +16,26 @@ import yaml
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
-from grn_exp.core.sets import SetView
-from grn_exp.core.splits import EdgeTruth
-from grn_exp.core.tables import Table
-from grn_exp.core.views import TrainView
+from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine.artefacts import read_scores, write_results
 from grn_exp.engine.ensemble import average, with_spread
-from grn_exp.engine.fit import fit, keep_weights, limited_threads, resolve_accelerator
+from grn_exp.engine.fit import (
+    check_trainer,
+    fit,
+    keep_weights,
+    limited_threads,
+    resolve_accelerator,
+)
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import EpochLogger, Mirror
 from grn_exp.engine.outcome import Outcome, earlier_fit
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
-from grn_exp.models.base import ClosedFormModel, ControlWithTruth, GradientModel, GRNModel
+from grn_exp.models.base import GradientModel, GRNModel
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.storage.atomic import write_npz, write_text
 
 log = logging.getLogger(__name__)
-
-
-class Benchmark(Protocol):
-    """What a run asks of a benchmark; predictions are of the kind that its methods make."""
-
-    split: Any
-    truth: EdgeTruth
-
-    def view(self, *, labels: bool, embedding: bool, seed: int) -> TrainView:
-        """Return what a method that scores edges may see."""
-        ...
-
-    def set_view(self, scores: EdgeScores | None, *, seed: int) -> SetView:
-        """Return what a method that chooses sets may see, where the benchmark is for such."""
-        ...
-
-    def validation_scores(self, predict: Any) -> dict[str, float]:  # noqa: ANN401
-        """Return scores by name."""
-        ...
-
-    def evaluate(self, prediction: Any) -> Sequence[Any]:  # noqa: ANN401
-        """Return rows."""
-        ...
-
-    def tables(self, prediction: Any) -> dict[str, Table]:  # noqa: ANN401
-        """Return files by name."""
-        ...
-
-    def describe(self) -> dict[str, object]:
-        """Return facts."""
-        ...
 
 
 class Stopwatch:
@@ -109,12 +81,11 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
     resolve_accelerator(spec.trainer)
     with watch.stage("data"):
         data = _load(spec)
-    retrieved = None
     if spec.retriever is not None:
         with watch.stage("retrieval"):
-            retrieved = _retrieve(spec, spec.retriever, data)
+            data.use_candidates(_retrieve(spec, spec.retriever, data))
     with watch.stage("model"):
-        model = _make_model(spec, data, retrieved)
+        model = _make_model(spec, data)
     folder = RunFolder(spec.identity.folder)
     try:
         with folder.locked(wait=wait), folder.logging_to_file():
@@ -148,7 +119,8 @@ def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
     """Return the scores of the run that retrieves, which several selectors may be waiting for."""
     folder = RunFolder(retriever.identity.folder)
     if folder.state() != "finished":
-        _make_model(spec, data, _blank_scores(data))  # its options are refused now, not later
+        data.use_candidates(_blank_scores(data))
+        _make_model(spec, data)  # its options are refused now, not later
         try:
             run(retriever, wait=True)
         except InputError as error:
@@ -176,11 +148,12 @@ def _check_fit(spec: RunSpec) -> None:
                 f"model={name}: the package {package} is not installed; pip install "
                 f"'grn_exp[{name}]'"
             )
-    epochs = spec.trainer.max_epochs
-    if issubclass(model_class, ClosedFormModel) and epochs is not None:
-        raise InputError(f"trainer.max_epochs={epochs}: model={name} has no epochs; drop it")
-    if issubclass(model_class, GradientModel) and epochs is None:
-        raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")
+    if issubclass(model_class, GradientModel):
+        if spec.trainer.max_epochs is None:
+            raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")
+        check_trainer(spec.trainer)
+    elif spec.trainer.resume_from is not None:
+        raise InputError(f"ckpt_path: model={name} has no epochs to go on with; drop it")
     if spec.members and model_class.task != "edges":
         raise InputError(
             f"ensemble={len(spec.members)}: model={name} chooses sets, which have no mean; drop "
@@ -203,18 +176,11 @@ def _check_fit(spec: RunSpec) -> None:
             raise InputError(f"retriever={spec.identity.retriever}: choose from {able}")
 
 
-def _make_model(spec: RunSpec, data: Benchmark, retrieved: EdgeScores | None) -> GRNModel:
+def _make_model(spec: RunSpec, data: Benchmark) -> GRNModel:
     pl.seed_everything(spec.seed, workers=True, verbose=False)
-    reads = spec.model_class
-    if reads.task == "sets":
-        view = data.set_view(retrieved, seed=spec.seed)
-    else:
-        labels, embedding = reads.reads_labels, reads.reads_embedding
-        view = data.view(labels=labels, embedding=embedding, seed=spec.seed)
-    model = spec.make_model(view)
+    model = spec.make_model()
+    model.attach(data.view_for(model))
     model.check(spec.trainer.max_epochs)
-    if isinstance(model, ControlWithTruth):
-        model.truth = data.truth
     return model
 
 
@@ -286,9 +252,9 @@ def _outcome(
         return earlier
     fitted = fit(
         model,
+        data,
         folder=folder,
         settings=spec.trainer,
-        judge=data.validation_scores,
         logger=logger,
         title=f"{spec.identity.data} {spec.identity.model}",
     )
@@ -299,7 +265,7 @@ def _outcome(
         history=fitted.history,
         device=fitted.device,
         seconds={"fit": fitted.seconds},
-        model={**size, **model.facts()},
+        model={**size, **fitted.best, **model.facts()},
         tables=model.tables(),
     )
 

@@ -1,13 +1,14 @@
 """What one run is made of. Imports nothing heavy: a finished run is skipped on this alone."""
 
 import dataclasses
-import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from grn_exp.core.construct import check_value
 from grn_exp.core.errors import InputError
+from grn_exp.engine.trainer_options import refuse_reserved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ class RunSpec:
     data_class, model_class
         The classes; they say which task they are for and what the method reads.
     make_model
-        Makes the method from a training view.
+        Makes the method, still without data.
     make_data
         Makes the benchmark.
     mirror
@@ -78,7 +79,7 @@ class RunSpec:
     identity: RunIdentity
     data_class: Any
     model_class: Any
-    make_model: Callable[[Any], Any]
+    make_model: Callable[[], Any]
     make_data: Callable[[], Any]
     mirror: Any
     trainer: "TrainerSettings"
@@ -96,40 +97,36 @@ class TrainerSettings:
 
     Parameters
     ----------
-    accelerator
-        ``cpu``, ``gpu`` or ``auto`` (a GPU if there is one).
-    devices
-        Devices of one run. No method here divides its batches among devices yet, so it is 1.
+    options
+        Of Lightning's Trainer, by name; those that the engine needs as they are, are refused.
     num_threads
         Threads on the processor; None leaves it to torch and NumPy.
-    max_epochs
-        Epochs; None for a method that is fitted without any.
-    validate_every
-        Epochs between two values of ``val/ap``; 0 for none.
     checkpoint_seconds
         Least time between two checkpoints.
-    progress
-        Show a progress bar where a terminal is watching.
+    callbacks
+        Nodes of further Lightning callbacks, by name.
+    resume_from
+        A checkpoint to go on from in place of the run's own.
 
     Raises
     ------
     InputError
-        If a number is out of range.
+        If a number is out of range, or an option is the engine's.
     """
 
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = 1
+    options: Mapping[str, Any]
     num_threads: int | None = None
-    max_epochs: int | None = None
-    validate_every: int = 5
     checkpoint_seconds: float = 30.0
-    progress: bool = True
+    callbacks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    resume_from: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.devices != 1:
+        refuse_reserved(self.options)
+        if self.options.get("devices") not in (1, "1", "auto", None):
             raise InputError(
-                f"trainer.devices={self.devices}: a run is trained on 1 device; to use several, "
-                "start several runs side by side (-m with hydra/launcher=joblib)"
+                f"trainer.devices={self.options['devices']}: a run is trained on 1 device, "
+                "so that it gives the same numbers everywhere; to use several, start several "
+                "runs side by side (-m with hydra/launcher=joblib)"
             )
         n_cores = os.cpu_count() or 1
         if self.num_threads is not None and self.num_threads > 4 * n_cores:
@@ -137,11 +134,27 @@ class TrainerSettings:
                 f"trainer.num_threads={self.num_threads}: this machine has {n_cores} cores; "
                 f"give {n_cores} or fewer"
             )
-        for name, least in (("num_threads", 1), ("max_epochs", 1), ("validate_every", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"trainer.{name}={value}: give {least} or more")
-        if not (math.isfinite(self.checkpoint_seconds) and self.checkpoint_seconds >= 0):
+        least = {"num_threads": 1, "max_epochs": 1, "check_val_every_n_epoch": 1}
+        given = {**self.options, "num_threads": self.num_threads}
+        for name, lowest in least.items():
+            value = check_value(given.get(name), int | None, f"trainer.{name}")
+            if value is not None and value < lowest:
+                raise InputError(f"trainer.{name}={value}: give {lowest} or more")
+        if self.checkpoint_seconds < 0:
             raise InputError(
                 f"trainer.checkpoint_seconds={self.checkpoint_seconds}: give 0 or more seconds"
             )
+        if self.resume_from is not None and not self.resume_from.is_file():
+            raise InputError(
+                f"ckpt_path={self.resume_from}: no such file; give a checkpoint's path"
+            )
+
+    @property
+    def max_epochs(self) -> int | None:
+        """Epochs; None for a method that is fitted without any."""
+        return self.options.get("max_epochs")
+
+    @property
+    def accelerator(self) -> str:
+        """``cpu``, ``gpu`` or ``auto`` (a GPU if there is one)."""
+        return str(self.options.get("accelerator", "auto"))

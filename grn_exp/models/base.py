@@ -30,7 +30,7 @@ _HEADLINES = ("ap", "exact_match")
 class Judge(Protocol):
     """A batch of held-out labels: it judges a prediction and shows nothing else."""
 
-    def rows(self, prediction: Any) -> Iterable[Any]:  # noqa: ANN401
+    def rows(self, prediction: Any) -> Iterable[Any]:
         """Return the rows of ``metrics.json``."""
         ...
 
@@ -56,7 +56,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
     # packages of an optional extra of the method's own name
     requires: ClassVar[tuple[str, ...]] = ()
 
-    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
+    def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.__signature__ = construct.signature_of(cls)  # type: ignore[attr-defined]
 
@@ -201,7 +201,7 @@ class ClosedFormModel(GRNModel):
     prediction.
     """
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.automatic_optimization = False
         self._kept: Prediction | None = None
@@ -272,7 +272,7 @@ class OptimizerFactory(Protocol):
         ...
 
 
-# a node such as {"_target_": "torch.optim.SGD", "momentum": 0.9}, or the class or a partial of it
+# a node ({"_target_": "torch.optim.SGD", "momentum": 0.9}), the class, or a partial of it
 Optimizer = Mapping[str, Any] | OptimizerFactory
 Scheduler = Mapping[str, Any] | Callable[..., Any]
 
@@ -291,8 +291,8 @@ class GradientModel(GRNModel):
     optimizer
         Makes the optimiser from parameter groups.
     scheduler
-        A class of ``torch.optim.lr_scheduler`` in place of the method's own decay; as a node it
-        may have ``interval`` (``epoch`` or ``step``) and ``monitor`` beside its arguments.
+        A class of ``torch.optim.lr_scheduler`` in place of the method's own decay; it takes a
+        step an epoch, and one that watches a value watches the training loss.
     seed
         As in :class:`GRNModel`.
     """
@@ -306,7 +306,7 @@ class GradientModel(GRNModel):
         batch_size: int,
         optimizer: Optimizer,
         scheduler: Scheduler | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if batch_size < 1:
@@ -357,7 +357,7 @@ class GradientModel(GRNModel):
         del max_epochs
         self.configure_optimizers()
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own wide type
+    def configure_optimizers(self) -> Any:
         """Make the optimiser, and the scheduler or the groups' own decay."""
         groups = self.parameter_groups()
         decays = [float(group.get("decay", 1.0)) for group in groups]
@@ -367,9 +367,8 @@ class GradientModel(GRNModel):
             node.setdefault("fused", True)
         optimizer = _made("model.optimizer", node, own)
         if self.hparams["scheduler"]:
-            node = dict(self.hparams["scheduler"])
-            kind = {k: node.pop(k) for k in ("interval", "monitor") if k in node}
-            return [optimizer], [{"scheduler": _made("model.scheduler", node, optimizer), **kind}]
+            made = _made("model.scheduler", dict(self.hparams["scheduler"]), optimizer)
+            return [optimizer], [{"scheduler": made, "monitor": "train/loss"}]
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, [lambda count, decay=decay: decay**count for decay in decays]
         )
@@ -398,7 +397,7 @@ class GradientModel(GRNModel):
             )
 
 
-def _made(path: str, node: dict[str, Any], argument: Any) -> Any:  # noqa: ANN401
+def _made(path: str, node: dict[str, Any], argument: Any) -> Any:
     try:
         return construct.partial({**node, "_partial_": True}, path)(argument)
     except (ValueError, TypeError, AttributeError) as error:

@@ -22,7 +22,7 @@ _KINDS: dict[str, type] = {
 }
 
 
-def pack(value: Any) -> Any:  # noqa: ANN401 - a container or what it holds
+def pack(value: Any) -> Any:
     """Return a container as dicts, lists, tensors, numbers and strings."""
     if isinstance(value, GeneIndex):
         return {"kind": "GeneIndex", "symbols": list(value.symbols), "name": value.name}
@@ -36,7 +36,7 @@ def pack(value: Any) -> Any:  # noqa: ANN401 - a container or what it holds
     return value
 
 
-def unpack(value: Any) -> Any:  # noqa: ANN401 - what pack makes
+def unpack(value: Any) -> Any:
     """Return the container that :func:`pack` took apart."""
     if isinstance(value, Tensor):
         return value.cpu().numpy()

@@ -27,7 +27,7 @@ def make_spec(model, outputs, *overrides):
         f"model={model}",
         f"paths.outputs={outputs}",
         "trainer.accelerator=cpu",
-        "trainer.progress=false",
+        "trainer.enable_progress_bar=false",
         *overrides,
     ]
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):

@@ -28,7 +28,7 @@ def make_spec(model, outputs, *overrides):
         f"model={model}",
         f"paths.outputs={outputs}",
         "trainer.accelerator=cpu",
-        "trainer.progress=false",
+        "trainer.enable_progress_bar=false",
         *(["retriever=regulator_frequency"] if model in POOLED else []),
         *overrides,
     ]

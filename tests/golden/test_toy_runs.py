@@ -26,7 +26,7 @@ TINY = (
     "data.n_regulators=16",
     "data.n_cells_per_type=20",
     "trainer.accelerator=cpu",
-    "trainer.progress=false",
+    "trainer.enable_progress_bar=false",
 )
 # enough targets that a set can be right, and pools that a set can be missing from
 TINY_SETS = (*TINY, "data.n_genes=200", "data.set_sizes=[1,2]", "pool.size=10")

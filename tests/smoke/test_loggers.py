@@ -14,7 +14,7 @@ from tests.smoke.conftest import TOY, TRAINED
 from tests.smoke.test_bad_input import assert_refused
 from tests.smoke.wandb_server import serving
 
-RUN = (*TRAINED, *TOY, "trainer.max_epochs=4", "trainer.validate_every=2")
+RUN = (*TRAINED, *TOY, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")
 CUT = (*RUN, "trainer.checkpoint_seconds=0")
 
 

@@ -14,7 +14,7 @@ from tests.smoke.conftest import TOY, TRAINED
 
 LONG = (
     *(*TRAINED, *TOY, "trainer.max_epochs=80", "trainer.checkpoint_seconds=0"),
-    "trainer.validate_every=3",
+    "trainer.check_val_every_n_epoch=3",
 )
 SHORT = (*LONG[:-3], "trainer.max_epochs=7", *LONG[-2:])
 

@@ -12,7 +12,7 @@ import yaml
 
 from tests.smoke.conftest import TOY, TRAINED
 
-SHORT = (*TRAINED, *TOY, "trainer.max_epochs=4", "trainer.validate_every=2")
+SHORT = (*TRAINED, *TOY, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")
 
 
 def test_files_of_a_run(command):

@@ -42,9 +42,9 @@ def identity(*overrides: str):
         ("logger=wandb", "logger.project=x"),
         ("trainer=cpu",),
         ("trainer.num_threads=1",),
-        ("trainer.progress=false",),
+        ("trainer.enable_progress_bar=false",),
         ("trainer.checkpoint_seconds=0",),
-        ("trainer.validate_every=1",),
+        ("trainer.check_val_every_n_epoch=1",),
         ("force=true",),
         ("preset.deepsem.lofgof=null",),  # a value that this run does not use
     ],

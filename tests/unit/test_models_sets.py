@@ -160,9 +160,9 @@ def test_pure_hos2_memorises_eight_targets():
     """The paper's sanity check (appendix E): near-zero loss on a few targets."""
     view = make_view(SETS_OF_2, {"N": 2})
     overrides = [
-        "model.training.learning_rate=1e-3",
-        "model.encoder.dropout=0",
-        "model.set_transformer.dropout=0",
+        "model.learning_rate=1e-3",
+        "model.encoder_dropout=0",
+        "model.layer_dropout=0",
     ]
     losses = trained(make_model("pure_hos2", view, *overrides), 150)
     assert losses[0] > 0.8
@@ -208,7 +208,7 @@ def test_a_warm_start_that_leaves_no_epoch_is_refused():
 
 def test_the_rate_rises_over_the_warm_up():
     view = make_view(SETS_OF_2, {"N": 2})
-    overrides = ["model.training.warmup_steps=8", "model.training.batch_size=4"]
+    overrides = ["model.warmup_steps=8", "model.batch_size=4"]
     model = make_model("pairs2", view, *overrides)
     rates = []
 
@@ -223,7 +223,7 @@ def test_the_rate_rises_over_the_warm_up():
 
 def test_the_loss_is_the_mean_margin_over_the_negatives():
     view = make_view(SETS_OF_2, {"N": 2})
-    model = make_model("pairs2", view, "model.encoder.dropout=0", "model.pair_scorer.dropout=0")
+    model = make_model("pairs2", view, "model.encoder_dropout=0", "model.scorer_dropout=0")
     batch = torch.tensor([0, 3])
     model._rng = np.random.default_rng(5)
     found = float(model.loss(batch)["total"].detach())

@@ -124,7 +124,7 @@ TYPED = [
     (
         "Residual HOS2",
         "4",
-        {"setting": "model.training.learning_rate=0.0001", "set_size": 4},
+        {"setting": "model.learning_rate=0.0001", "set_size": 4},
         0.0526,
         None,
     ),

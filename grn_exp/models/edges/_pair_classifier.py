@@ -47,8 +47,8 @@ class PairClassifier(GradientModel):
         *,
         learning_rate: float,
         learning_rate_decay: float,
-        optimizer: Optimizer = {"_target_": "torch.optim.Adam"},  # noqa: B006
-        **options: Any,  # noqa: ANN401
+        optimizer: Optimizer = {"_target_": "torch.optim.Adam", "_partial_": True},
+        **options: Any,
     ) -> None:
         super().__init__(optimizer=optimizer, **options)
         require_positive(learning_rate=learning_rate, learning_rate_decay=learning_rate_decay)

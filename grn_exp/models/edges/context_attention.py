@@ -77,7 +77,7 @@ class ContextAttentionRetriever(Retriever):
         scorer_width: int = 256,
         scorer_gain: float = 3.4,
         positive_weight: float = 100.0,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(positive_weight=positive_weight, **options)
         require_positive(n_heads=n_heads, scorer_width=scorer_width, scorer_gain=scorer_gain)

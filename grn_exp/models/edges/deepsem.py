@@ -92,8 +92,8 @@ class DeepSEM(GradientModel):
         hidden_width: int = 128,
         table_points: int = 2048,
         batch_size: int = 64,
-        optimizer: Optimizer = {"_target_": "torch.optim.RMSprop"},  # noqa: B006
-        **options: Any,  # noqa: ANN401
+        optimizer: Optimizer = {"_target_": "torch.optim.RMSprop", "_partial_": True},
+        **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
         require_positive(

@@ -23,7 +23,7 @@ class DotProductRetriever(Retriever):
         If a number is out of range, or no pair is known.
     """
 
-    def __init__(self, *, positive_weight: float = 20.0, **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, positive_weight: float = 20.0, **options: Any) -> None:
         super().__init__(positive_weight=positive_weight, **options)
 
     def build(self, view: TrainView) -> None:

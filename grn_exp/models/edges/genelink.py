@@ -107,7 +107,7 @@ class GENELink(PairClassifier):
         learning_rate: float = 3e-3,
         learning_rate_decay: float = 0.99,
         batch_size: int = 256,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(
             learning_rate=learning_rate,
@@ -178,7 +178,7 @@ class GENELink(PairClassifier):
         """Go no further where a resumed training had come to its end."""
         self._stop_if_rate_died()
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """End the training when the rate has died."""
         del outputs, batch, batch_idx
         self._stop_if_rate_died()

@@ -33,7 +33,7 @@ class GENIE3(TreeEnsemble):
         *,
         n_estimators: int = 1000,
         max_features: Literal["sqrt", "all"] = "sqrt",
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         require_positive(n_estimators=n_estimators)

@@ -39,7 +39,7 @@ class GRNBoost2(TreeEnsemble):
         max_features: float = 0.1,
         subsample: float = 0.9,
         window: int = 25,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         require_positive(learning_rate=learning_rate, n_estimators=n_estimators, window=window)
@@ -72,7 +72,7 @@ class GRNBoost2(TreeEnsemble):
         estimator.fit(regulators, target, monitor=self._has_stopped)
         return np.asarray(estimator.feature_importances_) * len(estimator.estimators_)
 
-    def _has_stopped(self, tree: int, estimator: Any, fitted: object) -> bool:  # noqa: ANN401 - scikit-learn's own type
+    def _has_stopped(self, tree: int, estimator: Any, fitted: object) -> bool:
         del fitted
         if tree < self.window - 1:
             return False

@@ -65,7 +65,7 @@ class InfoSEM(DeepSEM):
         sigma_l: float = 0.1,
         h: int = 128,
         label_learning_rate: float = 1e-3,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if embedding_learning_rate is None:

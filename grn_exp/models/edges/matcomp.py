@@ -49,7 +49,7 @@ class MatComp(EdgeScorer):
         variant: Variant = "matrix_factorization",
         rank: int = 128,
         max_iters: int = 50,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         require_positive(rank=rank, max_iters=max_iters)

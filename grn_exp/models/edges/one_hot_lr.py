@@ -49,7 +49,7 @@ class OneHotLR(EdgeScorer):
         *,
         Cs: Sequence[float] = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0),
         folds: int = 5,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if not Cs:
@@ -109,7 +109,7 @@ class OneHotLR(EdgeScorer):
         return {"coefficients.csv": (header, self._coefficients)}
 
 
-def _one_hot(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> Any:  # noqa: ANN401 - SciPy's own type
+def _one_hot(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> Any:
     """Return the pairs' features, sparse, shape ``(n_pairs, n_regulators + n_genes)``."""
     from scipy.sparse import csr_matrix
 

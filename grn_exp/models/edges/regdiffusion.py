@@ -45,7 +45,7 @@ class RegDiffusion(EdgeScorer):
         n_steps: int = 1000,
         batch_size: int = 128,
         device: Literal["cpu", "cuda"] = "cpu",
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         require_positive(n_steps=n_steps, batch_size=batch_size)

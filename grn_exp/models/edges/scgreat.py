@@ -107,7 +107,7 @@ class SCGREAT(PairClassifier):
         learning_rate: float = 1e-5,
         learning_rate_decay: float = 0.9999,
         batch_size: int = 32,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(
             learning_rate=learning_rate,
@@ -214,7 +214,7 @@ class SCGREAT(PairClassifier):
 
     def configure_gradient_clipping(
         self,
-        optimizer: Any,  # noqa: ANN401 - Lightning's own wide type
+        optimizer: Any,
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:

@@ -77,7 +77,7 @@ class PooledSelector(SetSelector):
         self,
         *,
         decoder: Decoder | Mapping[str, Any] | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if decoder is None:

@@ -71,8 +71,12 @@ class NeuralSelector(PooledSelector, GradientModel):
         near_miss_end: float = 0.9,
         n_confusers: int = 60,
         batch_size: int = 16,
-        optimizer: Optimizer = {"_target_": "torch.optim.AdamW", "weight_decay": 1e-3},  # noqa: B006
-        **options: Any,  # noqa: ANN401
+        optimizer: Optimizer = {
+            "_target_": "torch.optim.AdamW",
+            "_partial_": True,
+            "weight_decay": 1e-3,
+        },
+        **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
         require_positive(

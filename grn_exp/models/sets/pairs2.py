@@ -30,7 +30,7 @@ class PairScoring(NeuralSelector):
         scorer_width: int = 128,
         scorer_depth: int = 1,
         scorer_dropout: float = 0.2,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         require_positive(scorer_width=scorer_width, scorer_depth=scorer_depth)
@@ -88,7 +88,7 @@ class DeepPairS2(PairS2):
         encoder_depth: int = 2,
         scorer_width: int = 256,
         scorer_depth: int = 4,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(
             encoder_depth=encoder_depth,

@@ -37,7 +37,7 @@ class PureHOS2(SetScoring):
         *,
         warm_start_epochs: int = 0,
         frozen_epochs: int = 0,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         for name, value in (

@@ -35,7 +35,7 @@ class SetScoring(PairScoring):
         n_layers: int = 1,
         ff_width: int = 256,
         layer_dropout: float = 0.1,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         require_positive(n_heads=n_heads, n_layers=n_layers, ff_width=ff_width)
@@ -83,7 +83,7 @@ class ResidualHOS2(SetScoring):
         evidence: EvidenceKind = "none",
         evidence_start: float = 1.0,
         evidence_rate: float = 0.02,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if evidence_rate < 0:

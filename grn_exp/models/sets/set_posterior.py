@@ -48,7 +48,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
         share: bool = True,
         n_pool: int = 60,
         n_sets: int = 15,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         for name, value, least in (("n_pool", n_pool, 0), ("n_sets", n_sets, 1)):
