@@ -68,7 +68,6 @@ class Size:
             embedding=GeneEmbedding(
                 genes=genes, values=vectors, known=np.ones(self.n_genes, dtype=np.bool_), source=""
             ),
-            seed=0,
         )
 
 

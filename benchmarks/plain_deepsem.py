@@ -39,7 +39,7 @@ class PlainDeepSEM:
     def __init__(self, model: DeepSEM) -> None:
         self.x = model.values.clone()
         self.weight = model.weight.clone()
-        self.seed = model.view.seed
+        self.seed = model.seed
         self.batch_size = model.batch_size
         self.alpha, self.beta = model.alpha, model.beta
         self.decay = model.learning_rate_decay

@@ -140,7 +140,6 @@ def _view() -> TrainView:
         regulators=genes,
         labels=labels,
         embedding=None,
-        seed=0,
     )
 
 

@@ -107,7 +107,7 @@ def training_view(dataset: str) -> TrainView:
         splitter=SeenUnseenSplitter(),
         prior=OneHotPrior(),
     )
-    return data.view(labels=False, embedding=False, seed=0)
+    return data.view(labels=False, embedding=False)
 
 
 def _model(dataset: str) -> DeepSEM:

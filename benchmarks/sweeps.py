@@ -113,7 +113,7 @@ def _library(n_runs: int) -> Seconds:
         splitter = SeenUnseenSplitter(**{**split, "seed": seed})
         data = ToyDataModule(splitter=splitter, prior=DatasetPrior(), **sizes)
         data.setup()
-        model = Random(data.view(labels=False, embedding=False, seed=0))
+        model = Random(data.view(labels=False, embedding=False))
         model.fit()
         data.evaluate(model.prediction())
     return _now(resource.RUSAGE_SELF) - start

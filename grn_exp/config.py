@@ -23,7 +23,7 @@ from grn_exp.core.defaults import options_of
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.versions import PRIOR_HARDWARE, RESULTS_VERSION
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
-from grn_exp.engine.trainer_options import counted, counted_callbacks
+from grn_exp.runs.trainer_options import counted, counted_callbacks
 from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too

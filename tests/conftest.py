@@ -96,7 +96,6 @@ def make_view(make_expression) -> Callable[..., TrainView]:
             regulators=genes.take(range(n_regulators)),
             labels=labels,
             embedding=embedding,
-            seed=seed,
         )
 
     return make

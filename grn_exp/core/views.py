@@ -99,15 +99,12 @@ class TrainView:
         that is not for training. None for a method that declares that it reads no labels.
     embedding
         Prior gene embedding; None for a method that declares that it reads none.
-    seed
-        Seed of the model (not of the split).
     """
 
     expression: Expression
     regulators: GeneIndex
     labels: NDArray[np.int8] | None
     embedding: GeneEmbedding | None
-    seed: int
 
     def __post_init__(self) -> None:
         self.genes.positions(self.regulators)

@@ -90,7 +90,7 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
 
     @abc.abstractmethod
     def view(
-        self, *, labels: bool = False, embedding: bool = False, truth: bool = False, seed: int = 0
+        self, *, labels: bool = False, embedding: bool = False, truth: bool = False
     ) -> TrainView:
         """Return what a method that scores edges may see.
 
@@ -100,8 +100,6 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
             Does the method read training labels, the prior embedding.
         truth
             Is it the control that reads every label.
-        seed
-            The method's seed.
         """
 
     def view_for(self, method: Method) -> TrainView:
@@ -121,7 +119,6 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
             labels=method.reads_labels,
             embedding=method.reads_embedding,
             truth=method.reads_truth,
-            seed=method.seed,
         )
 
     def use_candidates(self, scores: EdgeScores) -> None:

@@ -33,8 +33,8 @@ from grn_exp.engine.callbacks import (
 from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import TrainerSettings
-from grn_exp.engine.trainer_options import REFUSED
 from grn_exp.models.base import ClosedFormModel, GRNModel
+from grn_exp.runs.trainer_options import REFUSED
 from grn_exp.storage.atomic import write_with
 
 log = logging.getLogger(__name__)

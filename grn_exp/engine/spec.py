@@ -8,7 +8,7 @@ from typing import Any
 
 from grn_exp.core.construct import check_value
 from grn_exp.core.errors import InputError
-from grn_exp.engine.trainer_options import refuse_reserved
+from grn_exp.runs.trainer_options import refuse_reserved
 
 
 @dataclasses.dataclass(frozen=True)

@@ -323,13 +323,18 @@ class GradientModel(GRNModel):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return groups ``{"params", "lr"}``, with ``decay`` (a factor an interval) if wanted."""
 
+    @property
+    def n_items(self) -> int:
+        """Number of cells, pairs or targets that an epoch goes through."""
+        return self.view.count(self.batches_of)
+
     def begin_epoch(self, epoch: int) -> None:
         """Prepare an epoch; called before its first batch."""
 
     def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
         """Return batches of indices of what ``batches_of`` names."""
-        n_items = self.view.count(self.batches_of)
-        return ShuffledIndices(n_items, batch_size=self.batch_size, seed=self.seed, epoch=epoch)
+        size = self.batch_size
+        return ShuffledIndices(self.n_items, batch_size=size, seed=self.seed, epoch=epoch)
 
     def on_train_epoch_start(self) -> None:
         """Start the sums of the loss parts."""

@@ -17,10 +17,10 @@ from grn_exp.core.versions import (
     METRICS_SCHEMA,
     PRIOR_HARDWARE,
     RESULTS_VERSION,
-    TRAINER_HARDWARE,
 )
 from grn_exp.metrics.titles import SHARES
 from grn_exp.report.names import choice_name, flattened, without
+from grn_exp.runs.trainer_options import counted
 
 Kind = Literal["failed", "running", "unfinished", "stale", "duplicate", "unreadable"]
 
@@ -196,9 +196,13 @@ def _names(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _parameters(config: dict[str, Any]) -> dict[str, object]:
     neutral = [*_NEUTRAL, *(f"prior.{name}" for name in PRIOR_HARDWARE)]
-    for trainer in ("trainer", "retriever.trainer"):
-        neutral += [f"{trainer}.{name}" for name in TRAINER_HARDWARE]
     flat = without(flattened(config), neutral)
+    flat = {k: v for k, v in flat.items() if not k.startswith(("trainer.", "retriever.trainer."))}
+    for prefix, node in (("", config), ("retriever.", part(config, "retriever"))):
+        if {"model", "trainer"} <= node.keys():
+            flat |= {f"{prefix}trainer.{name}": value for name, value in counted(node).items()}
+    if flat.get("ckpt_path", "") is None:
+        del flat["ckpt_path"]
     if flat.get("ensemble") == 1:
         del flat["ensemble"]  # as before there were any
     return flat

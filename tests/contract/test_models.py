@@ -159,7 +159,7 @@ def test_random_matches_the_prevalence(benchmark, tmp_path):
     spec = make_spec("random", tmp_path)
     found = {subset: [] for subset in EVALUATED}
     for seed in range(200):
-        model = spec.make_model(benchmark.view(labels=False, embedding=False, seed=seed))
+        model = spec.make_model(benchmark.view(labels=False, embedding=False))
         model.fit()
         rows = [row.as_dict() for row in benchmark.evaluate(model.prediction())]
         for subset, value in average_precision(rows).items():
@@ -194,7 +194,7 @@ def test_permuting_the_genes_permutes_the_scores(name, benchmark, tmp_path):
     rng = np.random.default_rng(0)
     truth = benchmark.truth
     rows, columns = (rng.permutation(n) for n in truth.labels.shape)
-    view = benchmark.view(labels=reads.reads_labels, embedding=False, seed=0)
+    view = benchmark.view(labels=reads.reads_labels, embedding=False)
     turned = dataclasses.replace(
         view,
         expression=view.expression.take_genes(view.genes.take(columns)),

@@ -198,7 +198,7 @@ def test_permuting_the_genes_permutes_the_sets(name, benchmark, tmp_path):
     for data in (benchmark, other):
         scores = None
         if spec.retriever is not None:
-            retriever = spec.retriever.make_model(data.view(labels=True, embedding=False, seed=0))
+            retriever = spec.retriever.make_model(data.view(labels=True, embedding=False))
             retriever.fit()
             scores = retriever.prediction()
         view = data.set_view(scores, seed=0)

@@ -43,7 +43,10 @@ def write_run(tmp_path) -> Callable[..., Path]:
         folder.mkdir(parents=True)
         whole: dict[str, Any] = {
             "prior": dict(BIOBERT),
-            "split": {"_target_": "grn_exp.data.edges.splitting.SeenUnseenSplitter", "seed": split},
+            "split": {
+                "_target_": "grn_exp.data.edges.splitting.SeenUnseenSplitter",
+                "seed": split,
+            },
             "data": {"dataset": data, "network": "cell_type_specific", "gene_set": "tfs500"},
             "model": {"_target_": f"x.{model}", "alpha": 1.0},
             "trainer": {"max_epochs": 5, "num_threads": 1},

@@ -183,7 +183,7 @@ def test_broken_vectors_are_refused_with_their_source(values, known, message):
 
 
 def test_a_view_knows_where_its_regulators_are(make_expression):
-    view = TrainView(make_expression("ABCD"), GeneIndex("DB"), None, None, seed=0)
+    view = TrainView(make_expression("ABCD"), GeneIndex("DB"), None, None)
     assert view.regulator_positions.tolist() == [3, 1]
     assert view.genes == GeneIndex("ABCD")
 
@@ -191,8 +191,8 @@ def test_a_view_knows_where_its_regulators_are(make_expression):
 def test_a_view_refuses_what_does_not_fit_its_genes(make_expression):
     matrix = make_expression("ABC")
     with pytest.raises(InputError, match="no gene 'Z'"):
-        TrainView(matrix, GeneIndex("AZ"), None, None, seed=0)
+        TrainView(matrix, GeneIndex("AZ"), None, None)
     with pytest.raises(InputError, match=r"labels \(3, 2\) do not fit"):
-        TrainView(matrix, GeneIndex("AB"), np.zeros((3, 2), dtype=np.int8), None, seed=0)
+        TrainView(matrix, GeneIndex("AB"), np.zeros((3, 2), dtype=np.int8), None)
     with pytest.raises(InputError, match="not the expression's genes"):
-        TrainView(matrix, GeneIndex("A"), None, embedding(np.eye(3), "ACB"), seed=0)
+        TrainView(matrix, GeneIndex("A"), None, embedding(np.eye(3), "ACB"))

@@ -269,11 +269,11 @@ def test_title_case_symbols_are_not_taken_for_upper_case_ones(tiny, tmp_path):
 
 def test_a_view_holds_training_labels_only(tiny):
     data = module()
-    view = data.view(labels=True, embedding=True, seed=3)
+    view = data.view(labels=True, embedding=True)
     np.testing.assert_array_equal(view.labels != -1, data.split.train)
     np.testing.assert_array_equal(view.labels == 1, data.split.train & data.truth.labels)
     assert view.embedding.genes == data.expression.genes
-    blind = data.view(labels=False, embedding=False, seed=3)
+    blind = data.view(labels=False, embedding=False)
     assert blind.labels is None
     assert blind.embedding is None
 

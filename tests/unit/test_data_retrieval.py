@@ -77,7 +77,7 @@ def test_lists_are_as_long_in_proportion_and_rows_name_their_length(paths):
 def test_numbers_of_targets_can_be_given(paths):
     data = module(**paths, splitter=TargetCountSplitter(n_train=40, n_test=20))
     assert len(data.sets) == 60
-    visible = data.view(labels=True, embedding=False, seed=0).labels
+    visible = data.view(labels=True, embedding=False).labels
     assert (visible >= 0).any(axis=0).sum() == 40
     asked = data.truth.universe.any(axis=0)
     assert asked.sum() == 60  # what was not drawn is not labelled at all

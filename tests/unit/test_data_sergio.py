@@ -126,7 +126,7 @@ def test_technical_noise_is_of_the_simulations_seed(files):
 
 def test_truth_and_view_hold_what_they_should(files):
     data = module()
-    truth, view = data.truth, data.view(labels=True, embedding=False, seed=3)
+    truth, view = data.truth, data.view(labels=True, embedding=False)
     genes = view.genes.symbols
     for target, regulators in sets_by_target().items():
         column = genes.index(str(target))
@@ -141,9 +141,9 @@ def test_truth_and_view_hold_what_they_should(files):
             assert (np.delete(seen, column) == np.delete(truth.labels[:, column], column)).all()
         else:
             assert (seen == UNKNOWN).all()
-    assert data.view(labels=False, embedding=False, seed=3).labels is None
+    assert data.view(labels=False, embedding=False).labels is None
     with pytest.raises(InputError, match="no gene embedding"):
-        data.view(labels=True, embedding=True, seed=3)
+        data.view(labels=True, embedding=True)
 
 
 def test_a_held_out_targets_regulators_change_nothing_that_is_shown(files, tmp_path):
@@ -270,7 +270,7 @@ def test_tables_and_validation_scores(files):
 def test_known_candidates_are_the_genes_that_regulate(files):
     data = module(candidates="known")
     assert data.truth.regulators == GeneIndex(map(str, REGULATORS))
-    assert data.view(labels=True, embedding=False, seed=0).labels.shape == (8, 28)
+    assert data.view(labels=True, embedding=False).labels.shape == (8, 28)
 
 
 def test_a_decoder_is_asked_about_every_set_size(files):

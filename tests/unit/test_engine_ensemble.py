@@ -16,7 +16,12 @@ TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per
 
 def make_spec(outputs, *overrides, model="deepsem"):
     config.register()
-    names = [*TINY, f"model={model}", f"paths.outputs={outputs}", "trainer.enable_progress_bar=false"]
+    names = [
+        *TINY,
+        f"model={model}",
+        f"paths.outputs={outputs}",
+        "trainer.enable_progress_bar=false",
+    ]
     if model == "deepsem":
         names += ["trainer.max_epochs=3", "trainer.accelerator=cpu"]
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):

@@ -18,14 +18,13 @@ GENES = GeneIndex("ABCDE")
 REGULATORS = GeneIndex("CAE")  # not in the genes' order
 
 
-def make_view(labels=None, seed=0):
+def make_view(labels=None):
     values = np.arange(10, dtype=np.float32).reshape(2, 5)
     return TrainView(
         expression=Expression(values=values, genes=GENES, transform="log1p"),
         regulators=REGULATORS,
         labels=None if labels is None else np.asarray(labels, dtype=np.int8),
         embedding=None,
-        seed=seed,
     )
 
 
@@ -35,7 +34,7 @@ def test_degree_by_hand():
         [-1, 1, 0, 0, -1],  # A: 1 of 3
         [-1, -1, -1, -1, -1],  # E: unseen
     ]
-    model = Degree(make_view(labels))
+    model = Degree().attach(make_view(labels))
     model.fit()
     scores = model.prediction()
     overall = 3 / 6
@@ -49,7 +48,7 @@ def test_degree_by_hand():
 def test_degree_ties_all_pairs_of_unseen_genes():
     labels = -np.ones((3, 5))
     labels[0, [0, 1]] = 1, 0
-    model = Degree(make_view(labels))
+    model = Degree().attach(make_view(labels))
     model.fit()
     unseen = model.prediction().values[1:, 2:]
     np.testing.assert_array_equal(unseen, 1.0)
@@ -57,13 +56,15 @@ def test_degree_ties_all_pairs_of_unseen_genes():
 
 def test_controls_that_were_not_fitted_or_shown_labels_say_so():
     with pytest.raises(RuntimeError, match="labels"):
-        Degree(make_view()).fit()
+        Degree().attach(make_view()).fit()
     with pytest.raises(RuntimeError, match="fit"):
-        Degree(make_view(np.zeros((3, 5)))).prediction()
+        Degree().attach(make_view(np.zeros((3, 5)))).prediction()
 
 
 def test_random_scores_depend_on_the_seed_alone():
-    first, again, other = (Random(make_view(seed=s)).prediction().values for s in (1, 1, 2))
+    first, again, other = (
+        Random(seed=s).attach(make_view()).prediction().values for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     assert not np.isclose(first, other).any()
     assert len(np.unique(first)) == first.size
@@ -74,7 +75,7 @@ def test_random_scores_depend_on_the_seed_alone():
 def test_oracle_scores_are_the_labels():
     labels = np.zeros((3, 5), dtype=np.bool_)
     labels[1, 3] = labels[2, 0] = True
-    model = Oracle(make_view())
+    model = Oracle().attach(make_view())
     model.truth = EdgeTruth(regulators=REGULATORS, genes=GENES, labels=labels, universe=~labels)
     model.fit()
     np.testing.assert_array_equal(model.prediction().values, labels)
@@ -84,7 +85,7 @@ def test_scores_that_are_not_finite_are_refused():
     values = torch.zeros(3, 5)
     values[1, 2] = float("nan")
     with pytest.raises(InputError, match="A -> C"):
-        Random(make_view()).as_scores(values)
+        Random().attach(make_view()).as_scores(values)
 
 
 def test_batches_hold_every_item_once_in_an_order_of_seed_and_epoch():

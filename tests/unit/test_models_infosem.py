@@ -78,7 +78,6 @@ def make_view(*, labels=None, embedding=None):
         regulators=genes.take(REGULATORS),
         labels=labels,
         embedding=vectors,
-        seed=4,
     )
 
 
@@ -89,7 +88,7 @@ def make_vectors(width=4):
 def make_model(cls, view, **changes):
     torch.manual_seed(0)
     settings = SHARED if cls is DeepSEM else {**SHARED, **OWN}
-    return cls(view, **{**settings, **changes})
+    return cls(**{**settings, **changes}).attach(view)
 
 
 def train(model, epochs):

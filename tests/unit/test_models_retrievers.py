@@ -49,14 +49,13 @@ def one_thread():
     torch.set_num_threads(n_threads)
 
 
-def make_view(values, labels, regulators, seed=4):
+def make_view(values, labels, regulators):
     genes = GeneIndex([f"G{i}" for i in range(values.shape[1])])
     return TrainView(
         expression=Expression(values=values.astype(np.float32), genes=genes, transform="log1p"),
         regulators=genes.take(regulators),
         labels=np.asarray(labels, dtype=np.int8),
         embedding=None,
-        seed=seed,
     )
 
 
@@ -72,7 +71,7 @@ def view():
 
 def make(name, view, **changes):
     torch.manual_seed(0)
-    return RETRIEVERS[name](view, **changes)
+    return RETRIEVERS[name](**changes).attach(view)
 
 
 def train(model, epochs):
@@ -315,7 +314,7 @@ def test_regulator_frequency_by_hand():
     expected[[0, 1, 2], [0, 1, 4]] = 0
     np.testing.assert_allclose(fitted(RegulatorFrequency(view)), expected)
     labels[0][2] = 1
-    found = fitted(RegulatorFrequency(make_view(np.ones((2, 5)), labels, (0, 1, 4))))
+    found = fitted(RegulatorFrequency().attach(make_view(np.ones((2, 5)), labels, (0, 1, 4))))
     np.testing.assert_allclose(found[:, 3], [3 / 4, 1 / 2, 4 / 6], rtol=1e-6)
 
 
@@ -325,7 +324,9 @@ def test_correlation_by_hand():
     view = make_view(values, np.full((3, 4), -1), (0, 2, 1))
     # G3 rises and falls: no correlation with a line; G2 is constant
     expected = [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
-    np.testing.assert_allclose(fitted(Correlation(view, kind="pearson")), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        fitted(Correlation(kind="pearson").attach(view)), expected, atol=1e-6
+    )
 
 
 def test_nearest_targets_by_hand():
@@ -337,7 +338,7 @@ def test_nearest_targets_by_hand():
     labels[:, 2], labels[:, 3], labels[:, 4] = [1, 0], [1, 1], [0, 1]
     shares = np.array([2 / 3, 2 / 3])
     view = make_view(values, labels, (0, 1))
-    scores = fitted(NearestTargets(view, k=3))
+    scores = fitted(NearestTargets(k=3).attach(view))
     # two voters of weight 1 and the overall share with weight 1; G4 does not vote
     np.testing.assert_allclose(scores[:, 5], (np.array([2, 1]) + shares) / 3, rtol=1e-5)
     # G2 is no voter for itself: only G3 is left
@@ -352,10 +353,10 @@ def test_nearest_targets_leaves_the_farther_ones_out():
     near, middle, far = (base + s * rng.random(200) for s in (0.1, 0.5, 2.0))
     values = np.stack([rng.random(200), near, middle, far, base], axis=1)
     view = make_view(values, [[-1, 0, 0, 1, -1]], (0,))
-    one, three = (fitted(NearestTargets(view, k=k))[0, 4] for k in (1, 3))
+    one, three = (fitted(NearestTargets(k=k).attach(view))[0, 4] for k in (1, 3))
     assert one < 1 / 3 * 0.51 < three
     with pytest.raises(InputError, match="k=0"):
-        NearestTargets(view, k=0)
+        NearestTargets(k=0).attach(view)
 
 
 @pytest.mark.parametrize("name", CONTROLS)

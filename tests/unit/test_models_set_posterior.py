@@ -45,7 +45,6 @@ def make_view(n_cells_per_type=60, n_cell_types=6, n_genes=80, noise="clean", kn
         regulators=candidates,
         labels=None,
         embedding=None,
-        seed=0,
         train=train,
         folds=np.arange(len(train)) % 3,
         queries=asked.targets,
@@ -66,7 +65,7 @@ def model_and_found(view_and_truth):
 
 
 def predicted(view, **options):
-    model = SetPosterior(view, **options)
+    model = SetPosterior(**options).attach(view)
     model.fit()
     prediction = model.prediction()
     symbols = prediction.candidates.symbols
@@ -195,7 +194,7 @@ def residual_hos2(view, *overrides):
     names = {"data": "toy_sets", "model": "residual_hos2", "retriever": "context_attention"}
     spec = config.build_spec(config.identify(cfg, **names))
     torch.manual_seed(0)
-    return spec.make_model(view)
+    return spec.make_model().attach(view)
 
 
 @pytest.mark.parametrize("kind", ["linear", "posterior"])

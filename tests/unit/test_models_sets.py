@@ -42,7 +42,6 @@ def make_view(train, queries, values=None, n_cells=40):
         regulators=genes,
         labels=None,
         embedding=None,
-        seed=0,
         train=sets,
         folds=np.zeros(len(sets), dtype=np.int64),
         queries=GeneIndex(queries),
@@ -97,7 +96,7 @@ def make_model(name, view, *overrides):
         cfg = compose("config", [f"model={name}", "data=toy_sets", *overrides])
     identity = config.identify(cfg, data="toy_sets", model=name, retriever="context_attention")
     torch.manual_seed(0)
-    return config.build_spec(identity).make_model(view)
+    return config.build_spec(identity).make_model().attach(view)
 
 
 SETS_OF_2 = {

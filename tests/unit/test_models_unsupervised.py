@@ -33,21 +33,19 @@ def make_view(seed=0, *, n_cells=N_CELLS, order=None):
     if order is not None:
         expression = expression.take_genes(genes.take(order))
         regulators = regulators.take(np.arange(N_REGULATORS)[::-1])
-    return TrainView(
-        expression=expression, regulators=regulators, labels=None, embedding=None, seed=seed
-    )
+    return TrainView(expression=expression, regulators=regulators, labels=None, embedding=None)
 
 
 def boosted(view, **changes):
-    return GRNBoost2(view, **{**BOOST, "window": 25, **changes})
+    return GRNBoost2(**{**BOOST, "window": 25, **changes}).attach(view)
 
 
 MODELS = {
-    "pearson": lambda view: Correlation(view, kind="pearson"),
-    "spearman": lambda view: Correlation(view, kind="spearman"),
-    "partial": lambda view: Correlation(view, kind="partial"),
+    "pearson": lambda view: Correlation(kind="pearson").attach(view),
+    "spearman": lambda view: Correlation(kind="spearman").attach(view),
+    "partial": lambda view: Correlation(kind="partial").attach(view),
     "grnboost2": boosted,
-    "genie3": lambda view: GENIE3(view, n_estimators=20, max_features="sqrt"),
+    "genie3": lambda view: GENIE3(n_estimators=20, max_features="sqrt").attach(view),
 }
 
 
@@ -91,7 +89,6 @@ def test_spearman_is_scipys():
         regulators=view.regulators,
         labels=None,
         embedding=None,
-        seed=0,
     )
     found = predicted(Correlation(tied, kind="spearman")).values
     for row in range(N_REGULATORS):
@@ -121,7 +118,7 @@ def test_partial_correlation_sees_through_a_chain():
 
 
 def test_partial_correlation_exists_with_fewer_cells_than_genes():
-    found = predicted(Correlation(make_view(n_cells=5), kind="partial")).values
+    found = predicted(Correlation(kind="partial").attach(make_view(n_cells=5))).values
     assert np.isfinite(found).all()
     assert found.max() <= 1
 
@@ -152,7 +149,7 @@ def test_grnboost2_is_a_loop_with_the_published_stopping_rule():
 
 def test_genie3_is_the_mean_variance_that_the_splits_take_away():
     view = make_view()
-    found = predicted(GENIE3(view, n_estimators=30, max_features="all")).values
+    found = predicted(GENIE3(n_estimators=30, max_features="all").attach(view)).values
     ordered = view.by_symbol()
     inputs = ordered.expression.values[:, ordered.regulator_positions]
     target = view.expression.values[:, 4].astype(np.float64)

@@ -116,7 +116,7 @@ class EdgeDataModule(Benchmark):
         return self._loaded
 
     def view(
-        self, *, labels: bool = False, embedding: bool = False, truth: bool = False, seed: int = 0
+        self, *, labels: bool = False, embedding: bool = False, truth: bool = False
     ) -> TrainView:
         """Return what a model may see."""
         visible = None
@@ -128,7 +128,6 @@ class EdgeDataModule(Benchmark):
             regulators=self.truth.regulators,
             labels=visible,
             embedding=self.embedding() if embedding else None,
-            seed=seed,
         )
 
     def embedding(self) -> GeneEmbedding:

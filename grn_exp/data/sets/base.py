@@ -168,7 +168,7 @@ class SetDataModule(Benchmark):
         self._retrieved = scores
 
     def view(
-        self, *, labels: bool = False, embedding: bool = False, truth: bool = False, seed: int = 0
+        self, *, labels: bool = False, embedding: bool = False, truth: bool = False
     ) -> TrainView:
         """Return what a method that scores edges may see: columns of the training targets."""
         if embedding:
@@ -192,10 +192,9 @@ class SetDataModule(Benchmark):
             regulators=candidates,
             labels=visible,
             embedding=None,
-            seed=seed,
         )
 
-    def set_view(self, scores: EdgeScores | None, *, seed: int) -> SetView:
+    def set_view(self, scores: EdgeScores | None, *, seed: int = 0) -> SetView:
         """Return what a method that chooses sets may see.
 
         Parameters
@@ -203,9 +202,9 @@ class SetDataModule(Benchmark):
         scores
             A retriever's, to draw the pools from; None for a method that reads no pools.
         seed
-            The model's seed; the folds are drawn with it too.
+            The method's seed, which draws the folds.
         """
-        view = self.view(labels=True, embedding=False, seed=seed)
+        view = self.view(labels=True)
         train = self.sets.take(self.split.positions("train"))
         asked = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
         return SetView(
@@ -213,7 +212,6 @@ class SetDataModule(Benchmark):
             regulators=view.regulators,
             labels=view.labels,
             embedding=None,
-            seed=seed,
             train=train,
             folds=self.splitter.folds(train, seed),
             queries=asked.targets,

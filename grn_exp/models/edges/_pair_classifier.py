@@ -94,7 +94,7 @@ class PairClassifier(GradientModel):
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed the dropout of the epoch."""
-        torch.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
+        torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the cross-entropy of a batch of training pairs."""

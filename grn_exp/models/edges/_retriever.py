@@ -156,7 +156,7 @@ class Retriever(GradientModel):
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed the noise and the dropout of the epoch."""
-        torch.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
+        torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the weighted cross-entropy (eq. 10) of a batch of training targets."""

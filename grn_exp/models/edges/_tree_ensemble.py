@@ -49,7 +49,7 @@ class TreeEnsemble(EdgeScorer):
         inputs = np.asfortranarray(values[:, positions])
         varying = np.flatnonzero(np.ptp(values, axis=0) > 0)
         found = Parallel(n_jobs=torch.get_num_threads(), return_as="generator")(
-            delayed(self._fit_gene)(inputs, values[:, gene], positions == gene, view.seed)
+            delayed(self._fit_gene)(inputs, values[:, gene], positions == gene, self.seed)
             for gene in varying
         )
         scores = np.zeros((len(positions), len(view.genes)))

@@ -222,7 +222,7 @@ class DeepSEM(GradientModel):
                     self._encoded = look_up(self.encoder, self.values, n_points=n_points)
                 self._frozen_decoder = FrozenTable(self.decoder, n_points=n_points)
         generator = torch.Generator(device=self.values.device)
-        self._noise = generator.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
+        self._noise = generator.manual_seed(epoch_seed(self.seed, epoch, stream=2))
 
     def _mix(self, *, reuse: bool) -> Mixing:
         if self.known_only:

@@ -80,7 +80,7 @@ class MatComp(EdgeScorer):
         known = labels != UNKNOWN
         block = np.ix_(known.any(axis=1), known.any(axis=0))
         observed = np.where(known, labels, np.nan).astype(np.float64)[block]
-        with _seeded(view.seed), warnings.catch_warnings():
+        with _seeded(self.seed), warnings.catch_warnings():
             # scikit-learn renamed an argument that fancyimpute passes
             warnings.filterwarnings("ignore", message=".*force_all_finite.*")
             completed = self._completed(observed)

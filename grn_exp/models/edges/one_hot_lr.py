@@ -84,7 +84,7 @@ class OneHotLR(EdgeScorer):
         candidates: Any = self.Cs
         search: Any = LogisticRegressionCV(
             Cs=candidates,
-            cv=StratifiedKFold(self.folds, shuffle=True, random_state=view.seed),
+            cv=StratifiedKFold(self.folds, shuffle=True, random_state=self.seed),
             scoring="average_precision",
             max_iter=_MAX_ITERATIONS,
         )

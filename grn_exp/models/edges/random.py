@@ -11,5 +11,5 @@ class Random(ClosedFormModel):
 
     def predict(self) -> EdgeScores:
         """Return independent uniform numbers, drawn with the model's seed."""
-        rng = np.random.default_rng([self.view.seed, 0x7A4D])
+        rng = np.random.default_rng([self.seed, 0x7A4D])
         return self.as_scores(rng.random((len(self.view.regulators), len(self.view.genes))))

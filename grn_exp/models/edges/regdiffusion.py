@@ -70,7 +70,7 @@ class RegDiffusion(EdgeScorer):
         """Train, and return the magnitudes."""
         cells, genes = _that_vary(view.expression.values)
         adjacency = np.zeros((len(genes), len(genes)))
-        found = self._trained(view.expression.values[np.ix_(cells, genes)], view.seed)
+        found = self._trained(view.expression.values[np.ix_(cells, genes)], self.seed)
         adjacency[np.ix_(genes, genes)] = found
         return np.abs(adjacency[view.regulator_positions])
 

@@ -112,7 +112,7 @@ class PooledSelector(SetSelector):
         for row in track(range(len(queries)), title=f"decoding {type(self).__name__}"):
             score = self.set_score(queries.symbols[row], pools[row])
             size = int(self.view.sizes[row])
-            found.append(self.decoder.decode(score, size, seed=self.view.seed))
+            found.append(self.decoder.decode(score, size, seed=self.seed))
         compared = isinstance(self.decoder, ApproximateDecoder)
         best = [np.nan if each.best_score is None else each.best_score for each in found]
         return self.as_sets(

@@ -31,10 +31,17 @@ class EvidenceTerm(nn.Module):
         ``posterior``: the log evidence of :class:`SetEvidence`.
     start
         ``a`` before training.
+    seed
+        As in :meth:`SetEvidence.fit`.
     """
 
     def __init__(
-        self, view: SetView, *, kind: Literal["linear", "posterior"], start: float
+        self,
+        view: SetView,
+        *,
+        kind: Literal["linear", "posterior"],
+        start: float,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(float(start)))
@@ -43,7 +50,7 @@ class EvidenceTerm(nn.Module):
         if kind == "linear":
             self._correlations = correlation_matrix(gene_features(view.expression))
         else:
-            self._posterior = SetEvidence.fit(view)
+            self._posterior = SetEvidence.fit(view, seed=seed)
         self._of_train: dict[int, tuple[Evaluate, Tensor]] = {}
 
     def of_pool(self, target: str, pool: Positions) -> Evaluate:

@@ -140,8 +140,8 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw dropout and negatives by seed and epoch, and move the curriculum on."""
-        torch.manual_seed(epoch_seed(self.view.seed, epoch, stream=2))
-        self._rng = np.random.default_rng([self.view.seed, epoch, 0x5E7])
+        torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
+        self._rng = np.random.default_rng([self.seed, epoch, 0x5E7])
         n_epochs = self.trainer.max_epochs or 1
         self._near_miss_share = self.negatives.near_miss_share(epoch, n_epochs)
 

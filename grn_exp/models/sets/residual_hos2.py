@@ -101,7 +101,7 @@ class ResidualHOS2(SetScoring):
         self.evidence = (
             None
             if kind == "none"
-            else EvidenceTerm(self.view, kind=kind, start=self.evidence_start)
+            else EvidenceTerm(self.view, kind=kind, start=self.evidence_start, seed=self.seed)
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:

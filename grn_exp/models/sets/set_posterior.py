@@ -62,7 +62,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
 
     def fit(self) -> None:
         """Learn evidence and prior."""
-        self.fitted = SetEvidence.fit(self.view, time=self.time, n_pool=self.n_pool)
+        self.fitted = SetEvidence.fit(
+            self.view, time=self.time, n_pool=self.n_pool, seed=self.seed
+        )
 
     @property
     def evidence(self) -> SetEvidence:

@@ -68,7 +68,9 @@ class SetEvidence:
         self.pools = _pools(single, self.prior, data.is_candidate, n_pool)
 
     @classmethod
-    def fit(cls, view: SetView, *, time: Time = "auto", n_pool: int = N_POOL) -> "SetEvidence":
+    def fit(
+        cls, view: SetView, *, time: Time = "auto", n_pool: int = N_POOL, seed: int = 0
+    ) -> "SetEvidence":
         """Find the order of the cells and learn the parameters.
 
         Parameters
@@ -80,6 +82,8 @@ class SetEvidence:
             ``auto``: as expression tells.
         n_pool
             Candidates that no training set has, for each target.
+        seed
+            Of what is drawn to tune the scales.
 
         Raises
         ------
@@ -112,7 +116,7 @@ class SetEvidence:
             )
         if time == "auto":
             log.info("the cells follow no order in time: the evidence is that of types and cells")
-        return cls._static(view, data, cells, n_pool=n_pool, facts=facts)
+        return cls._static(view, data, cells, n_pool=n_pool, facts=facts, seed=seed)
 
     @classmethod
     def _static(
@@ -123,6 +127,7 @@ class SetEvidence:
         *,
         n_pool: int,
         facts: dict[str, float],
+        seed: int,
     ) -> "SetEvidence":
         """Fit without time order, tune the scales, and count anew with them."""
         static = cls(
@@ -134,7 +139,7 @@ class SetEvidence:
             data,
             static.prior.new_sets,
             pools=static.pools,
-            seed=view.seed,
+            seed=seed,
         )
         return cls(view, data, hill, time="static", n_pool=n_pool, facts={**facts, **vars(scales)})
 
