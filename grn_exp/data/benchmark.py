@@ -46,7 +46,7 @@ class HeldOut:
 
     def __init__(self, benchmark: "Benchmark", subsets: Sequence[str]) -> None:
         self._benchmark = benchmark
-        self._subsets = subsets
+        self.subsets = subsets
 
     def __len__(self) -> int:
         return 1
@@ -56,7 +56,7 @@ class HeldOut:
 
     def rows(self, prediction: Any) -> Sequence[Any]:  # noqa: ANN401
         """Return the rows of ``metrics.json``."""
-        return self._benchmark.evaluate(prediction, self._subsets)
+        return self._benchmark.evaluate(prediction, self.subsets)
 
 
 class Benchmark(pl.LightningDataModule, abc.ABC):
@@ -169,9 +169,9 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
         method = self._method()
         return method.batches(lambda: method.current_epoch)
 
-    def val_dataloader(self) -> HeldOut | list[HeldOut]:
+    def val_dataloader(self) -> HeldOut:
         """Return one batch: the validation labels, where there are any."""
-        return HeldOut(self, ["val"]) if self.can_judge("val") else []
+        return HeldOut(self, ["val"] if self.can_judge("val") else [])
 
     def test_dataloader(self) -> HeldOut:
         """Return one batch: the labels of all test subsets."""

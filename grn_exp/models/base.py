@@ -1,7 +1,7 @@
 """What every method is: a LightningModule that is fitted to a view and predicts a network."""
 
 import abc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -29,6 +29,8 @@ _HEADLINES = ("ap", "exact_match")
 
 class Judge(Protocol):
     """A batch of held-out labels: it judges a prediction and shows nothing else."""
+
+    subsets: Sequence[str]
 
     def rows(self, prediction: Any) -> Iterable[Any]:
         """Return the rows of ``metrics.json``."""
@@ -154,7 +156,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
         return self.prediction()
 
     def _log_judgement(self, batch: Judge, *, all_rows: bool) -> None:
-        for row in batch.rows(self.prediction()):
+        for row in batch.rows(self.prediction()) if batch.subsets else ():
             fields = row.as_dict()
             if all_rows or (row.metric in _HEADLINES and fields.get("set_size") is None):
                 key = key_of(fields)
@@ -201,9 +203,12 @@ class ClosedFormModel(GRNModel):
     prediction.
     """
 
+    is_fitted: Tensor
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.automatic_optimization = False
+        self.register_buffer("is_fitted", torch.tensor(False))  # noqa: FBT003
         self._kept: Prediction | None = None
 
     def fit(self) -> None:
@@ -213,6 +218,7 @@ class ClosedFormModel(GRNModel):
         """Return the prediction, which is computed once."""
         if self._kept is None:
             self._kept = self.predict()
+        self.is_fitted.fill_(True)  # noqa: FBT003
         return self._kept
 
     def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
@@ -373,11 +379,17 @@ class GradientModel(GRNModel):
         optimizer = _made("model.optimizer", node, own)
         if self.hparams["scheduler"]:
             made = _made("model.scheduler", dict(self.hparams["scheduler"]), optimizer)
-            return [optimizer], [{"scheduler": made, "monitor": "train/loss"}]
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": made, "monitor": "train/loss"},
+            }
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, [lambda count, decay=decay: decay**count for decay in decays]
         )
-        return [optimizer], [{"scheduler": scheduler, "interval": self.decay_interval}]
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": self.decay_interval},
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the view, so that the checkpoint alone is enough to predict."""

@@ -90,18 +90,16 @@ def test_keys_that_the_signature_does_not_know_are_refused(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_keys_that_the_signature_needs_are_missed(model):
-    identity = identify(data=home(model), model=model)
-    spec = config.build_spec(identity)
-    if issubclass(spec.model_class, ClosedFormModel):
-        return
-    options = identity.config["model"]
-    path = "model"
-    if "training" in options:
-        options, path = options["training"], "model.training"
-    del options["optimizer"]
-    with pytest.raises(InputError, match=rf"{path}\.optimizer: no value"):
-        config.build_spec(identity)
+def test_every_option_of_the_signature_is_a_key_with_pythons_default(model):
+    found = identify(data=home(model), model=model).config["model"]
+    parameters = inspect.signature(config.model_class(model)).parameters
+    assert set(found) - {"_target_"} == set(parameters) - {"seed", "decoder"}
+    path = config.conf_dir() / "model" / f"{model}.yaml"
+    files = (*config._raw_bases(path), OmegaConf.load(path))
+    said = {name for file in files for name in file.get("model", file)}
+    for name in set(parameters) - said - {"seed", "decoder"}:
+        default = parameters[name].default
+        assert found[name] == (list(default) if isinstance(default, tuple) else default), name
 
 
 @pytest.mark.parametrize("model", MODELS)

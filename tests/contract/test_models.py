@@ -8,10 +8,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from grn_exp import config
-from grn_exp.core.splits import EdgeTruth
 from grn_exp.data.edges.base import EVALUATED
 from grn_exp.engine.run import run
 from grn_exp.models.base import ClosedFormModel, GradientModel
+from tests.contract.lightning import check_plain_trainer
 
 MODELS = config.models_by_task("edges")
 TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
@@ -32,8 +32,7 @@ def make_spec(model, outputs, *overrides):
     ]
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=overrides)
-        if "max_epochs" in cfg.trainer:
-            cfg.trainer.max_epochs = EPOCHS
+        cfg.trainer.max_epochs = EPOCHS
         if "n_steps" in cfg.model:
             cfg.model.n_steps = N_STEPS
         return config.build_spec(config.identify(cfg, data="toy", model=model))
@@ -159,8 +158,7 @@ def test_random_matches_the_prevalence(benchmark, tmp_path):
     spec = make_spec("random", tmp_path)
     found = {subset: [] for subset in EVALUATED}
     for seed in range(200):
-        model = spec.make_model(benchmark.view(labels=False, embedding=False))
-        model.fit()
+        model = spec.make_model(seed=seed).attach(benchmark.view())
         rows = [row.as_dict() for row in benchmark.evaluate(model.prediction())]
         for subset, value in average_precision(rows).items():
             found[subset].append(value)
@@ -194,7 +192,7 @@ def test_permuting_the_genes_permutes_the_scores(name, benchmark, tmp_path):
     rng = np.random.default_rng(0)
     truth = benchmark.truth
     rows, columns = (rng.permutation(n) for n in truth.labels.shape)
-    view = benchmark.view(labels=reads.reads_labels, embedding=False)
+    view = benchmark.view(labels=reads.reads_labels, truth=reads.reads_truth)
     turned = dataclasses.replace(
         view,
         expression=view.expression.take_genes(view.genes.take(columns)),
@@ -202,15 +200,8 @@ def test_permuting_the_genes_permutes_the_scores(name, benchmark, tmp_path):
         labels=None if view.labels is None else view.labels[np.ix_(rows, columns)],
     )
     found = []
-    for each, order in ((view, slice(None)), (turned, np.ix_(rows, columns))):
-        model = spec.make_model(each)
-        if reads.reads_truth:
-            model.truth = EdgeTruth(
-                regulators=each.regulators,
-                genes=each.genes,
-                labels=truth.labels[order],
-                universe=truth.universe[order],
-            )
+    for each in (view, turned):
+        model = spec.make_model().attach(each)
         model.fit()
         found.append(model.prediction())
     first, second = found
@@ -227,16 +218,13 @@ def test_checkpoints_hold_tensors_and_plain_types(finished):
     if not issubclass(finished.spec.model_class, GradientModel):
         assert not path.exists()
         return
-    state = torch.load(path, weights_only=True)
-    model = finished.spec.make_model(
-        finished.spec.make_data().view(
-            labels=finished.spec.model_class.reads_labels,
-            embedding=finished.spec.model_class.reads_embedding,
-            seed=1,
-        )
-    )
-    model.load_state_dict(state["state_dict"])
+    model = finished.spec.model_class.load_from_checkpoint(path, weights_only=True)
     np.testing.assert_array_equal(model.prediction().values, finished.arrays["scores"])
+
+
+def test_a_plain_trainer_gets_the_same_numbers(finished, benchmark, tmp_path):
+    """From Python, without the command line: fit, validate, test, predict, load."""
+    check_plain_trainer(finished, benchmark, tmp_path / "own.ckpt", max_epochs=EPOCHS)
 
 
 def test_history_has_a_row_an_epoch_with_finite_losses(finished):

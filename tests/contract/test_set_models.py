@@ -11,9 +11,12 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.core.network import Network
 from grn_exp.core.sets import TargetSets
+from grn_exp.engine.artefacts import read_scores
+from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.run import run
 from grn_exp.models.base import ClosedFormModel, GradientModel
 from grn_exp.models.sets.base import PooledSelector
+from tests.contract.lightning import check_plain_trainer
 
 MODELS = config.models_by_task("sets")
 POOLED = [m for m in MODELS if issubclass(config.model_class(m), PooledSelector)]
@@ -34,8 +37,7 @@ def make_spec(model, outputs, *overrides):
     ]
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=overrides)
-        if "max_epochs" in cfg.trainer:
-            cfg.trainer.max_epochs = 3
+        cfg.trainer.max_epochs = 3
         if "warm_start_epochs" in cfg.model:
             cfg.model.warm_start_epochs = min(cfg.model.warm_start_epochs, 1)
         names = {"data": "toy_sets", "model": model, "retriever": "regulator_frequency"}
@@ -198,13 +200,12 @@ def test_permuting_the_genes_permutes_the_sets(name, benchmark, tmp_path):
     for data in (benchmark, other):
         scores = None
         if spec.retriever is not None:
-            retriever = spec.retriever.make_model(data.view(labels=True, embedding=False))
+            retriever = spec.retriever.make_model().attach(data.view(labels=True))
             retriever.fit()
             scores = retriever.prediction()
-        view = data.set_view(scores, seed=0)
+        view = data.set_view(scores)
         view = dataclasses.replace(view, folds=_Splitter(None).folds(view.train, 0))
-        torch.manual_seed(0)
-        model = spec.make_model(view)
+        model = spec.make_model().attach(view)
         if isinstance(model, ClosedFormModel):
             model.fit()
         sets = model.prediction()
@@ -217,6 +218,13 @@ def test_permuting_the_genes_permutes_the_sets(name, benchmark, tmp_path):
         )
     assert found[0] == found[1]
     assert len(set(found[0].values())) > 1
+
+
+def test_a_plain_trainer_gets_the_same_numbers(finished, benchmark, tmp_path):
+    """From Python, without the command line: fit, validate, test, predict, load."""
+    if finished.spec.retriever is not None:
+        benchmark.use_candidates(read_scores(RunFolder(finished.spec.retriever.identity.folder)))
+    check_plain_trainer(finished, benchmark, tmp_path / "own.ckpt", max_epochs=3)
 
 
 def test_checkpoints_and_curves(finished):

@@ -7,7 +7,6 @@ import torch
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
-from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import ShuffledIndices, epoch_seed
 from grn_exp.models.edges.degree import Degree
@@ -57,7 +56,7 @@ def test_degree_ties_all_pairs_of_unseen_genes():
 def test_controls_that_were_not_fitted_or_shown_labels_say_so():
     with pytest.raises(RuntimeError, match="labels"):
         Degree().attach(make_view()).fit()
-    with pytest.raises(RuntimeError, match="fit"):
+    with pytest.raises(InputError, match="fit"):
         Degree().attach(make_view(np.zeros((3, 5)))).prediction()
 
 
@@ -75,9 +74,7 @@ def test_random_scores_depend_on_the_seed_alone():
 def test_oracle_scores_are_the_labels():
     labels = np.zeros((3, 5), dtype=np.bool_)
     labels[1, 3] = labels[2, 0] = True
-    model = Oracle().attach(make_view())
-    model.truth = EdgeTruth(regulators=REGULATORS, genes=GENES, labels=labels, universe=~labels)
-    model.fit()
+    model = Oracle().attach(make_view(labels))
     np.testing.assert_array_equal(model.prediction().values, labels)
 
 

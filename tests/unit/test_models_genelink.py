@@ -61,7 +61,7 @@ def view():
 
 
 def make(view, **changes):
-    return GENELink(**({"seed": 4} | SETTINGS | changes)).attach(view)
+    return GENELink(**(SETTINGS | changes)).attach(view)
 
 
 def fit(model, epochs, checkpoint=None):

@@ -58,8 +58,8 @@ def matcomp(view, **changes):
 
 
 MODELS = {
-    "co_target_vote": CoTargetVote,
-    "degree_product": DegreeProduct,
+    "co_target_vote": lambda view: CoTargetVote().attach(view),
+    "degree_product": lambda view: DegreeProduct().attach(view),
     "matcomp": matcomp,
     "one_hot_lr": one_hot_lr,
 }

@@ -9,6 +9,10 @@ from grn_exp.core.errors import InputError
 from grn_exp.models.sets.negatives import NegativeSets
 
 
+def make(n_negatives=32, near_miss_start=0.5, near_miss_end=0.9, n_confusers=20):
+    return NegativeSets(n_negatives, near_miss_start, near_miss_end, n_confusers)
+
+
 @given(
     size=st.integers(1, 5),
     n_pool=st.integers(2, 12),
@@ -22,7 +26,7 @@ def test_negatives_are_sets_of_that_size_and_never_the_true_one(size, n_pool, of
     if np.isin(pool, true).all():
         return
     rng = np.random.default_rng(seed)
-    found = NegativeSets(n_sets=16).sample(true, pool, share=share, rng=rng)
+    found = make(n_negatives=16).sample(true, pool, share=share, rng=rng)
     assert found.shape == (16, size)
     for each in found:
         assert len(set(each)) == size
@@ -32,7 +36,7 @@ def test_negatives_are_sets_of_that_size_and_never_the_true_one(size, n_pool, of
 
 def test_a_near_miss_swaps_one_member_for_a_confuser():
     true, pool = np.array([3, 50, 7]), np.arange(40)
-    sampler = NegativeSets(n_sets=200, n_confusers=5)
+    sampler = make(n_negatives=200, n_confusers=5)
     found = sampler.sample(true, pool, share=1.0, rng=np.random.default_rng(0))
     swapped_in = [set(each) - set(true) for each in found]
     assert all(len(each) == 1 for each in swapped_in)
@@ -41,13 +45,13 @@ def test_a_near_miss_swaps_one_member_for_a_confuser():
 
 def test_random_negatives_come_from_the_whole_pool():
     true, pool = np.array([3, 50, 7]), np.arange(40)
-    sampler = NegativeSets(n_sets=500, n_confusers=5)
+    sampler = make(n_negatives=500, n_confusers=5)
     found = sampler.sample(true, pool, share=0.0, rng=np.random.default_rng(0))
     assert set(found.ravel().tolist()) == set(range(40))  # 50 is not in the pool
 
 
 def test_the_curriculum_goes_from_start_to_end():
-    sampler = NegativeSets(near_miss_start=0.2, near_miss_end=0.8)
+    sampler = make(near_miss_start=0.2, near_miss_end=0.8)
     shares = [sampler.near_miss_share(epoch, 4) for epoch in range(4)]
     np.testing.assert_allclose(shares, [0.2, 0.4, 0.6, 0.8])
     assert sampler.near_miss_share(0, 1) == 0.2
@@ -55,10 +59,12 @@ def test_the_curriculum_goes_from_start_to_end():
 
 def test_a_pool_without_a_wrong_set_is_refused():
     with pytest.raises(InputError, match=r"raise pool\.size"):
-        NegativeSets().sample(np.arange(3), np.arange(2), share=0.5, rng=np.random.default_rng(0))
+        make().sample(np.arange(3), np.arange(2), share=0.5, rng=np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("options", [{"n_sets": 0}, {"near_miss_end": 1.5}, {"n_confusers": 0}])
+@pytest.mark.parametrize(
+    "options", [{"n_negatives": 0}, {"near_miss_end": 1.5}, {"n_confusers": 0}]
+)
 def test_numbers_out_of_range_are_refused(options):
     with pytest.raises(InputError, match=next(iter(options))):
-        NegativeSets(**options)
+        make(**options)

@@ -224,7 +224,7 @@ def test_permuting_genes_permutes_the_controls_scores(view, name):
     other = permuted(view, rng.permutation(4), rng.permutation(12))
     found = []
     for each in (view, other):
-        model = CONTROLS[name](each)
+        model = CONTROLS[name]().attach(each)
         model.fit()
         found.append(model.prediction())
     first, second = found
@@ -312,7 +312,7 @@ def test_regulator_frequency_by_hand():
     view = make_view(np.arange(10.0).reshape(2, 5), labels, (0, 1, 4))
     expected = np.full((3, 5), 0.5)
     expected[[0, 1, 2], [0, 1, 4]] = 0
-    np.testing.assert_allclose(fitted(RegulatorFrequency(view)), expected)
+    np.testing.assert_allclose(fitted(RegulatorFrequency().attach(view)), expected)
     labels[0][2] = 1
     found = fitted(RegulatorFrequency().attach(make_view(np.ones((2, 5)), labels, (0, 1, 4))))
     np.testing.assert_allclose(found[:, 3], [3 / 4, 1 / 2, 4 / 6], rtol=1e-6)
@@ -361,5 +361,5 @@ def test_nearest_targets_leaves_the_farther_ones_out():
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_controls_say_that_they_were_not_fitted(view, name):
-    with pytest.raises(RuntimeError, match="fit"):
-        CONTROLS[name](view).prediction()
+    with pytest.raises(InputError, match="fit"):
+        CONTROLS[name]().attach(view).prediction()

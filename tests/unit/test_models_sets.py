@@ -56,7 +56,7 @@ def names(prediction):
 
 
 def fitted(cls, view):
-    model = cls(view)
+    model = cls().attach(view)
     model.fit()
     return model.prediction()
 

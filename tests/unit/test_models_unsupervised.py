@@ -90,7 +90,7 @@ def test_spearman_is_scipys():
         labels=None,
         embedding=None,
     )
-    found = predicted(Correlation(tied, kind="spearman")).values
+    found = predicted(Correlation(kind="spearman").attach(tied)).values
     for row in range(N_REGULATORS):
         for column in range(8):
             if row != column:
