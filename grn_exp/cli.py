@@ -25,7 +25,6 @@ from grn_exp.tuning.trials import validation_score
 log = logging.getLogger("grn_exp")
 
 _BAD_INPUT = 2
-_INTERRUPTED = 130
 _FLAGS_WITH_VALUE = (
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
     *("--package", "-p", "--cfg", "-c", "--info", "-i", "--experimental-rerun"),
@@ -103,9 +102,9 @@ def main() -> None:
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     try:
-        sys.argv[1:] = _ordered(sys.argv[1:])
-        config.register()
         with stopping.stoppable():
+            sys.argv[1:] = _ordered(sys.argv[1:])
+            config.register()
             _task()
     except (InputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         if _show_traceback:
@@ -115,11 +114,6 @@ def main() -> None:
         if _show_traceback or "Config group override" not in str(error):
             raise
         _refuse(f"{error}; give the name of a choice for each group")
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "interrupted; the same command goes on, from the last checkpoint if there is one\n"
-        )
-        sys.exit(_INTERRUPTED)
     except stopping.Stopped as error:
         sys.stderr.write(
             f"{error}; the same command goes on, from the last checkpoint if there is one\n"

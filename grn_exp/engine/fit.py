@@ -88,11 +88,10 @@ def fit(
     accelerator = resolve_accelerator(settings)
     on_gpu = accelerator == "gpu"
     curve = ValidationCurve(judge, every=settings.validate_every)
-    history = History(curve)
+    history = History(curve, folder / "history.csv")
     checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
-    callbacks = [curve, history, checkpoint, StopSignals(checkpoint)]
-    if settings.progress:
-        callbacks.append(ProgressBar(title))
+    progress = ProgressBar(title, shown=settings.progress)
+    callbacks = [curve, history, checkpoint, StopSignals(checkpoint), progress]
     with leased_gpu() if on_gpu else contextlib.nullcontext() as gpu:
         trainer = pl.Trainer(
             accelerator=accelerator,

@@ -222,13 +222,18 @@ def _stop(workers: Sequence[_Worker]) -> None:
     A second signal or Ctrl-C meanwhile ends them at once.
     """
     processes = [process for worker in workers for process in worker.processes()]
+    seconds = round(_worker.SECONDS_TO_STOP)
+    sys.stderr.write(
+        f"stopping: each job saves at the end of its epoch, within {seconds} s; Ctrl-C again "
+        "stops now\n"
+    )
     try:
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGTERM)
         # a worker outlives its job, so it is the job that is waited for
         wait([worker.job for worker in workers if worker.job], timeout=_worker.SECONDS_TO_STOP)
-    except (KeyboardInterrupt, stopping.Stopped):
+    except stopping.Stopped:
         pass
     finally:
         for worker in workers:

@@ -52,7 +52,7 @@ class SlurmTask:
         ended = execute(self.sweep, number, overrides)
         sys.stderr.write(ended.err)
         if ended.stopped_by is not None:
-            if ended.stopped_by != signal.SIGTERM:
+            if ended.stopped_by in (signal.SIGUSR1, signal.SIGUSR2):
                 queue_again(ended.stopped_by, None)  # leaves
             sys.exit(Stopped(ended.stopped_by).exit_code)
         return ended
