@@ -23,7 +23,7 @@ from hydra_plugins.grn_exp_plugins._jobs import (
     failed,
     require,
 )
-from hydra_plugins.grn_exp_plugins._progress import SweepProgress
+from hydra_plugins.grn_exp_plugins._progress import progress
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _SECONDS_FOR_A_RESULT = 30.0  # a shared disk may show a file late
@@ -151,7 +151,7 @@ additional_parameters
         jobs = [(initial_job_idx + place, list(job)) for place, job in enumerate(job_overrides)]
         task = SlurmTask(self.sweep())
         ended: dict[int, Ended] = {}
-        with SweepProgress(len(jobs), where="in Slurm's queue") as progress:
+        with progress(len(jobs), where="in Slurm's queue") as add:
             queued: dict[int, Any] = {}
             for first in range(0, len(jobs), self.array_size):
                 array = jobs[first : first + self.array_size]
@@ -160,11 +160,11 @@ additional_parameters
                 except InputError as error:  # a full queue; what is in it goes on
                     for number, overrides in array:
                         ended[number] = Ended(failed(overrides, error))
-                        progress.add(ended[number])
+                        add(ended[number])
             try:
                 for number, end in _as_they_end(queued, dict(jobs)):
                     ended[number] = end
-                    progress.add(end)
+                    add(end)
             except BaseException:
                 ids = {str(job.job_id).partition("_")[0] for job in queued.values()}
                 sys.stderr.write(

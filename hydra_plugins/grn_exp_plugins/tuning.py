@@ -18,7 +18,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from grn_exp.core.errors import InputError
 from hydra_plugins.grn_exp_plugins._options import require_mapping, require_whole
-from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper, refuse_empty
+from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper
 
 if TYPE_CHECKING:  # Hydra imports this module at every start, so it imports little itself
     from grn_exp.sweep import Job
@@ -73,7 +73,6 @@ class _CrossValidation(GridSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401 - Hydra's signature
         """Tune every combination, then do its final run; return the jobs of the final runs."""
-        assert self.config is not None  # noqa: S101 - set up by Hydra
         studies = self._studies(arguments)
         if self.plan:
             self._show_plan(self._planned(studies))
@@ -131,11 +130,16 @@ class _CrossValidation(GridSweeper):
 
     def _studies(self, arguments: list[str]) -> list["Study"]:
         """Return a study for every combination of what is not tuned."""
+        return [
+            study
+            for overrides in self._of_experiments(arguments)
+            for study in self._studies_of(overrides)
+        ]
+
+    def _studies_of(self, overrides: Sequence[Override]) -> list["Study"]:
         kept: dict[str, list[str]] = {}
         tuned: dict[str, Override] = {}
         swept: set[str] = set()
-        overrides = self._parsed([*self._parse_config(), *arguments])
-        refuse_empty(overrides)
         for override in overrides:
             key = override.get_key_element()
             kept.pop(key, None)  # said again, by the command: the last word counts
@@ -159,9 +163,8 @@ class _CrossValidation(GridSweeper):
         from grn_exp.tuning.study import Study
         from grn_exp.tuning.trials import tuning_key
 
-        assert self.config is not None  # noqa: S101 - set up by Hydra
         if not tuned:
-            _, choices = self.loader.load_task(self.config, list(combination))
+            _, choices = self.composer.task(list(combination))
             given = {text.partition("=")[0].lstrip("+") for text in combination}
             space = self.spaces.get(choices["model"]) or {}
             texts = [f"{key}={values}" for key, values in space.items() if key not in given]
