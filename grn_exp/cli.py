@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from grn_exp import config
+from grn_exp import __version__, config, usage
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine import stopping
 from grn_exp.engine.folder import RunFolder
@@ -28,6 +28,11 @@ _BAD_INPUT = 2
 _FLAGS_WITH_VALUE = (
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
     *("--package", "-p", "--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
+# Hydra's keys for folders that we name ourselves
+_OWN_PLACES = (
+    *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
+    *("hydra.output_subdir", "hydra.job.chdir"),
 )
 _show_traceback = False
 
@@ -105,7 +110,8 @@ def main() -> None:
         with stopping.stoppable():
             sys.argv[1:] = _ordered(sys.argv[1:])
             config.register()
-            _task()
+            usage.register()
+            _start()
     except (InputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         if _show_traceback:
             raise
@@ -126,16 +132,42 @@ def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
+def _start() -> None:
+    """Hand over to Hydra, less what it would answer for itself and not for us."""
+    words = set(sys.argv[1:])
+    if "--version" in words:
+        sys.stdout.write(f"grn_exp {__version__} (Hydra {hydra.__version__})\n")
+        return
+    if {"-sc", "--shell-completion"} & words:
+        sys.argv[0] = usage.PROGRAM  # what the shell is to complete
+        if any(word.startswith("query=") for word in words):
+            usage.complete(_task)
+            return
+    _task()
+
+
 def _ordered(arguments: list[str]) -> list[str]:
     """Return the command line as Hydra takes it.
 
     Flags go first: argparse takes no overrides after a flag that has overrides before it. A plan
-    (``+plan=true``) is the sweeper's, and tuning is one, so they make a sweep of the command.
+    (``+plan=true``) is the sweeper's, tuning is one and so are several experiments, so they make a
+    sweep of the command.
+
+    Raises
+    ------
+    InputError
+        If a plan is asked for with no truth value, or another folder than ours for a run.
     """
     flags, rest, plan = [], [], []
     words = list(arguments)
     while words:
         word = words.pop(0)
+        key = word.partition("=")[0].lstrip("+")
+        if key in _OWN_PLACES:
+            raise InputError(
+                f"{word}: a run's folder is named after its configuration, so that the same "
+                "command finds it again; paths.outputs=... and paths.experiment=... move it"
+            )
         if re.match(r"\+*plan=", word):
             plan.append(word)
         elif not word.startswith("-"):
@@ -149,7 +181,7 @@ def _ordered(arguments: list[str]) -> list[str]:
         if value not in ("true", "false"):
             raise InputError(f"{plan[-1]}: give true or false")
         rest.append(f"hydra.sweeper.plan={value}")
-    if plan or any(word.startswith("hydra/sweeper=tune") for word in rest):
+    if plan or any(re.match("hydra/sweeper=tune|experiment=.*,", word) for word in rest):
         flags.append("-m")
     return flags + rest
 

@@ -160,9 +160,10 @@ def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
         text = f"{job.state:8} {' '.join(o for o in job.overrides if o not in shared)}"
         console.print(text + (f": {job.problem}" if job.problem else ""), soft_wrap=True)
     lines = plan(jobs)
-    table = Table("data", "model", *_SHOWN, "s a run", box=SIMPLE_HEAD)
+    shown = [state for state in _SHOWN if any(line.states[state] for line in lines)]
+    table = Table("data", "model", *shown, "s a run", box=SIMPLE_HEAD)
     for line in lines:
-        counts = [str(line.states[state] or "-") for state in _SHOWN]
+        counts = [str(line.states[state] or "-") for state in shown]
         each = "?" if math.isnan(line.seconds) else f"{line.seconds:.1f}"
         table.add_row(line.data, line.model, *counts, each)
     console.print(table)
