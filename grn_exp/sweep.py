@@ -160,7 +160,7 @@ def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
         text = f"{job.state:8} {' '.join(o for o in job.overrides if o not in shared)}"
         console.print(text + (f": {job.problem}" if job.problem else ""), soft_wrap=True)
     lines = plan(jobs)
-    shown = [state for state in _SHOWN if any(line.states[state] for line in lines)]
+    shown: list[State] = [state for state in _SHOWN if any(line.states[state] for line in lines)]
     table = Table("data", "model", *shown, "s a run", box=SIMPLE_HEAD)
     for line in lines:
         counts = [str(line.states[state] or "-") for state in shown]
@@ -267,9 +267,9 @@ def print_means(jobs: Sequence[Job]) -> None:
         return
     console = Console(highlight=False)
     rows = tables.labelled(collected.rows)
-    of_test = rows[rows["subset"].str.startswith("test")]
+    of_test = rows["subset"].str.startswith("test")
     for metric in ("ap", "exact_match"):
-        chosen = of_test[of_test["metric"] == metric]
+        chosen = rows.loc[of_test & (rows["metric"] == metric)]
         if not chosen.empty:
             table = layout.paper_table(tables.summarise(chosen), name=title(metric))
             for part in render.rich_tables(table, console.width):

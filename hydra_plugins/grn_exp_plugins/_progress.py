@@ -45,7 +45,8 @@ def progress(n_jobs: int, *, where: str) -> Iterator[Callable[[Ended], None]]:
         redirect_stdout=sys.stdout.isatty(),  # what goes to a file must not come to the bar
         disable=not console.is_terminal,
     )
-    task = bar.tasks[bar.add_task("", total=n_jobs)]
+    bar.add_task("", total=n_jobs)
+    (task,) = bar.tasks
     n_failed, told_at = 0, time.monotonic()
 
     def add(ended: Ended) -> None:
@@ -56,7 +57,8 @@ def progress(n_jobs: int, *, where: str) -> Iterator[Callable[[Ended], None]]:
         bar.update(task.id, advance=1, description=failed)
         if bar.disable and time.monotonic() - told_at >= _SECONDS_BETWEEN_LINES:
             told_at = time.monotonic()
-            left = timedelta(seconds=round(task.time_remaining or 0))
+            seconds_a_job = (task.elapsed or 0.0) / task.completed
+            left = timedelta(seconds=round(seconds_a_job * (n_jobs - task.completed)))
             done = f"done: {task.completed:.0f} of {counted(n_jobs)}{failed}"
             sys.stderr.write(f"{done}, about {left} left\n")
 
