@@ -69,7 +69,7 @@ def complete(answer: Callable[[], None]) -> None:
     answer
         Runs Hydra, which reads ``COMP_LINE`` and prints what fits its last word.
     """
-    line = re.sub(r"^\s*\S*python\S*\s+-m\s+grn_exp\b", PROGRAM, os.environ["COMP_LINE"])
+    line = re.sub(r"^\s*\S*python\S*\s+-m\s+grn_exp\b", PROGRAM, os.environ.get("COMP_LINE", ""))
     word = re.split(r"\s", line)[-1]
     key, equals, value = word.rpartition("=")
     folder, slash, begun = value.rpartition("/")
