@@ -217,8 +217,9 @@ def _unknown_choice(path: str) -> str:
     group, _, name = path.rpartition("/")
     for argument in sys.argv[1:]:
         key, _, value = argument.partition("=")
-        if f"{key.lstrip('+')}/{value}" == path:  # groups and names may both have a slash
-            group, name = key.lstrip("+"), value
+        for each in value.split(","):
+            if f"{key.lstrip('+')}/{each}" == path:  # groups and names may both have a slash
+                group, name = key.lstrip("+"), each
     folder = name.rpartition("/")[0]
     names = config.choices(f"{group}/{folder}" if folder else group)
     known = [f"{folder}/{each}" if folder else each for each in names]

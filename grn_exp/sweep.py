@@ -266,13 +266,14 @@ def print_means(jobs: Sequence[Job]) -> None:
     if collected.n_runs < 2:
         return
     console = Console(highlight=False)
-    rows = tables.labelled(collected.rows)
-    of_test = rows["subset"].str.startswith("test")
+    is_test = collected.rows["subset"].str.startswith("test")
     for metric in ("ap", "exact_match"):
-        chosen = rows.loc[of_test & (rows["metric"] == metric)]
-        if not chosen.empty:
-            table = layout.paper_table(tables.summarise(chosen), name=title(metric))
-            for part in render.rich_tables(table, console.width):
+        chosen = collected.rows.loc[is_test & (collected.rows["metric"] == metric)]
+        for experiment, rows in chosen.groupby("experiment", sort=False):
+            summary = tables.summarise(tables.labelled(rows))
+            for part in render.rich_tables(
+                layout.paper_table(summary, name=f"{experiment}, {title(metric)}"), console.width
+            ):
                 console.print(part)
     experiments = {each.experiment for each in identities}
     command = ["python", "-m", "grn_exp.report", str(identities[0].outputs)]

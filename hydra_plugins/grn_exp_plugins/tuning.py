@@ -35,27 +35,25 @@ class _CrossValidation(GridSweeper):
 
     Parameters
     ----------
-    max_batch_size, params, plan
-        As for the sweeper of grids.
     folds
         Number of folds.
     tune
         Patterns of keys; a sweep over such a key is tuned.
     spaces
         What is tuned by default, by method: keys with the values to choose from.
+    of_sweeper
+        As for the sweeper of grids.
     """
 
     def __init__(
         self,
         *,
-        max_batch_size: int | None,
-        params: dict[str, str] | None,
-        plan: bool,
         folds: int,
         tune: Sequence[str],
         spaces: dict[str, dict[str, str]],
+        **of_sweeper: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(max_batch_size=max_batch_size, params=params, plan=plan)
+        super().__init__(**of_sweeper)
         require_whole(2, folds=folds)
         require_mapping(spaces=spaces)
         if isinstance(tune, str) or not isinstance(tune, Sequence):
@@ -251,13 +249,7 @@ class _CrossValidation(GridSweeper):
 
 
 class TuneGrid(_CrossValidation):
-    """Every combination of the values that are given.
-
-    Parameters
-    ----------
-    max_batch_size, params, plan, folds, tune, spaces
-        As for every search.
-    """
+    """Every combination of the values that are given."""
 
     def _search(self, axes: Sequence["Axis"]) -> "Search":
         from grn_exp.tuning.search import GridSearch
@@ -273,37 +265,25 @@ class TuneOptuna(_CrossValidation):
 
     Parameters
     ----------
-    max_batch_size, params, plan, folds, tune, spaces
-        As for every search.
     n_trials
         Number of settings for each combination.
     n_jobs
         How many are proposed at a time.
     seed
         Of the proposals.
+    of_search
+        As for every search.
     """
 
     def __init__(
         self,
         *,
-        max_batch_size: int | None,
-        params: dict[str, str] | None,
-        plan: bool,
-        folds: int,
-        tune: Sequence[str],
-        spaces: dict[str, dict[str, str]],
         n_trials: int,
         n_jobs: int,
         seed: int,
+        **of_search: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(
-            max_batch_size=max_batch_size,
-            params=params,
-            plan=plan,
-            folds=folds,
-            tune=tune,
-            spaces=spaces,
-        )
+        super().__init__(**of_search)
         require_whole(n_trials=n_trials, n_jobs=n_jobs)
         require_whole(0, seed=seed)
         self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed

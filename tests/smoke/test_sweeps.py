@@ -210,6 +210,7 @@ def test_a_sweep_over_no_value(command, sweeper, values):
         ("hydra/sweeper=griid", "hydra/sweeper=griid: did you mean 'grid'|choose from basic"),
         ("hydra.sweep.dir=x", "hydra.sweep.dir=x|paths.outputs"),
         ("experiment=smoke/nowhere", "experiment=smoke/nowhere|smoke/infosem_table2"),
+        ("experiment=hos2_sets,smoke/nowhere", "experiment=smoke/nowhere|smoke/hos2_sets"),
     ],
 )
 def test_wrong_options_of_a_sweep(command, overrides, words):
