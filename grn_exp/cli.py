@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from grn_exp import config
+from grn_exp import __version__, config, usage
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine import stopping
 from grn_exp.engine.folder import RunFolder
@@ -25,10 +25,14 @@ from grn_exp.tuning.trials import validation_score
 log = logging.getLogger("grn_exp")
 
 _BAD_INPUT = 2
-_INTERRUPTED = 130
 _FLAGS_WITH_VALUE = (
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
     *("--package", "-p", "--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
+# Hydra's keys for folders that we name ourselves
+_OWN_PLACES = (
+    *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
+    *("hydra.output_subdir", "hydra.job.chdir"),
 )
 _show_traceback = False
 
@@ -103,10 +107,11 @@ def main() -> None:
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     try:
-        sys.argv[1:] = _ordered(sys.argv[1:])
-        config.register()
         with stopping.stoppable():
-            _task()
+            sys.argv[1:] = _ordered(sys.argv[1:])
+            config.register()
+            usage.register()
+            _start()
     except (InputError, HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         if _show_traceback:
             raise
@@ -115,11 +120,6 @@ def main() -> None:
         if _show_traceback or "Config group override" not in str(error):
             raise
         _refuse(f"{error}; give the name of a choice for each group")
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "interrupted; the same command goes on, from the last checkpoint if there is one\n"
-        )
-        sys.exit(_INTERRUPTED)
     except stopping.Stopped as error:
         sys.stderr.write(
             f"{error}; the same command goes on, from the last checkpoint if there is one\n"
@@ -132,16 +132,42 @@ def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
+def _start() -> None:
+    """Hand over to Hydra, less what it would answer for itself and not for us."""
+    words = set(sys.argv[1:])
+    if "--version" in words:
+        sys.stdout.write(f"grn_exp {__version__} (Hydra {hydra.__version__})\n")
+        return
+    if {"-sc", "--shell-completion"} & words:
+        sys.argv[0] = usage.PROGRAM  # what the shell is to complete
+        if any(word.startswith("query=") for word in words):
+            usage.complete(_task)
+            return
+    _task()
+
+
 def _ordered(arguments: list[str]) -> list[str]:
     """Return the command line as Hydra takes it.
 
     Flags go first: argparse takes no overrides after a flag that has overrides before it. A plan
-    (``+plan=true``) is the sweeper's, and tuning is one, so they make a sweep of the command.
+    (``+plan=true``) is the sweeper's, tuning is one and so are several experiments, so they make a
+    sweep of the command.
+
+    Raises
+    ------
+    InputError
+        If a plan is asked for with no truth value, or another folder than ours for a run.
     """
     flags, rest, plan = [], [], []
     words = list(arguments)
     while words:
         word = words.pop(0)
+        key = word.partition("=")[0].lstrip("+")
+        if key in _OWN_PLACES:
+            raise InputError(
+                f"{word}: a run's folder is named after its configuration, so that the same "
+                "command finds it again; paths.outputs=... and paths.experiment=... move it"
+            )
         if re.match(r"\+*plan=", word):
             plan.append(word)
         elif not word.startswith("-"):
@@ -155,7 +181,7 @@ def _ordered(arguments: list[str]) -> list[str]:
         if value not in ("true", "false"):
             raise InputError(f"{plan[-1]}: give true or false")
         rest.append(f"hydra.sweeper.plan={value}")
-    if plan or any(word.startswith("hydra/sweeper=tune") for word in rest):
+    if plan or any(re.match("hydra/sweeper=tune|experiment=.*,", word) for word in rest):
         flags.append("-m")
     return flags + rest
 
@@ -191,8 +217,9 @@ def _unknown_choice(path: str) -> str:
     group, _, name = path.rpartition("/")
     for argument in sys.argv[1:]:
         key, _, value = argument.partition("=")
-        if f"{key.lstrip('+')}/{value}" == path:  # groups and names may both have a slash
-            group, name = key.lstrip("+"), value
+        for each in value.split(","):
+            if f"{key.lstrip('+')}/{each}" == path:  # groups and names may both have a slash
+                group, name = key.lstrip("+"), each
     folder = name.rpartition("/")[0]
     names = config.choices(f"{group}/{folder}" if folder else group)
     known = [f"{folder}/{each}" if folder else each for each in names]

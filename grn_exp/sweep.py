@@ -4,15 +4,16 @@ import dataclasses
 import json
 import math
 import shlex
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from statistics import fmean
 from typing import Any, Literal, get_args
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.metrics.titles import title
 
 State = Literal["done", "cut off", "failed", "to do", "refused"]
 _SHOWN: tuple[State, ...] = get_args(State)
@@ -147,10 +148,11 @@ def _seconds(folder: RunFolder) -> float:
 
 def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
     """Print every job with its state, then a table by benchmark and method with the time left."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = Console(highlight=False)
     shared = _shared(jobs)
     if shared:
         console.print(f"all jobs: {' '.join(shared)}", soft_wrap=True)
@@ -158,9 +160,10 @@ def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
         text = f"{job.state:8} {' '.join(o for o in job.overrides if o not in shared)}"
         console.print(text + (f": {job.problem}" if job.problem else ""), soft_wrap=True)
     lines = plan(jobs)
-    table = Table("data", "model", *_SHOWN, "s a run")
+    shown: list[State] = [state for state in _SHOWN if any(line.states[state] for line in lines)]
+    table = Table("data", "model", *shown, "s a run", box=SIMPLE_HEAD)
     for line in lines:
-        counts = [str(line.states[state] or "-") for state in _SHOWN]
+        counts = [str(line.states[state] or "-") for state in shown]
         each = "?" if math.isnan(line.seconds) else f"{line.seconds:.1f}"
         table.add_row(line.data, line.model, *counts, each)
     console.print(table)
@@ -180,17 +183,16 @@ def time_left(lines: Sequence[PlanLine], n_at_once: int) -> str:
     if not n_left:
         return "nothing left to do"
     known, unknown = seconds_left(lines, n_at_once)
-    text = f"{n_left} jobs left, {n_at_once} at a time: about {_duration(known)}"
     if unknown == n_left:
-        return f"{n_left} jobs left; none like them has been done, so no estimate of the time"
-    return text + (f", and {unknown} jobs of which none like them has been done" * (unknown > 0))
+        return f"{counted(n_left)} left; none like them has been done, so no estimate of the time"
+    time = timedelta(seconds=round(known))
+    text = f"{counted(n_left)} left, {n_at_once} at a time: about {time}"
+    return text + (f", and {counted(unknown)} without an example so far" * (unknown > 0))
 
 
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+def counted(n_jobs: int) -> str:
+    """Return a number of jobs in words."""
+    return f"{n_jobs} job{'s' * (n_jobs != 1)}"
 
 
 # -- after -------------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ def summary(
         How many of these to name; None for all.
     """
     n_finished = n_jobs - n_done_before - len(failures)
-    counts = f"{n_jobs} jobs: {n_finished} finished, {n_done_before} done before"
+    counts = f"{counted(n_jobs)}: {n_finished} finished, {n_done_before} done before"
     if not failures:
         return f"{counts}\n"
     named = failures[:most]
@@ -250,3 +252,31 @@ def summary(
         *(f"  {failure.job.command}" for failure in named),
     ]
     return "\n".join(lines) + "\n"
+
+
+def print_means(jobs: Sequence[Job]) -> None:
+    """Print the means over splits of a sweep's finished runs, and the command to go on with."""
+    from rich.console import Console
+
+    from grn_exp.report import collect, layout, render, runs, tables
+
+    identities = [job.identity for job in jobs if job.identity is not None]
+    found = [runs.read_run(each.folder) for each in identities]
+    collected = collect.assemble(found)
+    if collected.n_runs < 2:
+        return
+    console = Console(highlight=False)
+    is_test = collected.rows["subset"].str.startswith("test")
+    for metric in ("ap", "exact_match"):
+        chosen = collected.rows.loc[is_test & (collected.rows["metric"] == metric)]
+        for experiment, rows in chosen.groupby("experiment", sort=False):
+            summary = tables.summarise(tables.labelled(rows))
+            for part in render.rich_tables(
+                layout.paper_table(summary, name=f"{experiment}, {title(metric)}"), console.width
+            ):
+                console.print(part)
+    experiments = {each.experiment for each in identities}
+    command = ["python", "-m", "grn_exp.report", str(identities[0].outputs)]
+    if len(experiments) == 1:
+        command += ["--experiment", *experiments]
+    console.print(f"report: {shlex.join(command)}", soft_wrap=True)

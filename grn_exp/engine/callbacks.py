@@ -1,9 +1,12 @@
 """What happens beside training: curves, history, checkpoints, the progress bar."""
 
+import io
+import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine import stopping
-from grn_exp.storage.atomic import make_folder
+from grn_exp.storage.atomic import make_folder, unwritable
+
+log = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 def diverged(epoch: int) -> InputError:
@@ -51,7 +57,7 @@ class LearningRates(pl.Callback):
 
 
 class History(Checkpoint):
-    """Keep one row of logged values an epoch, through checkpoints too.
+    """Keep one row of logged values an epoch, through checkpoints too, and in a file that grows.
 
     A ``Checkpoint`` for its place in the order: Lightning calls those after the model's own
     end of epoch, when the epoch's losses are known.
@@ -60,6 +66,9 @@ class History(Checkpoint):
     ----------
     curve
         Tells in which epochs a validation score is new: Lightning keeps showing the old one.
+    path
+        The CSV file that ``tail -f`` can follow: a row is appended in one write, so a line that
+        ends is whole.
 
     Attributes
     ----------
@@ -69,26 +78,30 @@ class History(Checkpoint):
         What the epochs took that were trained before the run was cut off.
     """
 
-    def __init__(self, curve: ValidationCurve) -> None:
+    def __init__(self, curve: ValidationCurve, path: Path) -> None:
         self.curve = curve
+        self.path = path
         self.rows: list[dict[str, float]] = []
         self.seconds_before = 0.0
         self.started_at = time.monotonic()
+        self._columns: list[str] = []  # of the file
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hand a logger that starts anew the epochs before the run was cut off."""
+        """Bring the epochs before the run was cut off back, in the file and in a new logger."""
         del pl_module
+        if self.rows and trainer.is_global_zero:
+            self._write(self.rows)
         for logger in trainer.loggers:
             for row in self.rows:
                 logger.log_metrics(row)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take down the epoch's values.
+        """Add the epoch's values.
 
         Raises
         ------
         InputError
-            If the loss is no number any more.
+            If the loss is no finite number, or the file cannot be written.
         """
         del pl_module
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -97,6 +110,22 @@ class History(Checkpoint):
         if not self.curve.is_due(trainer):
             values = {name: v for name, v in values.items() if not name.startswith("val/")}
         self.rows.append({"epoch": trainer.current_epoch, **values})
+        if trainer.is_global_zero:
+            self._write(self.rows[-1:])
+
+    def _write(self, rows: Sequence[dict[str, float]]) -> None:
+        """Append rows; where one has a new column, write all of them into the file again."""
+        names = list(dict.fromkeys([*self._columns, *(name for row in rows for name in row)]))
+        mode, lines = "a", []
+        if names != self._columns:
+            mode, lines = "w", [",".join(names)]
+            self._columns, rows = names, self.rows
+        lines += [",".join(str(row.get(name, "")) for name in names) for row in rows]
+        try:
+            with self.path.open(mode, encoding="utf-8") as stream:
+                stream.write("\n".join(lines) + "\n")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows as plain numbers, and the time that they took."""
@@ -180,17 +209,31 @@ class StopSignals(Checkpoint):
 
 
 class ProgressBar(Checkpoint):
-    """One bar a run: epochs done, time left, last loss and validation score."""
+    """How far a training is: a bar on a terminal, and a line of ``run.log`` now and then.
 
-    def __init__(self, title: str) -> None:
+    Where standard error is no terminal, the line goes there too.
+
+    Parameters
+    ----------
+    title
+        Stands before the bar.
+    shown
+        Whether standard error gets anything.
+    """
+
+    def __init__(self, title: str, *, shown: bool = True) -> None:
         self.title = title
+        self.shown = shown
         self.bar: Progress | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar where a terminal is watching."""
         del pl_module
+        self.first, self.began = trainer.current_epoch, time.monotonic()
+        self.told_at = self.began
         console = Console(stderr=True)
-        if not console.is_terminal:
+        self.aloud = self.shown and not console.is_terminal and not _is_kept(console.file)
+        if not (self.shown and console.is_terminal):
             return
         columns: Iterable[Any] = (
             TextColumn("{task.description}"),
@@ -203,26 +246,23 @@ class ProgressBar(Checkpoint):
         self.bar = Progress(*columns, console=console, transient=True)
         self.bar.start()
         self.task = self.bar.add_task(
-            self.title, total=trainer.max_epochs, completed=trainer.current_epoch, values=""
+            self.title, total=trainer.max_epochs, completed=self.first, values=""
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Move on."""
         del pl_module
-        if self.bar is None:
-            return
-        shown = {
-            name: float(value)
-            for name, value in trainer.callback_metrics.items()
-            if name == "train/loss" or name.startswith("val/")
-        }
-        text = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
-        self.bar.update(self.task, completed=trainer.current_epoch + 1, values=text)
+        if self.bar is not None:
+            values = "  ".join(_values(trainer))
+            self.bar.update(self.task, completed=trainer.current_epoch + 1, values=values)
+        if time.monotonic() - self.told_at >= _SECONDS_BETWEEN_LINES:
+            self._tell(trainer, trainer.current_epoch + 1)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the bar away."""
-        del trainer, pl_module
+        """Take the bar away, and say where the training ended."""
+        del pl_module
         self._stop()
+        self._tell(trainer, trainer.current_epoch)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -235,3 +275,35 @@ class ProgressBar(Checkpoint):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def _tell(self, trainer: pl.Trainer, n_done: int) -> None:
+        """Say how far it is after so many epochs: in the run's own log, and aloud if need be."""
+        self.told_at = time.monotonic()
+        seconds = self.told_at - self.began
+        parts = [f"epoch {n_done} of {trainer.max_epochs}", *_values(trainer)]
+        n_left = (trainer.max_epochs or 0) - n_done
+        if n_left > 0:  # neither the end nor a training without one
+            seconds *= n_left / max(n_done - self.first, 1)
+        parts.append(f"{timedelta(seconds=round(seconds))} {'left' if n_left > 0 else 'in all'}")
+        text = ", ".join(parts)
+        if self.aloud:
+            log.info(text)
+            return
+        of_run = logging.getLogger("grn_exp")
+        record = of_run.makeRecord(__name__, logging.INFO, __file__, 0, text, (), None)
+        for handler in of_run.handlers:
+            handler.handle(record)
+
+
+def _values(trainer: pl.Trainer) -> list[str]:
+    """Return the last loss and validation score as texts."""
+    return [
+        f"{name} {float(value):.4g}"
+        for name, value in trainer.callback_metrics.items()
+        if name == "train/loss" or name.startswith("val/")
+    ]
+
+
+def _is_kept(stream: object) -> bool:
+    """Say whether a stream keeps lines until a job of a sweep is done; then nobody watches it."""
+    return isinstance(stream, io.StringIO)

@@ -153,12 +153,11 @@ def fit(
         model.fit()
         return Fitted([], "cpu", time.monotonic() - started_at)
     curve = ValidationCurve()
-    history = History(curve)
+    history = History(curve, folder / "history.csv")
     checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
     chosen = make_callbacks(settings, folder)
-    callbacks = [curve, *chosen, history, checkpoint, StopSignals(checkpoint)]
-    if settings.options["enable_progress_bar"] is not False:
-        callbacks.append(ProgressBar(title))
+    progress = ProgressBar(title, shown=settings.options["enable_progress_bar"] is not False)
+    callbacks = [curve, *chosen, history, checkpoint, StopSignals(checkpoint), progress]
     on_gpu = resolve_accelerator(settings) == "gpu"
     with leased_gpu() if on_gpu else contextlib.nullcontext() as gpu:
         trainer = _make_trainer(settings, callbacks, logger=logger, gpu=gpu, folder=folder)

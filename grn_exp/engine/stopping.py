@@ -1,15 +1,17 @@
-"""Being asked to end: SIGTERM from a shell or a queue, SIGUSR1 and SIGUSR2 before a time limit.
+"""Being asked to end: Ctrl-C, SIGTERM from a shell or a queue, SIGUSR1 and SIGUSR2 before a limit.
 
 Imports nothing heavy: the command line and the launchers use it too.
 """
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_STDERR = 2
 
 _deferring = 0
 _received: int | None = None
@@ -58,9 +60,15 @@ def stoppable() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Take the signals over, from whoever took them over since."""
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
+    """Take the signals over, from whoever took them over since.
+
+    Ctrl-C stays ignored where it is: in a shell's background job, and in a sweep's workers,
+    which the sweep itself asks to end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in SIGNALS:
+        if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
 
 
@@ -100,6 +108,11 @@ def _handle(number: int, frame: FrameType | None) -> None:
     del frame
     if _deferring and _received is None:
         _received = number
+        if (
+            number == signal.SIGINT
+        ):  # not through sys.stderr, which may be in the middle of a write
+            text = b"\nstopping at the end of this epoch, which is saved; Ctrl-C again stops now\n"
+            os.write(_STDERR, text)
         return
     _received = None
     raise Stopped(number)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -18,23 +19,41 @@ _RANDOM = {
     "ap_per_regulator": "-",
 }
 Column = tuple[str, int | None]
+# characters: of the names of metrics, which may be folded; of a value with the space beside it
+_NAMES, _VALUE, _RANDOM_VALUE = 22, 12, 7
 
 
 def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
-    """Print a run's metrics with what a random score would get beside each."""
+    """Print a run's metrics with what a random score would get beside each.
+
+    Subsets that do not fit side by side, 80 columns being enough for three, go below each other.
+    """
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
-    table = Table(title=f"{identity.model} on {identity.data}", title_justify="left")
-    table.add_column("metric", no_wrap=True)
-    cells = {(_column(row), _label(row)): row for row in rows}
     columns = list(dict.fromkeys(_column(row) for row in rows))
-    ranked = {column for column in columns if _is_ranked(rows, column)}
+    is_ranked = any(row["prevalence"] is not None for row in rows)
+    n_fitting = (console.width - _NAMES) // (_VALUE + is_ranked * _RANDOM_VALUE)
+    blocks = range(0, len(columns), max(n_fitting, 1))
+    tables = [_table(rows, columns[first:][: blocks.step]) for first in blocks]
+    tables[0].title = f"{identity.model} on {identity.data}"
+    tables[-1].caption = _caption(rows)
+    for table in tables:
+        console.print(table)
+    console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
+
+
+def _table(rows: list[dict[str, Any]], columns: list[Column]) -> Table:
+    """Return the table of some subsets."""
+    own = [row for row in rows if _column(row) in columns]
+    cells = {(_column(row), _label(row)): row for row in own}
+    ranked = {column for column in columns if _is_ranked(own, column)}
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.title_justify = table.caption_justify = "left"
+    table.add_column("metric", max_width=max(len(_label(row)) for row in own))
     for column in columns:
-        table.add_column(_header(rows, column), justify="right", no_wrap=True)
+        table.add_column(_header(own, column), justify="right", no_wrap=True)
         if column in ranked:
-            table.add_column("random", justify="right", style="dim")
-    for label in dict.fromkeys(_label(row) for row in rows):
+            table.add_column("random", justify="right", style="dim", no_wrap=True)
+    for label in dict.fromkeys(_label(row) for row in own):
         line = [label]
         for column in columns:
             row = cells.get((column, label))
@@ -42,8 +61,7 @@ def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
             if column in ranked:
                 line.append("" if row is None else _random(row))
         table.add_row(*line)
-    console.print(table)
-    console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
+    return table
 
 
 def show_line(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
@@ -85,17 +103,27 @@ def _header(rows: list[dict[str, Any]], column: Column) -> str:
     of_column = [row for row in rows if _column(row) == column]
     pairs = next((row for row in of_column if row["prevalence"] is not None), None)
     if pairs is not None:
-        return f"{_subset(pairs)}\n{pairs['n_positive']} of {pairs['n']} pairs"
+        return f"{_subset(pairs)}\n{pairs['n_positive']} of\n{pairs['n']} pairs"
     return f"{_subset(of_column[0])}\n{max(row['n'] for row in of_column)} targets"
 
 
 def _value(row: dict[str, Any]) -> str:
-    """Return the value, with its 95 % interval or its members' spread where it has one."""
+    """Return the value, and below it its members' spread or its 95 % interval if it has one."""
+    text = f"{row['value']:.3f}"
     if row.get("member_sd") is not None:
-        return f"{row['value']:.3f} (one {row['member_mean']:.3f} ± {row['member_sd']:.3f})"
-    if row.get("low") is None:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['low']:.2f}-{row['high']:.2f})"
+        return f"{text}\n{row['member_mean']:.3f}±{row['member_sd']:.3f}"
+    if row.get("low") is not None:
+        return f"{text}\n{row['low']:.2f}-{row['high']:.2f}"
+    return text
+
+
+def _caption(rows: list[dict[str, Any]]) -> str | None:
+    """Say what stands below the values."""
+    if any(row.get("member_sd") is not None for row in rows):
+        return "below each value: mean ± standard deviation of single seeds"
+    if any(row.get("low") is not None for row in rows):
+        return "below a share: its 95 % interval"
+    return None
 
 
 def _random(row: dict[str, Any]) -> str:

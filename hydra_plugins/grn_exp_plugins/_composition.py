@@ -1,81 +1,70 @@
-"""Compose a sweep's jobs quickly."""
+"""Compose a sweep's jobs quickly, to look their runs up."""
 
 import copy
 import functools
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+Composed = tuple[DictConfig, dict[str, str]]
 
 
-class _Composed:
-    """What choices of groups compose to: all of it, the task's part, the choices' names."""
+class Composer:
+    """Compose what choices of groups bring once, and set values on a copy of it.
 
-    def __init__(self, config: DictConfig) -> None:
-        self.config = config
-        parts = [str(key) for key in config if key != "hydra"]
-        self.task: DictConfig = OmegaConf.masked_copy(config, parts)
-        OmegaConf.set_struct(self.task, value=True)
-        self.choices = {str(k): str(v) for k, v in config.hydra.runtime.choices.items()}
+    Hydra takes 0.15 s for a job, most of it for YAML that all jobs of a sweep have in common.
+    With this the plan of 1,000 jobs comes after 17 s instead of 167 s, and 200 finished jobs are
+    passed over in 4 s instead of 30 s.
 
-
-# by overrides of groups; the jobs of a process share it
-_composed: dict[tuple[str, ...], _Composed] = {}
-
-
-class SweepLoader(ConfigLoaderImpl):
-    """Hydra's loader; what a job's choices of groups bring is composed once in a process.
-
-    Composing reads twenty YAML files and takes 0.1 s; jobs of a sweep mostly differ in values
-    (``split.seed``), which are then set on a copy, by Hydra's own function.
+    Parameters
+    ----------
+    loader
+        Hydra's own.
+    config
+        The sweep's configuration.
     """
 
-    def load_sweep_config(
-        self, master_config: DictConfig, sweep_overrides: list[str]
-    ) -> DictConfig:
-        """Compose a job."""
-        base, values = self._base(master_config, sweep_overrides)
-        config = copy.deepcopy(base.config)
-        self._apply_overrides_to_config(values, config)
-        OmegaConf.copy_cache(from_config=master_config, to_config=config)
-        job = config.hydra.job
-        config.hydra.overrides.task = list(sweep_overrides)
-        job.override_dirname = get_overrides_dirname(
-            overrides=[_parsed(text) for text in sweep_overrides],
-            **job.config.override_dirname,
-        )
-        return config
+    def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
+        self.loader = loader
+        self.config = config
+        self.bases: dict[tuple[str, ...], Composed] = {}
+        self.is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
 
-    def load_task(
-        self, master_config: DictConfig, sweep_overrides: list[str]
-    ) -> tuple[DictConfig, dict[str, str]]:
-        """Compose a job without Hydra's own part, which is the larger one.
+    def task(self, overrides: list[str]) -> Composed:
+        """Compose a job without Hydra's own part.
 
         Returns
         -------
         tuple
             What the task function would be given, and the names of the choices by group.
         """
-        base, values = self._base(master_config, sweep_overrides)
-        config = copy.deepcopy(base.task)
-        self._apply_overrides_to_config(values, config)
-        return config, base.choices
+        parsed = {text: _parsed(text) for text in overrides}
+        values = {
+            text: each
+            for text, each in parsed.items()
+            if each.type is OverrideType.CHANGE and not self.is_group(each.key_or_group)
+        }
+        choices = tuple(text for text in overrides if text not in values)
+        if choices not in self.bases:
+            self.bases[choices] = self._composed(choices)
+        base, names = self.bases[choices]
+        config = copy.deepcopy(base)
+        try:
+            for each in values.values():
+                OmegaConf.update(config, each.key_or_group, each.value(), merge=True)
+        except OmegaConfBaseException:  # Hydra says better what is wrong
+            return self._composed(tuple(overrides))
+        return config, names
 
-    def _base(
-        self, master_config: DictConfig, sweep_overrides: list[str]
-    ) -> tuple["_Composed", list[Override]]:
-        """Return what the choices of groups compose to, and the overrides of values."""
-        choices, values = [], []
-        for text in sweep_overrides:
-            override = _parsed(text)
-            is_choice = self.repository.group_exists(override.key_or_group)
-            (choices if is_choice else values).append(override)
-        chosen = [str(override.input_line) for override in choices]
-        key = (str(self.config_search_path), *master_config.hydra.overrides.hydra, "", *chosen)
-        if key not in _composed:
-            _composed[key] = _Composed(super().load_sweep_config(master_config, chosen))
-        return _composed[key], values
+    def _composed(self, overrides: tuple[str, ...]) -> Composed:
+        config = self.loader.load_sweep_config(self.config, list(overrides))
+        names = {str(k): str(v) for k, v in config.hydra.runtime.choices.items()}
+        task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        OmegaConf.set_struct(task, value=True)
+        return task, names
 
 
 @functools.cache

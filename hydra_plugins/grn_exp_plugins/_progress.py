@@ -1,9 +1,10 @@
-"""How far a sweep is: a bar on a terminal, a line now and then elsewhere."""
+"""How far a sweep is: rich's bar on a terminal, a line now and then elsewhere."""
 
+import contextlib
 import sys
 import time
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from hydra.core.utils import JobStatus
 
@@ -12,8 +13,9 @@ from hydra_plugins.grn_exp_plugins._jobs import Ended, show
 _SECONDS_BETWEEN_LINES = 60.0
 
 
-class SweepProgress:
-    """Jobs done, failed and left, with the time that is left at this pace.
+@contextlib.contextmanager
+def progress(n_jobs: int, *, where: str) -> Iterator[Callable[[Ended], None]]:
+    """Yield what is called with each job that has ended; it shows what the job wrote.
 
     Parameters
     ----------
@@ -22,75 +24,44 @@ class SweepProgress:
     where
         What does them, for the first line.
     """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    def __init__(self, n_jobs: int, *, where: str) -> None:
-        from rich.console import Console
+    from grn_exp.sweep import counted
 
-        self.n_jobs = n_jobs
-        self.where = where
-        self.n_done = 0
-        self.n_failed = 0
-        self.console = Console(stderr=True, highlight=False)
-        self.bar: Any = None
+    console = Console(stderr=True, highlight=False)
+    bar = Progress(
+        *(BarColumn(), MofNCompleteColumn(), TextColumn("jobs{task.description}")),
+        *(TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn()),
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what goes to a file must not come to the bar
+        disable=not console.is_terminal,
+    )
+    bar.add_task("", total=n_jobs)
+    (task,) = bar.tasks
+    n_failed, told_at = 0, time.monotonic()
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        sys.stderr.write(f"{self.n_jobs} jobs, {self.where}\n")
-        self.began = self.told = time.monotonic()
-        if self.console.is_terminal:
-            self.bar, self.task = self._bar()
-            self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Take the bar away."""
-        del kind, error, trace
-        if self.bar is not None:
-            self.bar.stop()
-
-    def add(self, ended: Ended) -> None:
-        """Count a job, and show what it wrote."""
+    def add(ended: Ended) -> None:
+        nonlocal n_failed, told_at
         show(ended)  # above the bar, which takes the streams over while it is shown
-        self.n_done += 1
-        self.n_failed += ended.result.status is not JobStatus.COMPLETED
-        if self.bar is not None:
-            text = f"{self.n_failed} failed" if self.n_failed else ""
-            self.bar.update(self.task, completed=self.n_done, failed=text)
-        elif time.monotonic() - self.told >= _SECONDS_BETWEEN_LINES and self.n_done < self.n_jobs:
-            self.told = time.monotonic()
-            sys.stderr.write(self.line(self.told - self.began) + "\n")
+        n_failed += ended.result.status is not JobStatus.COMPLETED
+        failed = f", {n_failed} failed" if n_failed else ""
+        bar.update(task.id, advance=1, description=failed)
+        if bar.disable and time.monotonic() - told_at >= _SECONDS_BETWEEN_LINES:
+            told_at = time.monotonic()
+            seconds_a_job = (task.elapsed or 0.0) / task.completed
+            left = timedelta(seconds=round(seconds_a_job * (n_jobs - task.completed)))
+            done = f"done: {task.completed:.0f} of {counted(n_jobs)}{failed}"
+            sys.stderr.write(f"{done}, about {left} left\n")
 
-    def line(self, seconds: float) -> str:
-        """Say how far it is after so many seconds."""
-        minutes = seconds / self.n_done * (self.n_jobs - self.n_done) / 60
-        failed = f", {self.n_failed} failed" if self.n_failed else ""
-        left = f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
-        return f"{self.n_done} of {self.n_jobs} jobs done{failed}, {left} left"
-
-    def _bar(self) -> tuple[Any, Any]:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("jobs {task.fields[failed]}"),
-            TimeElapsedColumn(),
-            TextColumn("left:"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # what goes to a file must not come to the bar
-        )
-        return bar, bar.add_task("", total=self.n_jobs, failed="")
+    sys.stderr.write(f"{counted(n_jobs)}, {where}\n")
+    with bar:
+        yield add

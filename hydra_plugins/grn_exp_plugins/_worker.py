@@ -28,7 +28,11 @@ def do(sweep: Sweep, number: int, overrides: Sequence[str]) -> Ended:
 
 
 def end_with(parent: int) -> None:
-    """Make this process end when its sweep's does, however that ends; its run saves first."""
+    """Make this process end when its sweep's does, however that ends; its run saves first.
+
+    A terminal sends Ctrl-C to the sweep and to its workers; only the sweep answers it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
@@ -17,7 +17,7 @@ from grn_exp.engine import devices, stopping
 from hydra_plugins.grn_exp_plugins import _worker
 from hydra_plugins.grn_exp_plugins._jobs import Ended, Sweep, SweepLauncher, failed
 from hydra_plugins.grn_exp_plugins._options import is_whole
-from hydra_plugins.grn_exp_plugins._progress import SweepProgress
+from hydra_plugins.grn_exp_plugins._progress import progress
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -89,8 +89,8 @@ class JoblibLauncher(SweepLauncher):
         while len(self.workers) < n_workers:
             self.workers.append(_Worker(self._environment(n_workers)))
         jobs = [(initial_job_idx + place, job) for place, job in enumerate(job_overrides)]
-        with SweepProgress(len(jobs), where=f"{n_workers} at a time") as progress:
-            batch = _Batch(sweep, jobs, progress)
+        with progress(len(jobs), where=f"{n_workers} at a time") as add:
+            batch = _Batch(sweep, jobs, add)
             try:
                 batch.do(self.workers[:n_workers])
                 batch.do(self.workers[:1])  # what was killed, alone
@@ -122,11 +122,11 @@ class _Batch:
     """Jobs and how they ended."""
 
     def __init__(
-        self, sweep: Sweep, jobs: Sequence[tuple[int, Sequence[str]]], progress: SweepProgress
+        self, sweep: Sweep, jobs: Sequence[tuple[int, Sequence[str]]], add: Callable[[Ended], None]
     ) -> None:
         self.sweep = sweep
         self.left = deque(jobs)
-        self.progress = progress
+        self.add = add
         self.killed: dict[int, str] = {}
         self.ended: dict[int, Ended] = {}
 
@@ -147,7 +147,7 @@ class _Batch:
                     again.append(job)
                 else:
                     self.ended[job[0]] = ended
-                    self.progress.add(ended)
+                    self.add(ended)
         self.left.extend(again)
 
     def _outcome(
@@ -222,13 +222,18 @@ def _stop(workers: Sequence[_Worker]) -> None:
     A second signal or Ctrl-C meanwhile ends them at once.
     """
     processes = [process for worker in workers for process in worker.processes()]
+    seconds = round(_worker.SECONDS_TO_STOP)
+    sys.stderr.write(
+        f"stopping: each job saves at the end of its epoch, within {seconds} s; Ctrl-C again "
+        "stops now\n"
+    )
     try:
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGTERM)
         # a worker outlives its job, so it is the job that is waited for
         wait([worker.job for worker in workers if worker.job], timeout=_worker.SECONDS_TO_STOP)
-    except (KeyboardInterrupt, stopping.Stopped):
+    except stopping.Stopped:
         pass
     finally:
         for worker in workers:

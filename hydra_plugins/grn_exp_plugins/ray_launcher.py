@@ -15,7 +15,7 @@ from hydra_plugins.grn_exp_plugins._jobs import (
     failed,
     require,
 )
-from hydra_plugins.grn_exp_plugins._progress import SweepProgress
+from hydra_plugins.grn_exp_plugins._progress import progress
 
 _SECONDS_TO_ANSWER = 10.0
 
@@ -70,13 +70,13 @@ class RayLauncher(SweepLauncher):
             for number, overrides in zip(numbers, job_overrides, strict=True)
         }
         ended: dict[int, Ended] = {}
-        with SweepProgress(len(job_overrides), where=self._where()) as progress:
+        with progress(len(job_overrides), where=self._where()) as add:
             try:
                 while running:
                     for reference in ray.wait(list(running))[0]:
                         number, overrides = running.pop(reference)
                         ended[number] = _outcome(reference, overrides)
-                        progress.add(ended[number])
+                        add(ended[number])
             except BaseException:
                 for reference in running:
                     ray.cancel(reference)  # like Ctrl-C, and off the queue

@@ -23,10 +23,12 @@ from hydra_plugins.grn_exp_plugins._jobs import (
     failed,
     require,
 )
-from hydra_plugins.grn_exp_plugins._progress import SweepProgress
+from hydra_plugins.grn_exp_plugins._progress import progress
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _SECONDS_FOR_A_RESULT = 30.0  # a shared disk may show a file late
+# what submitit calls the same for all kinds of cluster
+_OF_EVERY_CLUSTER = ("timeout_min", "name", "cpus_per_task", "mem_gb", "gpus_per_node")
 _ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED"),
     *("NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
@@ -52,7 +54,7 @@ class SlurmTask:
         ended = execute(self.sweep, number, overrides)
         sys.stderr.write(ended.err)
         if ended.stopped_by is not None:
-            if ended.stopped_by != signal.SIGTERM:
+            if ended.stopped_by in (signal.SIGUSR1, signal.SIGUSR2):
                 queue_again(ended.stopped_by, None)  # leaves
             sys.exit(Stopped(ended.stopped_by).exit_code)
         return ended
@@ -73,12 +75,14 @@ class SlurmLauncher(SweepLauncher):
         For what goes to the jobs, what comes back, and their output.
     array_size
         Jobs of one array.
+    array_parallelism
+        Jobs at a time.
     max_num_timeout
         How often a job that met its time limit is queued again.
-    timeout_min, name, cpus_per_task, mem_gb, gpus_per_node, setup, srun_args, \
-signal_delay_s, array_parallelism, partition, qos, account, constraint, exclude, gres, comment, \
-additional_parameters
-        As in submitit: what ``sbatch`` is told.
+    additional_parameters
+        Further options of ``sbatch``.
+    options
+        As in submitit, without its prefix ``slurm_``; None leaves it to the cluster.
 
     Raises
     ------
@@ -90,25 +94,11 @@ additional_parameters
         self,
         *,
         submitit_folder: str,
-        array_size: int = 1000,
-        max_num_timeout: int = 20,
-        timeout_min: int = 60,
-        name: str = "grn_exp",
-        cpus_per_task: int | None = None,
-        mem_gb: float | None = None,
-        gpus_per_node: int | None = None,
-        setup: Sequence[str] | None = None,
-        srun_args: Sequence[str] | None = None,
-        signal_delay_s: int = 120,
-        array_parallelism: int = 256,
-        partition: str | None = None,
-        qos: str | None = None,
-        account: str | None = None,
-        constraint: str | None = None,
-        exclude: str | None = None,
-        gres: str | None = None,
-        comment: str | None = None,
-        additional_parameters: dict[str, Any] | None = None,
+        array_size: int,
+        array_parallelism: int,
+        max_num_timeout: int,
+        additional_parameters: dict[str, Any],
+        **options: Any,  # noqa: ANN401
     ) -> None:
         require("submitit", "submitit_slurm", "slurm")
         for program in ("sbatch", "srun", "squeue"):
@@ -121,27 +111,16 @@ additional_parameters
         self.array_size = array_size
         self.max_num_timeout = max_num_timeout
         self.n_at_once = array_parallelism
-        # --requeue: a cluster may have jobs lost by preemption unless they ask
-        further = {"requeue": True, **_plain(additional_parameters or {})}
         self.parameters = {
-            "timeout_min": timeout_min,
-            "name": name,
-            "cpus_per_task": cpus_per_task,
-            "mem_gb": mem_gb,
-            "gpus_per_node": gpus_per_node,
+            **{
+                name if name in _OF_EVERY_CLUSTER else f"slurm_{name}": _plain(value)
+                for name, value in options.items()
+                if value is not None
+            },
             "tasks_per_node": 1,
-            "slurm_setup": _plain(setup),
-            "slurm_srun_args": _plain(srun_args),
-            "slurm_signal_delay_s": signal_delay_s,
             "slurm_array_parallelism": array_parallelism,
-            "slurm_partition": partition,
-            "slurm_qos": qos,
-            "slurm_account": account,
-            "slurm_constraint": constraint,
-            "slurm_exclude": exclude,
-            "slurm_gres": gres,
-            "slurm_comment": comment,
-            "slurm_additional_parameters": further,
+            # --requeue: a cluster may have jobs lost by preemption unless they ask
+            "slurm_additional_parameters": {"requeue": True, **_plain(additional_parameters)},
         }
 
     def launch(
@@ -151,7 +130,7 @@ additional_parameters
         jobs = [(initial_job_idx + place, list(job)) for place, job in enumerate(job_overrides)]
         task = SlurmTask(self.sweep())
         ended: dict[int, Ended] = {}
-        with SweepProgress(len(jobs), where="in Slurm's queue") as progress:
+        with progress(len(jobs), where="in Slurm's queue") as add:
             queued: dict[int, Any] = {}
             for first in range(0, len(jobs), self.array_size):
                 array = jobs[first : first + self.array_size]
@@ -160,11 +139,11 @@ additional_parameters
                 except InputError as error:  # a full queue; what is in it goes on
                     for number, overrides in array:
                         ended[number] = Ended(failed(overrides, error))
-                        progress.add(ended[number])
+                        add(ended[number])
             try:
                 for number, end in _as_they_end(queued, dict(jobs)):
                     ended[number] = end
-                    progress.add(end)
+                    add(end)
             except BaseException:
                 ids = {str(job.job_id).partition("_")[0] for job in queued.values()}
                 sys.stderr.write(
@@ -183,8 +162,7 @@ additional_parameters
         )
         numbers = [number for number, _ in jobs]
         try:
-            given = {name: value for name, value in self.parameters.items() if value is not None}
-            executor.update_parameters(**given)
+            executor.update_parameters(**self.parameters)
             return dict(
                 zip(numbers, executor.map_array(task, *zip(*jobs, strict=True)), strict=True)
             )

@@ -9,8 +9,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import HydraContext, RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from grn_exp.core.errors import InputError
 from hydra_plugins.grn_exp_plugins._options import require_mapping, require_whole
@@ -19,8 +19,9 @@ _SHOWN = 10  # failed jobs
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper, with three differences.
+    """Hydra's own sweeper, with four differences.
 
+    Several experiments (``experiment=a,b``) are each swept over by the choices that they bring.
     Jobs whose run is finished are not started: looking a thousand of them up takes seconds.
     ``plan`` says what would be started and starts nothing. All failed jobs are told at the end,
     with their commands, and none keeps the others from being done.
@@ -58,26 +59,26 @@ class GridSweeper(BasicSweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take over Hydra's parts, with a loader that composes quickly."""
-        from hydra_plugins.grn_exp_plugins._composition import SweepLoader
+        """Take over Hydra's parts."""
+        from hydra_plugins.grn_exp_plugins._composition import Composer
 
-        self.loader = SweepLoader(hydra_context.config_loader.get_search_path())
-        quick = HydraContext(config_loader=self.loader, callbacks=hydra_context.callbacks)
-        super().setup(hydra_context=quick, task_function=task_function, config=config)
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.loader = hydra_context.config_loader
+        self.composer = Composer(self.loader, config)
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401 - Hydra's signature
         """Do the jobs; what Hydra's callbacks are given are the jobs that were started."""
-        from grn_exp.sweep import without_repetitions
+        from grn_exp.sweep import counted, print_means, without_repetitions
 
-        assert self.config is not None  # noqa: S101 - set up by Hydra
         jobs = without_repetitions(map(self._job, self._combinations(arguments)))
         if self.plan:
             self._show_plan(jobs)
             return []
         left = [job for job in jobs if job.state != "done"]
         if len(left) < len(jobs):
-            sys.stderr.write(f"{len(jobs) - len(left)} of {len(jobs)} jobs are done already\n")
+            sys.stderr.write(f"done already: {len(jobs) - len(left)} of {counted(len(jobs))}\n")
         if not left:
+            print_means(jobs)
             return []
         folder = self._sweep_folder()
         results = self._launch([list(job.overrides) for job in left])
@@ -94,19 +95,53 @@ class GridSweeper(BasicSweeper):
         return folder
 
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
-        parser = OverridesParser.create(config_loader=self.loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        refuse_empty(overrides)
-        (jobs,) = self.split_arguments(overrides, max_batch_size=None)
+        jobs: list[list[str]] = []
+        for overrides in self._of_experiments(arguments):
+            jobs += self.split_arguments(overrides, max_batch_size=None)[0]
         return jobs
+
+    def _of_experiments(self, arguments: list[str]) -> list[list[Override]]:
+        """Return the overrides of a sweep; of several experiments, each with its own choices."""
+        parse = OverridesParser.create(config_loader=self.loader).parse_overrides
+        overrides = parse([*self._parse_config(), *arguments])
+        refuse_empty(overrides)
+        swept = [
+            each
+            for each in overrides
+            if each.key_or_group == "experiment" and each.is_discrete_sweep()
+        ]
+        if not swept:
+            return [overrides]
+        rest = [text for text in arguments if text != swept[-1].input_line]
+        names = [f"experiment={name}" for name in swept[-1].sweep_string_iterator()]
+        return [parse([*self._params(name), *rest, name]) for name in names]
+
+    def _params(self, experiment: str) -> list[str]:
+        """Return the choices of an experiment, which has to be swept over as the command says."""
+        assert self.config is not None  # noqa: S101 - set up by Hydra
+        own = self.config.hydra
+        given = [*own.overrides.hydra, experiment]
+        found = self.loader.load_configuration(
+            own.job.config_name, given, run_mode=RunMode.MULTIRUN
+        ).hydra
+        params = found.sweeper.get("params") or {}
+        with open_dict(found):
+            found.sweeper.params = own.sweeper.get("params")
+        for part in ("sweeper", "launcher"):
+            here, there = (OmegaConf.to_container(node[part]) for node in (own, found))
+            if here != there:
+                raise InputError(
+                    f"{experiment}: it brings another hydra.{part} than the experiments beside "
+                    "it; run it by itself"
+                )
+        return [f"{key}={value}" for key, value in params.items()]
 
     def _job(self, overrides: list[str]) -> Any:  # noqa: ANN401 - not imported at start-up
         """Compose a job; one that does not compose ends the sweep before it starts."""
         from grn_exp.config import identify
         from grn_exp.sweep import Job
 
-        assert self.config is not None  # noqa: S101 - set up by Hydra
-        cfg, chosen = self.loader.load_task(self.config, overrides)
+        cfg, chosen = self.composer.task(overrides)
         names = {group: chosen.get(group) for group in ("data", "model", "retriever")}
         try:
             identity = identify(cfg, **names)  # type: ignore[arg-type]
@@ -126,7 +161,7 @@ class GridSweeper(BasicSweeper):
     ) -> None:
         """Say how it ended; raise if a job failed."""
         from grn_exp.storage.atomic import write_text
-        from grn_exp.sweep import Failure, summary
+        from grn_exp.sweep import Failure, counted, print_means, summary
 
         failures = [
             Failure(job, result._return_value)
@@ -134,6 +169,7 @@ class GridSweeper(BasicSweeper):
             if result.status is not JobStatus.COMPLETED
         ]
         n_done = len(jobs) - len(left)
+        print_means(jobs)
         sys.stderr.write(summary(len(jobs), n_done, failures, most=_SHOWN))
         if not failures:
             return
@@ -142,7 +178,7 @@ class GridSweeper(BasicSweeper):
         defects = [each.error for each in failures if not isinstance(each.error, InputError)]
         if defects:
             raise defects[0]
-        raise InputError(f"{len(failures)} of {len(jobs)} jobs failed: {path}")
+        raise InputError(f"{len(failures)} of {counted(len(jobs))} failed: {path}")
 
     def _show_plan(self, jobs: Sequence[Any]) -> None:
         from grn_exp.sweep import print_plan

@@ -18,7 +18,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from grn_exp.core.errors import InputError
 from hydra_plugins.grn_exp_plugins._options import require_mapping, require_whole
-from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper, refuse_empty
+from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper
 
 if TYPE_CHECKING:  # Hydra imports this module at every start, so it imports little itself
     from grn_exp.sweep import Job
@@ -35,27 +35,25 @@ class _CrossValidation(GridSweeper):
 
     Parameters
     ----------
-    max_batch_size, params, plan
-        As for the sweeper of grids.
     folds
         Number of folds.
     tune
         Patterns of keys; a sweep over such a key is tuned.
     spaces
         What is tuned by default, by method: keys with the values to choose from.
+    of_sweeper
+        As for the sweeper of grids.
     """
 
     def __init__(
         self,
         *,
-        max_batch_size: int | None,
-        params: dict[str, str] | None,
-        plan: bool,
         folds: int,
         tune: Sequence[str],
         spaces: dict[str, dict[str, str]],
+        **of_sweeper: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(max_batch_size=max_batch_size, params=params, plan=plan)
+        super().__init__(**of_sweeper)
         require_whole(2, folds=folds)
         require_mapping(spaces=spaces)
         if isinstance(tune, str) or not isinstance(tune, Sequence):
@@ -73,7 +71,6 @@ class _CrossValidation(GridSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401 - Hydra's signature
         """Tune every combination, then do its final run; return the jobs of the final runs."""
-        assert self.config is not None  # noqa: S101 - set up by Hydra
         studies = self._studies(arguments)
         if self.plan:
             self._show_plan(self._planned(studies))
@@ -131,11 +128,16 @@ class _CrossValidation(GridSweeper):
 
     def _studies(self, arguments: list[str]) -> list["Study"]:
         """Return a study for every combination of what is not tuned."""
+        return [
+            study
+            for overrides in self._of_experiments(arguments)
+            for study in self._studies_of(overrides)
+        ]
+
+    def _studies_of(self, overrides: Sequence[Override]) -> list["Study"]:
         kept: dict[str, list[str]] = {}
         tuned: dict[str, Override] = {}
         swept: set[str] = set()
-        overrides = self._parsed([*self._parse_config(), *arguments])
-        refuse_empty(overrides)
         for override in overrides:
             key = override.get_key_element()
             kept.pop(key, None)  # said again, by the command: the last word counts
@@ -159,9 +161,8 @@ class _CrossValidation(GridSweeper):
         from grn_exp.tuning.study import Study
         from grn_exp.tuning.trials import tuning_key
 
-        assert self.config is not None  # noqa: S101 - set up by Hydra
         if not tuned:
-            _, choices = self.loader.load_task(self.config, list(combination))
+            _, choices = self.composer.task(list(combination))
             given = {text.partition("=")[0].lstrip("+") for text in combination}
             space = self.spaces.get(choices["model"]) or {}
             texts = [f"{key}={values}" for key, values in space.items() if key not in given]
@@ -248,13 +249,7 @@ class _CrossValidation(GridSweeper):
 
 
 class TuneGrid(_CrossValidation):
-    """Every combination of the values that are given.
-
-    Parameters
-    ----------
-    max_batch_size, params, plan, folds, tune, spaces
-        As for every search.
-    """
+    """Every combination of the values that are given."""
 
     def _search(self, axes: Sequence["Axis"]) -> "Search":
         from grn_exp.tuning.search import GridSearch
@@ -270,37 +265,25 @@ class TuneOptuna(_CrossValidation):
 
     Parameters
     ----------
-    max_batch_size, params, plan, folds, tune, spaces
-        As for every search.
     n_trials
         Number of settings for each combination.
     n_jobs
         How many are proposed at a time.
     seed
         Of the proposals.
+    of_search
+        As for every search.
     """
 
     def __init__(
         self,
         *,
-        max_batch_size: int | None,
-        params: dict[str, str] | None,
-        plan: bool,
-        folds: int,
-        tune: Sequence[str],
-        spaces: dict[str, dict[str, str]],
         n_trials: int,
         n_jobs: int,
         seed: int,
+        **of_search: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(
-            max_batch_size=max_batch_size,
-            params=params,
-            plan=plan,
-            folds=folds,
-            tune=tune,
-            spaces=spaces,
-        )
+        super().__init__(**of_search)
         require_whole(n_trials=n_trials, n_jobs=n_jobs)
         require_whole(0, seed=seed)
         self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed

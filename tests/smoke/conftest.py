@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,11 @@ class Outcome:
     @property
     def lines(self) -> list[str]:
         return self.err.strip().splitlines()
+
+    @property
+    def jobs(self) -> list[str]:
+        """The lines of a sweep's jobs."""
+        return [line for line in self.out.splitlines() if re.search(r" (AUPRC|exact)  ", line)]
 
     @property
     def files(self) -> list[str]:

@@ -60,6 +60,8 @@ def test_unknown_choices_and_overrides_that_do_not_parse(command, overrides, wor
         ("paths.output=x", "paths.output|outputs"),
         ("+paths.output=x", "paths.output|did you mean 'outputs'"),
         ("hydra.foo=1", "hydra.foo|--cfg hydra"),
+        ("hydra.run.dir=x", "hydra.run.dir=x|paths.outputs"),
+        ("++hydra.job.chdir=true", "hydra.job.chdir=true|paths.outputs"),
         ("model=random trainer.max_epochs=3", "trainer.max_epochs"),
         ("model=random +trainer.max_epochs=3", "trainer.max_epochs=3|random"),
     ],

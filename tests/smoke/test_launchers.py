@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -166,14 +167,25 @@ def test_launcher_options_are_checked(launcher, options):
         launcher(**options)
 
 
-def test_progress_tells_the_time_that_is_left():
-    from hydra_plugins.grn_exp_plugins._progress import SweepProgress
+def test_progress_tells_what_is_done_and_the_time_that_is_left(monkeypatch, capsys):
+    from hydra.core.utils import JobReturn, JobStatus
 
-    progress = SweepProgress(8, where="here")
-    progress.n_done = 2
-    assert progress.line(60.0) == "2 of 8 jobs done, about 3 min left"
-    progress.n_failed = 1
-    assert progress.line(6.0) == "2 of 8 jobs done, 1 failed, less than a minute left"
+    from hydra_plugins.grn_exp_plugins import _progress
+    from hydra_plugins.grn_exp_plugins._jobs import Ended
+
+    monkeypatch.setattr(_progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("rich.progress.Task.elapsed", 60.0)
+    with _progress.progress(8, where="here") as add:
+        for status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.COMPLETED):
+            add(Ended(JobReturn(status=status), out="a line\n"))
+    captured = capsys.readouterr()
+    first, *told = captured.err.splitlines()
+    assert first.startswith("8 jobs")
+    assert [re.search(r"\d of 8 jobs(, 1 failed)?,", line)[0] for line in told] == [
+        *("1 of 8 jobs,", "2 of 8 jobs, 1 failed,", "3 of 8 jobs, 1 failed,")
+    ]
+    assert "0:01:40 left" in told[-1]  # five at 20 s
+    assert captured.out == "a line\n" * 3
 
 
 def test_a_single_run_loads_no_launcher(outputs):

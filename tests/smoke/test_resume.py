@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from grn_exp.engine import stopping
 from tests.smoke.conftest import TOY, TRAINED
 
 LONG = (
@@ -133,25 +134,40 @@ def test_a_checkpoint_of_no_use(command, cut_off, tmp_path, outputs, damage):
     assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "said"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
-)
-def test_a_stopped_run_says_so_in_one_line(start, outputs, number, code, said):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_so_in_its_last_line(start, outputs, number):
     process = start(*LONG, "trainer.max_epochs=5000")
     checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
     process.send_signal(number)
     _, err = process.communicate(timeout=240)
-    assert process.returncode == code, err
-    assert err.strip().splitlines() == [
-        f"{said}; the same command goes on, from the last checkpoint if there is one"
-    ]
+    assert process.returncode == 128 + number, err
+    *before, last = err.strip().splitlines()
+    assert number.name in last
+    assert len(before) == (number == signal.SIGINT)  # Ctrl-C is answered at once
     folder = checkpoint.parents[1]
     assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
     assert "stopped: " in (folder / "run.log").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_second_interruption_does_not_wait_for_the_epoch(command, monkeypatch):
+    from grn_exp.models.edges.infosem import InfoSEMBC
+
+    reached = []
+
+    def begin_epoch(self, current: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("after the first")
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("after the second")
+
+    monkeypatch.setattr(InfoSEMBC, "begin_epoch", begin_epoch)
+    stopped = command(*SHORT)
+    assert stopped.code == 128 + signal.SIGINT
+    assert reached == ["after the first"]
+    assert stopped.status()["state"] == "stopped"
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
 def test_a_signal_waits_for_the_end_of_the_epoch(command, tmp_path, monkeypatch, number):
     from grn_exp.models.edges.infosem import InfoSEMBC
 
@@ -226,6 +242,50 @@ def test_a_kill_at_any_file_leaves_a_folder_that_is_taken_up_again(
     resumed = command(*SHORT)
     assert resumed.code == 0, resumed.err
     assert results(resumed) == results(command(*SHORT, outputs=tmp_path / "unbroken"))
+
+
+# -- what can be watched -----------------------------------------------------------------------
+
+
+def test_the_history_grows_in_one_file_and_goes_on(command, tmp_path, outputs, monkeypatch):
+    from grn_exp.models.edges.infosem import InfoSEMBC
+
+    begin_epoch, seen, files = InfoSEMBC.begin_epoch, {}, []
+
+    def watching(self, current: int) -> None:
+        for path in outputs.glob("*/*/*/*/history.csv"):
+            seen[current] = path.read_text()
+            files.append(path.stat().st_ino)
+        if len(files) == 4:
+            raise RuntimeError("power cut")
+        begin_epoch(self, current)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(InfoSEMBC, "begin_epoch", watching)
+        with pytest.raises(RuntimeError, match="power cut"):
+            command(*SHORT)
+        assert [text.count("\n") for text in seen.values()] == [2, 3, 4, 5]  # with the header
+        assert len(set(files)) == 1  # which a reader can keep open
+        broken_off = seen[4]
+        resumed = command(*SHORT)
+    assert seen[4] == broken_off  # the epochs before are back before the next one ends
+    assert (resumed.folder / "history.csv").read_text().startswith(seen[6])
+    unbroken = command(*SHORT, outputs=tmp_path / "unbroken")
+    assert results(resumed) == results(unbroken)
+
+
+def test_lines_tell_how_far_a_training_is(command, monkeypatch):
+    monkeypatch.setattr("grn_exp.engine.callbacks._SECONDS_BETWEEN_LINES", 0.0)
+    outcome = command(*SHORT)
+    in_log = (outcome.folder / "run.log").read_text().splitlines()
+    for lines in (outcome.lines, in_log):
+        told = [line for line in lines if "train/loss" in line]
+        assert ["epoch 3 of 7" in line for line in told].count(True) == 1
+        assert "val/ap" in told[3]
+        assert told[3].endswith(" left")
+    quiet = command(*SHORT, "trainer.enable_progress_bar=false", "force=true")
+    assert "train/loss" not in quiet.err
+    assert "epoch 7 of 7" in (quiet.folder / "run.log").read_text()
 
 
 # -- files that were finished ------------------------------------------------------------------

@@ -21,12 +21,13 @@ def test_a_repeated_sweep_starts_only_what_is_new(command):
     assert first.err.splitlines()[-1] == "4 jobs: 4 finished, 0 done before"
     written = {folder: (folder / "metrics.json").stat().st_mtime_ns for folder in first.folders}
     second = command(*GRID, "split.seed=0,1,2")
-    assert "4 of 6 jobs are done already" in second.err
-    assert second.out.count("AUPRC") == 2
+    assert "4 of 6 jobs" in second.err
+    assert len(second.jobs) == 2
     assert second.lines[-1] == "6 jobs: 2 finished, 4 done before"
     third = command(*GRID, "split.seed=0,1,2")
     assert third.code == 0
-    assert third.lines == ["6 of 6 jobs are done already"]
+    (told,) = third.lines
+    assert "6 of 6 jobs" in told
     for folder, at in written.items():
         assert (folder / "metrics.json").stat().st_mtime_ns == at
     forced = command(*GRID, "split.seed=0", "force=true")
@@ -35,7 +36,7 @@ def test_a_repeated_sweep_starts_only_what_is_new(command):
 
 def test_a_run_that_a_grid_names_twice_is_done_once(command):
     outcome = command("-m", "model=random", "ensemble=1", "seed=3,3", *TOY)
-    assert outcome.out.count("AUPRC") == 1
+    assert len(outcome.jobs) == 1
 
 
 def test_a_plan_lists_jobs_and_writes_nothing(command):
@@ -44,7 +45,7 @@ def test_a_plan_lists_jobs_and_writes_nothing(command):
     assert not empty.outputs.exists()
     assert f"all jobs: paths.outputs={empty.outputs} data=toy" in empty.out
     assert len(re.findall(r"^to do +model=", empty.out, flags=re.MULTILINE)) == 4
-    assert "none like them has been done" in empty.out
+    assert "4 jobs left" in empty.out
     command("-m", "model=random", *TOY, "split.seed=0")
     files = sorted(empty.outputs.rglob("*"))
     begun = command(*GRID, "split.seed=0,1", "plan=true")
@@ -68,7 +69,7 @@ def test_failed_jobs_are_told_at_the_end_with_their_commands(command):
     arguments = shlex.split(commands[0])[3:]
     again = command(*(each for each in arguments if not each.startswith("paths.")))
     assert again.code == 2
-    assert "1 jobs: 0 finished, 0 done before, 1 failed" in again.lines
+    assert "1 job: 0 finished, 0 done before, 1 failed" in again.lines
 
 
 def test_a_misspelt_key_ends_a_sweep_before_it_starts(command):
@@ -77,6 +78,72 @@ def test_a_misspelt_key_ends_a_sweep_before_it_starts(command):
     assert len(outcome.lines) == 1
     assert "model.sed" in outcome.lines[0]
     assert not outcome.outputs.exists()
+
+
+def test_a_sweep_ends_with_its_means_and_the_command_to_go_on_with(command):
+    sweep = (*GRID, "split.seed=0,1", "paths.experiment=mine")
+    for outcome in (command(*sweep), command(*sweep)):  # also where all of it is done
+        rows = report_tables.labelled(collect(outcome.outputs).rows)
+        means = report_tables.summarise(rows[rows["metric"] == "ap"])
+        of_test = means[means["subset"].isin(["test_seen", "test_unseen"])]
+        assert len(of_test) == 4
+        for _, row in of_test.iterrows():
+            cell = f"{row['mean']:.3f} ± {row['standard_error']:.3f}"
+            lines = [line for line in outcome.out.splitlines() if cell in line]
+            assert any(row["method"] in line.split() for line in lines)
+        told = outcome.out.splitlines()[-1]
+        assert told.endswith(f"grn_exp.report {outcome.outputs} --experiment mine")
+
+
+@pytest.fixture
+def experiments(tmp_path):
+    """Write two experiments, which sweep over different things, and one with a launcher."""
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    for name, text in {
+        "one": "paths: {experiment: ones}\nhydra: {sweeper: {params: {model: 'random,degree'}}}",
+        "two": "model: {k: 3}\nhydra: {sweeper: {params: {split.seed: '5,6,7'}}}",
+        "far": "hydra: {launcher: {n_jobs: 7}}",
+    }.items():
+        defaults = "defaults: [{override /model: nearest_targets}, _self_]\n" * (name == "two")
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\n{defaults}{text}\n")
+    return "--config-dir", str(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("flag", [("-m",), ()])
+def test_each_of_several_experiments_is_done_in_full(command, experiments, tmp_path, flag):
+    both = command(*flag, *experiments, "experiment=one,two", *TOY, "hydra/launcher=basic")
+    assert both.code == 0, both.err
+    for name in ("one", "two"):
+        alone = ("-m", *experiments, f"experiment={name}", *TOY)
+        assert command(*alone, outputs=tmp_path / "alone").code == 0
+    found, expected = (
+        {path.relative_to(outputs) for path in outputs.glob("*/*/*/*/metrics.json")}
+        for outputs in (both.outputs, tmp_path / "alone")
+    )
+    assert found == expected
+    assert len(found) == 2 + 3
+    assert {path.parts[0] for path in found} == {"ones", "runs"}
+
+
+def test_the_command_has_the_last_word_on_several_experiments(command, experiments):
+    sweep = ("-m", *experiments, "experiment=one,two", *TOY, "split.seed=0", "+plan=true")
+    outcome = command(*sweep)
+    assert "3 jobs left" in outcome.out
+    tuned = command(*sweep, "hydra/sweeper=tune_grid", "hydra.sweeper.folds=2")
+    # random and degree have nothing to tune; nearest_targets has four values, each of two folds
+    assert f"{2 + 4 * 2} jobs left" in tuned.out
+
+
+def test_experiments_that_do_not_go_together(command, experiments):
+    sweep = ("-m", *experiments, "experiment=one,far", *TOY, "hydra/launcher=joblib")
+    assert_refused(command(*sweep), "experiment=far", "hydra.launcher")
+
+
+def test_the_experiments_of_both_papers_in_one_command(command):
+    outcome = command("-m", "experiment=smoke/infosem_table2,smoke/hos2_table1", "+plan=true")
+    assert outcome.code == 0, outcome.err
+    assert f"{14 * 2 + 7 * 2} jobs left" in outcome.out
 
 
 @pytest.mark.slow
@@ -141,7 +208,9 @@ def test_a_sweep_over_no_value(command, sweeper, values):
         ("hydra.sweeper.params=3", "hydra.sweeper.params=3"),
         ("hydra/launcher=foo", "hydra/launcher=foo: choose from basic, joblib, ray"),
         ("hydra/sweeper=griid", "hydra/sweeper=griid: did you mean 'grid'|choose from basic"),
+        ("hydra.sweep.dir=x", "hydra.sweep.dir=x|paths.outputs"),
         ("experiment=smoke/nowhere", "experiment=smoke/nowhere|smoke/infosem_table2"),
+        ("experiment=hos2_sets,smoke/nowhere", "experiment=smoke/nowhere|smoke/hos2_sets"),
     ],
 )
 def test_wrong_options_of_a_sweep(command, overrides, words):

@@ -338,7 +338,7 @@ def test_a_plan_tells_of_the_last_run_too(command):
     lines = [line for line in planned.out.splitlines() if line.startswith(("done", "to do"))]
     assert [line.split()[0] for line in lines] == ["done"] * 4 + ["to"]
     assert ".tuning" not in lines[-1]
-    assert "1 jobs left" in planned.out
+    assert "1 job left" in planned.out
 
 
 def test_a_failed_trial_is_named_with_its_reason(command):

@@ -80,6 +80,19 @@ def test_signals_are_taken_back_from_whoever_took_them():
     assert done == ["ignored"]
 
 
+def test_ctrl_c_stays_ignored_where_it_is():
+    """As in a shell's background job."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stoppable():
+            send(signal.SIGINT)
+            stopping.listen()
+            send(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_only_the_main_thread_can_listen():
     before = signal.getsignal(signal.SIGTERM)
     seen = []

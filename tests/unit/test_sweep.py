@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -15,7 +16,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.versions import METRICS_SCHEMA
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.sweep import Failure, Job, plan, seconds_left, summary, time_left, without_repetitions
-from hydra_plugins.grn_exp_plugins._composition import SweepLoader
+from hydra_plugins.grn_exp_plugins._composition import Composer
 
 ROW = {"metric": "ap", "subset": "val", "value": 0.5, "n": 4, "n_positive": 2, "prevalence": 0.5}
 
@@ -64,11 +65,13 @@ def test_time_left_is_that_of_runs_of_the_same_kind(tmp_path):
     assert by_name["other", "slow"].seconds == pytest.approx(11)  # as on the other benchmark
     assert math.isnan(by_name["toy", "quick"].seconds)
     assert seconds_left(lines, n_at_once=2) == (pytest.approx(3 * 11 / 2), 1)
-    assert time_left(lines, 2) == (
-        "4 jobs left, 2 at a time: about 16 s, and 1 jobs of which none like them has been done"
-    )
-    assert time_left([by_name["toy", "quick"]], 1).endswith("no estimate of the time")
-    assert time_left(plan(jobs_of(tmp_path, *finished)), 1) == "nothing left to do"
+    told = time_left(lines, 2)
+    assert told.startswith("4 jobs left, 2 at a time")
+    assert "0:00:16" in told
+    assert "1 job " in told
+    assert time_left([by_name["toy", "quick"]], 1).startswith("1 job left")
+    assert "0:" not in time_left([by_name["toy", "quick"]], 1)
+    assert "left to do" in time_left(plan(jobs_of(tmp_path, *finished)), 1)
 
 
 def test_a_broken_provenance_costs_no_plan(tmp_path):
@@ -119,14 +122,14 @@ def test_the_end_names_failed_jobs_with_their_commands(tmp_path):
 def test_jobs_are_composed_as_hydra_composes_them(overrides):
     config.register()
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-        slow = GlobalHydra.instance().config_loader()
-        master = slow.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
-        expected = slow.load_sweep_config(master, overrides)
-        quick = SweepLoader(slow.get_search_path())
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+        expected = OmegaConf.to_container(loader.load_sweep_config(master, overrides))
+        of_hydra = expected.pop("hydra")
+        composer = Composer(loader, master)
         for _ in range(2):  # the second time from what is kept
-            found = quick.load_sweep_config(master, list(overrides))
-            assert OmegaConf.to_container(found) == OmegaConf.to_container(expected)
-            task, choices = quick.load_task(master, list(overrides))
-            assert choices["model"] == expected.hydra.runtime.choices.model
-            parts = {k: v for k, v in OmegaConf.to_container(expected).items() if k != "hydra"}
-            assert OmegaConf.to_container(task) == parts
+            task, choices = composer.task(list(overrides))
+            assert choices["model"] == of_hydra["runtime"]["choices"]["model"]
+            assert OmegaConf.to_container(task) == expected
+        with pytest.raises(ConfigCompositionException, match="no_such_key"):
+            composer.task([*overrides, "no_such_key=1"])
