@@ -1,6 +1,6 @@
 # Everything a developer types. Each target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench reproduce-smoke build clean
+.PHONY: help run test check format bench docs reproduce-smoke build clean
 
 # the first Python from 3.11 to 3.13 that answers; PY=... chooses another
 PY ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -32,6 +32,9 @@ format: $(READY) ## format and mend what lint can mend
 
 bench: $(READY) ## speed and memory against the plain implementations
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(READY) ## build the documentation into build/site; runs the tutorial
+	$(BIN)/mkdocs build
 
 SMOKE := $(basename $(notdir $(wildcard conf/experiment/smoke/*.yaml)))
 

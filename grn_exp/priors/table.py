@@ -3,8 +3,6 @@
 import dataclasses
 import gzip
 import json
-import tokenize
-import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,10 +18,11 @@ from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
+from grn_exp.storage.atomic import read_npz
 
 _UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+    zlib.error,
 )
 _PICKLES = (".pickle", ".pkl", ".p")
 
@@ -177,18 +176,13 @@ def _is_number(name: object) -> bool:
 
 
 def _read_npz(path: Path) -> tuple[list[str], NDArray[np.float32]]:
-    # opened here: NumPy leaves a broken file open
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        missing = {"genes", "vectors"} - set(arrays.files)
-        if missing:
-            raise InputError(f"{path}: no array {sorted(missing)[0]!r}, only {arrays.files}")
-        symbols = arrays["genes"]
-        if symbols.dtype.kind != "U" or symbols.ndim != 1:
-            raise InputError(
-                f"{path}: array 'genes' is {symbols.dtype}{symbols.shape}; give text, one "
-                "symbol a vector"
-            )
-        return symbols.tolist(), _as_float32(arrays["vectors"])
+    symbols, vectors = read_npz(path, "genes", "vectors")
+    if symbols.dtype.kind != "U" or symbols.ndim != 1:
+        raise InputError(
+            f"{path}: array 'genes' is {symbols.dtype}{symbols.shape}; give text, one symbol a "
+            "vector"
+        )
+    return symbols.tolist(), _as_float32(vectors)
 
 
 class _JsonObject(list[tuple[str, Any]]):

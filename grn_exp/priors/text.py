@@ -1,32 +1,24 @@
 """Gene embeddings from a language model that reads the gene's symbol or its description."""
 
 import dataclasses
-import hashlib
-import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import track
 
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
-from grn_exp.priors.text_encoder import (
-    Pooling,
-    Precision,
-    TextEncoder,
-    local_folder,
-    model_fingerprint,
-    resolve_precision,
-)
+from grn_exp.priors.text_encoder import LanguageModel, TextEncoder
 from grn_exp.priors.vector_cache import VectorCache
+from grn_exp.storage.atomic import locked
 from grn_exp.storage.store import cache_dir
 
 log = logging.getLogger(__name__)
@@ -36,36 +28,16 @@ _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 
 
 @dataclasses.dataclass(frozen=True)
-class TextPrior:
+class TextPrior(LanguageModel):
     """Vectors of a language model: BioBERT on the bare symbol (InfoSEM-B), or any other.
 
     A text is encoded once: its vector is kept below the cache folder, under the model, all that
-    decides the numbers, and the text. A model of the Hugging Face hub counts by name and
-    revision, so pin ``revision`` where the repository may change; a local folder counts by the
-    content of its files. What a sentence-transformers repository says of its own pooling,
-    normalisation and casing is not read: the arguments here say it.
+    decides the numbers, and the text.
 
     Parameters
     ----------
-    model
-        Id on the Hugging Face hub, or a local folder.
-    revision
-        Branch, tag or commit on the hub; None for the main branch.
-    pooling
-        ``mean`` over a text's tokens, the two special ones among them; ``max`` over them; ``cls``
-        for the first one.
-    lower_case
-        Lower-case the text first. False for a cased model such as BioBERT, whose repository does
-        not say so itself; True for an uncased one.
-    max_length
-        Tokens read of a text, the rest is cut off; None for as many as the model takes.
-    precision
-        Of the encoding; the vectors are float32. ``auto`` takes half precision where it is
-        faster (CUDA, and processors with AMX), else float32.
-    device
-        ``auto`` (CUDA if there is one), ``cpu``, ``cuda:1``, ...
-    batch_size
-        Texts encoded at once.
+    model, revision, pooling, lower_case, max_length, precision, device, batch_size
+        As in :class:`~grn_exp.priors.text_encoder.LanguageModel`.
     descriptions
         Table of texts to read instead of the symbols: csv, tsv (also ``.gz``) or parquet. A gene
         that it lacks, or whose text is blank, is a gene without a vector.
@@ -73,14 +45,6 @@ class TextPrior:
         Columns of that table.
     """
 
-    model: str = "dmis-lab/biobert-base-cased-v1.1"
-    revision: str | None = None
-    pooling: Pooling = "mean"
-    lower_case: bool = False
-    max_length: int | None = None
-    precision: Precision = "auto"
-    device: str = "auto"
-    batch_size: int = 32
     descriptions: str | None = None
     gene_column: str = "gene"
     text_column: str = "description"
@@ -117,69 +81,34 @@ class TextPrior:
 
     def _vectors(self, texts: list[str]) -> dict[str, NDArray[np.float32]]:
         """Look the texts' vectors up, encoding those that the cache lacks."""
-        precision = resolve_precision(self.precision, self.device)
-        cache = VectorCache(cache_dir() / "text" / self._key(precision))
-        found = cache.read()
-        if not cache.lacking(texts, found):
-            return cache.of(texts, found)
-        with cache.locked():  # another process may be encoding the same texts
-            found = cache.read()
-            missing = cache.lacking(texts, found)
+        cache = VectorCache(cache_dir() / "text" / self.key())
+        if not cache.lacking(texts):
+            return cache.of(texts)
+        waiting = f"waiting: another process is encoding into {cache.folder}"
+        with locked(cache.folder / ".lock", waiting=waiting):
+            cache.read()
+            # the longest first: texts of like length share a batch, and one that does not fit
+            # into memory shows at once
+            missing = sorted(cache.lacking(texts), key=len, reverse=True)
             if missing:
-                encoder = TextEncoder(
-                    local_folder(self.model, self.revision),
-                    name=self.model,
-                    pooling=self.pooling,
-                    lower_case=self.lower_case,
-                    max_length=self.max_length,
-                    precision=precision,
-                    device=self.device,
-                )
+                encoder = TextEncoder(self)
                 encoder.check(texts)
-                # the longest first: texts of like length share a batch, and one that does not
-                # fit into memory shows at once
-                missing.sort(key=len, reverse=True)
-                for chunk, vectors in self._encoded(encoder, missing):
-                    cache.add(chunk, vectors)
-                found = cache.read()
-        return cache.of(texts, found)
+                log.info("encoding %d texts with %s", len(missing), self.model)
+                console = Console(stderr=True)
+                for chunk in track(
+                    _parts(missing, self.batch_size * _BATCHES_A_CHUNK),
+                    f"encoding with {self.model}",
+                    console=console,
+                    transient=True,
+                    disable=not console.is_terminal,
+                ):
+                    vectors = [encoder.encode(batch) for batch in _parts(chunk, self.batch_size)]
+                    cache.add(chunk, np.concatenate(vectors))
+        return cache.of(texts)
 
-    def _encoded(
-        self, encoder: TextEncoder, texts: Sequence[str]
-    ) -> Iterator[tuple[Sequence[str], NDArray[np.float32]]]:
-        """Encode chunk by chunk; a bar shows how far it is where a terminal is watching."""
-        log.info("encoding %d texts with %s (%s)", len(texts), self.model, encoder.precision)
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("texts"),
-            TimeRemainingColumn(),
-        )
-        size = self.batch_size
-        with Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as bar:
-            task = bar.add_task(f"encoding with {self.model}", total=len(texts))
-            for start in range(0, len(texts), size * _BATCHES_A_CHUNK):
-                chunk = texts[start : start + size * _BATCHES_A_CHUNK]
-                parts = []
-                for first in range(0, len(chunk), size):
-                    parts.append(encoder.encode(chunk[first : first + size]))
-                    bar.advance(task, len(parts[-1]))
-                yield chunk, np.concatenate(parts)
 
-    def _key(self, precision: str) -> str:
-        """Hash everything but the text that decides a vector."""
-        parts = {
-            "model": model_fingerprint(self.model, self.revision),
-            "pooling": self.pooling,
-            "lower_case": self.lower_case,
-            "max_length": self.max_length,
-            "precision": precision,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def _parts(texts: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [texts[start : start + size] for start in range(0, len(texts), size)]
 
 
 def _read_descriptions(path: Path, gene_column: str, text_column: str) -> dict[str, str]:

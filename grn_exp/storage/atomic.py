@@ -1,9 +1,13 @@
-"""Write a file completely or not at all."""
+"""Write a file completely or not at all, by one process at a time; read arrays back."""
 
 import contextlib
 import json
+import logging
 import os
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,11 @@ from typing import Any
 import numpy as np
 
 from grn_exp.core.errors import InputError
+
+log = logging.getLogger(__name__)
+
+# what NumPy and zipfile raise for a file of which any one byte is another
+_BROKEN = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 def make_folder(path: Path) -> None:
@@ -74,10 +83,56 @@ def write_npz(path: Path, arrays: dict[str, Any]) -> None:
     write_with(path, write)
 
 
+def read_npz(path: Path, *names: str) -> list[np.ndarray]:
+    """Return the named arrays of an npz file, none of which may be a pickle.
+
+    Raises
+    ------
+    ValueError
+        If the file is broken in any way, or lacks one of them.
+    """
+    try:
+        # opened here: NumPy leaves a broken file open
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            for name in names:
+                if name not in arrays:
+                    raise ValueError(f"no array {name!r}, only {arrays.files}")
+            return [arrays[name] for name in names]
+    except _BROKEN as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
 def write_with(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file that then becomes ``path``."""
     with replacing(path) as temporary:
         write(temporary)
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, waiting: str) -> Iterator[None]:
+    """Hold the lock file ``path``; where another process holds it, log ``waiting`` and wait.
+
+    Raises
+    ------
+    InputError
+        If its folder may not be written.
+    """
+    from filelock import FileLock, Timeout
+
+    make_folder(path.parent)
+    lock = FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("%s", waiting)
+            lock.acquire()
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.storage.atomic import make_folder, unwritable
+from grn_exp.storage.atomic import locked, unwritable
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +42,11 @@ class KnownFile:
         Download address, pinned to a commit.
     git_blob_sha1
         SHA-1 of ``b"blob <size>\0"`` followed by the content.
-    n_bytes
-        Size, None where it is not known.
     """
 
     key: str
     url: str
     git_blob_sha1: str
-    n_bytes: int | None
 
 
 @functools.cache
@@ -61,7 +58,6 @@ def registry() -> dict[str, KnownFile]:
                 key=row["key"],
                 url=f"{SOURCES[row['source']]}/{row['path']}",
                 git_blob_sha1=row["git_blob_sha1"],
-                n_bytes=int(row["bytes"]) if row["bytes"] else None,
             )
             for row in csv.DictReader(stream)
         }
@@ -106,9 +102,9 @@ def cache_dir() -> Path:
     value = os.environ.get("GRN_EXP_CACHE", "")
     if value:
         return Path(value).expanduser()
-    import platformdirs
+    import pooch
 
-    return Path(platformdirs.user_cache_dir("grn_exp"))
+    return Path(pooch.os_cache("grn_exp"))
 
 
 def locate(key: str) -> Path | None:
@@ -120,12 +116,10 @@ def locate(key: str) -> Path | None:
 
 
 def git_blob_sha1(path: Path) -> str:
-    """Hash a file as git does."""
-    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    """Hash a file as git does: its size first, which is why pooch cannot check it."""
+    start = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, lambda: start).hexdigest()
 
 
 def fetch(key: str) -> Path:
@@ -158,23 +152,16 @@ def fetch(key: str) -> Path:
 
 def _download(known: KnownFile) -> Path:
     """Download to ``<name>.part``, going on where an earlier try stopped; verify; rename."""
-    from filelock import FileLock
-
     target = cache_dir() / known.key
     part = target.with_name(target.name + ".part")
-    make_folder(target.parent)
-    lock = FileLock(target.with_name(target.name + ".lock"))
-    try:
-        lock.acquire()  # a sweep asks many times at once
-    except OSError as error:
-        raise unwritable(target, error) from error
-    try:
+    # the jobs of a sweep ask all at once
+    with locked(target.with_name(target.name + ".lock"), waiting=f"waiting for {known.key}"):
         if target.is_file():
             return target
         log.info("downloading %s", known.key)
         resumed = part.exists()
         failure = _append(known.url, part)
-        if resumed and git_blob_sha1(part) != known.git_blob_sha1 and failure is None:
+        if resumed and failure is None and git_blob_sha1(part) != known.git_blob_sha1:
             part.unlink()  # what an earlier run left was no part of this file
             failure = _append(known.url, part)
         if failure is not None:
@@ -189,13 +176,14 @@ def _download(known: KnownFile) -> Path:
                 f"deleted. Try again later, or put the file at {target} by hand"
             )
         part.replace(target)
-    finally:
-        lock.release()
     return target
 
 
 def _append(url: str, part: Path) -> str | None:
-    """Download the bytes that ``part`` lacks; return what went wrong, if anything."""
+    """Download the bytes that ``part`` lacks; return what went wrong, if anything.
+
+    Not the error itself, which would keep the connection open.
+    """
     import pooch
     import requests
 

@@ -157,7 +157,7 @@ def beeline(tmp_path, monkeypatch) -> Path:
     known = {}
     for path in (expression, network):
         key = str(path.relative_to(folder))
-        known[key] = store.KnownFile(key, "http://localhost:9/x", store.git_blob_sha1(path), None)
+        known[key] = store.KnownFile(key, "http://localhost:9/x", store.git_blob_sha1(path))
     monkeypatch.setattr(store, "registry", lambda: known)
     monkeypatch.setenv("GRN_EXP_DATA", str(folder))
     return folder

@@ -66,7 +66,7 @@ def tiny(tmp_path, monkeypatch):
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(gzip.compress(text.encode(), mtime=0))
         digest = store.git_blob_sha1(folder / key)
-        entries[key] = store.KnownFile(key, f"http://127.0.0.1:9/{key}", digest, None)
+        entries[key] = store.KnownFile(key, f"http://127.0.0.1:9/{key}", digest)
     monkeypatch.setattr(store, "registry", lambda: entries)
     monkeypatch.setenv("GRN_EXP_DATA", str(folder))
     return values.T.astype(np.float32)

@@ -93,9 +93,7 @@ def test_files_that_do_not_fit_each_other_are_refused(monkeypatch, tmp_path, mak
 
 @pytest.mark.usefixtures("no_data")
 def test_without_the_files_the_message_says_where_to_put_them(monkeypatch, make_expression):
-    entries = {
-        key: store.KnownFile(key, f"http://127.0.0.1:9/{key}", "0" * 40, None) for key in BIOBERT
-    }
+    entries = {key: store.KnownFile(key, f"http://127.0.0.1:9/{key}", "0" * 40) for key in BIOBERT}
     monkeypatch.setattr(store, "registry", lambda: entries)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with pytest.raises(InputError, match=r"cannot download .*biovect768\.npy.*GRN_EXP_DATA"):

@@ -12,8 +12,9 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from grn_exp.core.errors import InputError
-from grn_exp.priors import text, text_encoder
+from grn_exp.priors import text
 from grn_exp.priors.text import TextPrior
+from grn_exp.priors.text_encoder import TextEncoder
 from grn_exp.storage.store import cache_dir
 
 GENES = ["GATA1", "gata1", "TP53", "a", "SOX2 SOX2"]
@@ -68,13 +69,13 @@ def tokens_of(bert):
 def encoded(monkeypatch):
     """Record the batches that are encoded."""
     batches = []
-    plain = text_encoder.TextEncoder.encode
+    plain = TextEncoder.encode
 
     def encode(self, texts):
         batches.append(list(texts))
         return plain(self, texts)
 
-    monkeypatch.setattr(text_encoder.TextEncoder, "encode", encode)
+    monkeypatch.setattr(TextEncoder, "encode", encode)
     return batches
 
 
@@ -209,7 +210,7 @@ def test_an_interrupted_encoding_goes_on_where_it_stopped(
     monkeypatch.setattr(text, "_BATCHES_A_CHUNK", 2)
     genes = [f"G{'x' * n}" for n in range(9)]  # longest first: G with 8 x, with 7, ...
     prior = TextPrior(model=str(bert), batch_size=2)
-    recorded = text_encoder.TextEncoder.encode
+    recorded = TextEncoder.encode
 
     def cut_off(self, texts):
         if len(encoded) == 3:
@@ -217,7 +218,7 @@ def test_an_interrupted_encoding_goes_on_where_it_stopped(
         return recorded(self, texts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(text_encoder.TextEncoder, "encode", cut_off)
+        patch.setattr(TextEncoder, "encode", cut_off)
         with pytest.raises(KeyboardInterrupt):
             prior.embed(make_expression(genes))
     assert [gene for batch in encoded for gene in batch] == genes[::-1][:6]
@@ -352,35 +353,44 @@ def test_a_model_that_is_not_whole_is_refused(tmp_path, bert, make_expression):
     fails(broken("b", "config.json", b"{"), expression, "prior.model=", "cannot load it")
     fails(broken("c", "model.safetensors"), expression, "prior.model=", "cannot load it")
     fails(broken("d", "model.safetensors", b"no"), expression, "prior.model=", "cannot load it")
-    fails(broken("e", "vocab.txt"), expression, "lack the tokenizer's vocabulary")
+    fails(broken("e", "vocab.txt"), expression, "lacks the tokenizer's vocabulary")
     weights = load_file(bert / "model.safetensors")
     del weights["encoder.layer.1.output.dense.weight"]
     prior = broken("f", "model.safetensors", b"")
     save_file(weights, tmp_path / "f" / "model.safetensors", metadata={"format": "pt"})
-    fails(prior, expression, "lack 1 weights (such as encoder.layer.1.output.dense.weight)")
+    fails(prior, expression, "lacks 1 weights (such as encoder.layer.1.output.dense.weight)")
 
 
-def test_a_vector_that_is_not_finite_is_refused_and_not_kept(bert, make_expression, monkeypatch):
-    from sentence_transformers import SentenceTransformer
-
-    monkeypatch.setattr(SentenceTransformer, "encode", lambda *_, **__: np.full((2, 3), np.inf))
-    fails(TextPrior(model=str(bert)), make_expression("AB"), "float32 is not finite")
+def test_a_vector_that_is_not_finite_is_refused_and_not_kept(tmp_path, bert, make_expression):
+    model = BertModel.from_pretrained(bert)
+    model.embeddings.word_embeddings.weight.data[:] = 1e38  # their squares are infinite
+    model.embeddings.LayerNorm.weight.data[:] = float("inf")
+    model.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
+    prior = TextPrior(model=str(tmp_path / "model"), precision="float32")
+    fails(prior, make_expression("AB"), "prior.model=", "float32 is not finite")
     assert not list(cache_dir().rglob("*.npz"))
+
+
+def test_too_little_memory_names_the_batch_size(bert, make_expression, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(BertModel, "forward", full)
+    fails(TextPrior(model=str(bert), batch_size=7), make_expression("AB"), "prior.batch_size=7")
 
 
 # -- the libraries' own noise ----------------------------------------------------------------
 
 
-def test_nothing_is_printed_and_the_libraries_are_left_as_they_were(bert, make_expression, capfd):
-    import logging
+def test_nothing_is_printed_and_the_library_is_left_as_it_was(bert, make_expression, capfd):
+    from transformers.utils import logging
 
-    from transformers.utils.logging import is_progress_bar_enabled
-
-    levels = [logging.getLogger(name).level for name in text_encoder._TALKATIVE]
+    level = logging.get_verbosity()
     TextPrior(model=str(bert)).embed(make_expression(GENES))
     assert capfd.readouterr() == ("", "")
-    assert is_progress_bar_enabled()
-    assert [logging.getLogger(name).level for name in text_encoder._TALKATIVE] == levels
+    assert logging.is_progress_bar_enabled()
+    assert logging.get_verbosity() == level
 
 
 # -- a real model ----------------------------------------------------------------------------

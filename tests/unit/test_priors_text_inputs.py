@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from grn_exp.core.errors import InputError
-from grn_exp.priors import text_encoder
 from grn_exp.priors.text import TextPrior
 from grn_exp.priors.vector_cache import VectorCache
 
@@ -48,8 +47,8 @@ def test_a_missing_table_and_another_ending_are_named(tmp_path, make_expression)
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ({"model": "/no/such/folder"}, ["prior.model=/no/such/folder", "no such folder"]),
-        ({"model": "a/b/c"}, ["prior.model=a/b/c", "no name on the Hugging Face hub"]),
+        ({"model": "/no/such/folder"}, ["prior.model=/no/such/folder", "neither a folder"]),
+        ({"model": "a/b/c"}, ["prior.model=a/b/c", "a name on the Hugging Face hub"]),
         ({"revision": "main"}, ["prior.revision=main", "drop prior.revision"]),
         ({"device": "no_such"}, ["prior.device=no_such", "give auto, cpu or cuda"]),
         ({"batch_size": 0}, ["prior.batch_size=0", "from 1 on"]),
@@ -74,11 +73,11 @@ def test_no_flipped_byte_gives_another_vector(tmp_path):
         flipped = bytearray(content)
         flipped[place] ^= 255
         chunk.write_bytes(flipped)
-        found = cache.read()
-        if cache.lacking(["one", "two"], found):
+        cache = VectorCache(tmp_path)
+        if cache.lacking(["one", "two"]):
             n_broken += 1
             continue
-        np.testing.assert_array_equal(list(cache.of(["one", "two"], found).values()), vectors)
+        np.testing.assert_array_equal(list(cache.of(["one", "two"]).values()), vectors)
     assert n_broken > len(content) / 6  # the rest of the bytes says nothing
 
 
@@ -91,5 +90,5 @@ def test_a_cache_that_cannot_be_written_is_one_line(make_expression, monkeypatch
 @pytest.mark.parametrize(("has_amx", "chosen"), [(True, "bfloat16"), (False, "float32")])
 def test_auto_is_half_precision_where_the_processor_gains(monkeypatch, has_amx, chosen):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx, raising=False)
-    assert text_encoder.resolve_precision("auto", "cpu") == chosen
-    assert text_encoder.resolve_precision("float16", "cpu") == "float16"
+    assert TextPrior(device="cpu").found_precision() == chosen
+    assert TextPrior(device="cpu", precision="float16").found_precision() == "float16"

@@ -64,7 +64,6 @@ def server(monkeypatch, no_data, tmp_path):
             key=KEY,
             url=f"http://127.0.0.1:{server.server_port}/file.gz",
             git_blob_sha1=sha1(CONTENT, tmp_path),
-            n_bytes=len(CONTENT),
         )
         monkeypatch.setattr(store, "registry", lambda: {KEY: known})
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
