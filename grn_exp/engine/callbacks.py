@@ -230,7 +230,7 @@ class ProgressBar(Checkpoint):
         """Show the bar where a terminal is watching."""
         del pl_module
         self.first, self.began = trainer.current_epoch, time.monotonic()
-        self.told_at = self.began
+        self.logged_at = self.began
         console = Console(stderr=True)
         self.aloud = self.shown and not console.is_terminal and not _is_kept(console.file)
         if not (self.shown and console.is_terminal):
@@ -255,14 +255,14 @@ class ProgressBar(Checkpoint):
         if self.bar is not None:
             values = "  ".join(_values(trainer))
             self.bar.update(self.task, completed=trainer.current_epoch + 1, values=values)
-        if time.monotonic() - self.told_at >= _SECONDS_BETWEEN_LINES:
-            self._tell(trainer, trainer.current_epoch + 1)
+        if time.monotonic() - self.logged_at >= _SECONDS_BETWEEN_LINES:
+            self._log(trainer, trainer.current_epoch + 1, ended=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bar away, and say where the training ended."""
         del pl_module
         self._stop()
-        self._tell(trainer, trainer.current_epoch)
+        self._log(trainer, trainer.current_epoch, ended=True)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -276,16 +276,18 @@ class ProgressBar(Checkpoint):
             self.bar.stop()
             self.bar = None
 
-    def _tell(self, trainer: pl.Trainer, n_done: int) -> None:
-        """Say how far it is after so many epochs: in the run's own log, and aloud if need be."""
-        self.told_at = time.monotonic()
-        seconds = self.told_at - self.began
-        parts = [f"epoch {n_done} of {trainer.max_epochs}", *_values(trainer)]
-        n_left = (trainer.max_epochs or 0) - n_done
-        if n_left > 0:  # neither the end nor a training without one
-            seconds *= n_left / max(n_done - self.first, 1)
-        parts.append(f"{timedelta(seconds=round(seconds))} {'left' if n_left > 0 else 'in all'}")
-        text = ", ".join(parts)
+    def _log(self, trainer: pl.Trainer, n_done: int, *, ended: bool) -> None:
+        """Log how far it is after so many epochs, in the run's own log if nobody else listens."""
+        self.logged_at = time.monotonic()
+        seconds, time_is = self.logged_at - self.began, "in all"
+        n_epochs = trainer.max_epochs or -1  # -1: until something else ends it
+        if not ended and n_epochs > 0:
+            seconds *= (n_epochs - n_done) / max(n_done - self.first, 1)
+            time_is = "left"
+        epochs = f"epoch {n_done}" + f" of {n_epochs}" * (n_epochs > 0)
+        text = ", ".join(
+            [epochs, *_values(trainer), f"{timedelta(seconds=round(seconds))} {time_is}"]
+        )
         if self.aloud:
             log.info(text)
             return

@@ -47,16 +47,16 @@ def progress(n_jobs: int, *, where: str) -> Iterator[Callable[[Ended], None]]:
     )
     bar.add_task("", total=n_jobs)
     (task,) = bar.tasks
-    n_failed, told_at = 0, time.monotonic()
+    n_failed, line_at = 0, time.monotonic()
 
     def add(ended: Ended) -> None:
-        nonlocal n_failed, told_at
+        nonlocal n_failed, line_at
         show(ended)  # above the bar, which takes the streams over while it is shown
         n_failed += ended.result.status is not JobStatus.COMPLETED
         failed = f", {n_failed} failed" if n_failed else ""
         bar.update(task.id, advance=1, description=failed)
-        if bar.disable and time.monotonic() - told_at >= _SECONDS_BETWEEN_LINES:
-            told_at = time.monotonic()
+        if bar.disable and time.monotonic() - line_at >= _SECONDS_BETWEEN_LINES:
+            line_at = time.monotonic()
             seconds_a_job = (task.elapsed or 0.0) / task.completed
             left = timedelta(seconds=round(seconds_a_job * (n_jobs - task.completed)))
             done = f"done: {task.completed:.0f} of {counted(n_jobs)}{failed}"

@@ -277,3 +277,25 @@ def test_the_progress_bar_is_for_terminals(monkeypatch, terminal, shown):
     bar.on_train_epoch_end(trainer, None)
     bar.on_train_end(trainer, None)
     assert bar.bar is None
+
+
+@pytest.mark.parametrize(("n_epochs", "expected"), [(9, "epoch 4 of 9,"), (-1, "epoch 4,")])
+def test_a_training_that_ends_early_has_no_time_left(monkeypatch, caplog, n_epochs, expected):
+    from types import SimpleNamespace
+
+    from grn_exp.engine import callbacks
+
+    monkeypatch.setattr(callbacks, "_SECONDS_BETWEEN_LINES", 0.0)
+    trainer = SimpleNamespace(max_epochs=n_epochs, current_epoch=0, callback_metrics={})
+    bar = callbacks.ProgressBar("toy random")
+    with caplog.at_level("INFO"):
+        bar.on_train_start(trainer, None)
+        trainer.current_epoch = 3
+        bar.on_train_epoch_end(trainer, None)
+        trainer.current_epoch = 4
+        bar.on_train_end(trainer, None)
+    during, end = caplog.messages
+    assert during.startswith(expected)
+    assert end.startswith(expected)
+    assert during.endswith(" left") == (n_epochs > 0)
+    assert not end.endswith(" left")
