@@ -147,11 +147,11 @@ def _preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wh
 
 @functools.cache
 def _preset(name: str) -> Any:  # noqa: ANN401 - a YAML tree
-    own = conf_dir() / "preset" / f"{name}.yaml"
+    own = conf_dir() / "presets" / f"{name}.yaml"
     path = own if own.is_file() else Path(name).expanduser()
     if not path.is_file():
         raise InputError(
-            f"preset={name}: choose from {', '.join(choices('preset'))}, or give a file's path"
+            f"preset={name}: choose from {', '.join(choices('presets'))}, or give a file's path"
         )
     return OmegaConf.to_container(OmegaConf.load(path))
 

@@ -35,7 +35,7 @@ def _choices() -> str:
         group, _, folder = path.partition("/")
         if group == _WITH_FOLDERS and folder:
             found.setdefault(group, []).extend(f"{folder}/{name}" for name in names)
-        elif names and (group != "hydra" or path in _OF_HYDRA):
+        elif names and group != "presets" and (group != "hydra" or path in _OF_HYDRA):
             found[path] = names
     ordered = sorted(found, key=lambda path: (path in _OF_HYDRA, _place(path)))
     return "\n".join(

@@ -49,8 +49,8 @@ def counted(config: Mapping[str, Any]) -> dict[str, Any]:
 
     A closed form has no epochs, so none of them concerns it.
     """
-    model = config["model"]
-    if str(model["_target_"]).startswith("grn_exp.") and "optimizer" not in model:
+    model = config.get("model") or {}
+    if str(model.get("_target_")).startswith("grn_exp.") and "optimizer" not in model:
         return {}
     neutral = COUNTED | (COUNTED_WITH_CALLBACKS if counted_callbacks(config) else {})
     trainer = config["trainer"]

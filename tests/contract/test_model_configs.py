@@ -14,15 +14,12 @@ from grn_exp.core.errors import InputError
 from grn_exp.models.base import ClosedFormModel, GradientModel, GRNModel
 
 MODELS = config.choices("model")
-PRESETS = OmegaConf.load(config.conf_dir() / "preset" / "paper.yaml")
+PRESETS = OmegaConf.load(config.conf_dir() / "presets" / "paper.yaml")
 
 
 def data_file(name):
-    """A dataset's file over those that it builds on."""
-    content = OmegaConf.load(config.conf_dir() / "data" / f"{name}.yaml")
-    own = [base for base in content.pop("defaults", []) if isinstance(base, str)]
-    bases = [data_file(base) for base in own if base != "_self_"]
-    return OmegaConf.merge(*bases, content)
+    """A dataset's file over those that it builds on, with its class's defaults."""
+    return OmegaConf.merge(*config._files("data", name, config.conf_dir()))
 
 
 DATA = {name: data_file(name) for name in config.choices("data")}

@@ -25,7 +25,6 @@ def test_files_of_a_run(command):
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["model"]["_target_"].endswith("InfoSEMBC")
     assert config["trainer"]["max_epochs"] == 4
-    assert "preset" not in config
 
     scores = np.load(folder / "scores.npz", allow_pickle=False)
     assert scores["scores"].shape == (len(scores["regulators"]), len(scores["genes"]))

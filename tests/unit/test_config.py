@@ -11,6 +11,7 @@ from grn_exp import config
 from grn_exp.core.construct import check_value, load_class, partial
 from grn_exp.core.errors import InputError
 from grn_exp.engine.spec import TrainerSettings
+from grn_exp.runs.trainer_options import COUNTED, COUNTED_WITH_CALLBACKS, REFUSED
 
 
 @pytest.fixture
@@ -46,7 +47,9 @@ def identity(*overrides: str):
         ("trainer.checkpoint_seconds=0",),
         ("trainer.check_val_every_n_epoch=1",),
         ("force=true",),
-        ("preset.deepsem.lofgof=null",),  # a value that this run does not use
+        ("callbacks=lr_monitor",),
+        ("trainer.profiler=simple",),
+        ("trainer.gradient_clip_algorithm=null",),  # Lightning's own default
     ],
 )
 def test_what_cannot_change_a_result_is_not_in_the_key(key, overrides):
@@ -63,16 +66,48 @@ def test_the_experiment_is_not_in_the_key():
     [
         *("seed=1", "split.seed=1", "split.seen_fraction=0.5", "data.seed=1", "prior=one_hot"),
         *("model.alpha=3", "model=infosem_b", "trainer.max_epochs=3", "data.noise=clean"),
-        "model.optimizer._target_=torch.optim.Adam",
-        "preset.deepsem.simulated.default.alpha=3",
+        *("model.optimizer._target_=torch.optim.Adam", "model/optimizer=sgd"),
+        *("model/scheduler=cosine", "callbacks=early_stopping", "trainer.precision=bf16-mixed"),
+        *("trainer.gradient_clip_val=1", "trainer.accumulate_grad_batches=2", "debug=fast"),
     ],
 )
 def test_what_can_change_a_result_is_in_the_key(key, override):
     assert key(override) != key()
 
 
-def test_a_preset_value_counts_like_one_that_is_given(key):
-    assert key("preset.deepsem.simulated.default.alpha=3.0") == key("model.alpha=3.0")
+def test_a_preset_value_counts_like_one_that_is_given(key, tmp_path):
+    own = tmp_path / "own.yaml"
+    paper = (config.conf_dir() / "presets" / "paper.yaml").read_text()
+    own.write_text(paper.replace("default: {alpha: 10.0,", "default: {alpha: 3.0,"))
+    assert key(f"preset={own}") == key("model.alpha=3.0") != key()
+
+
+def test_the_trainer_does_not_concern_a_closed_form(key):
+    assert key("model=degree", "trainer.max_epochs=1") == key("model=degree")
+
+
+def test_how_often_is_validated_counts_where_a_callback_looks_at_it(key):
+    early = ("callbacks=early_stopping",)
+    assert key(*early, "trainer.check_val_every_n_epoch=1") != key(*early)
+
+
+def test_every_option_of_lightnings_trainer_is_a_key_and_is_known_to_count_or_not():
+    import inspect
+
+    import pytorch_lightning as pl
+
+    found = identity().config["trainer"]
+    options = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
+    assert set(found) - {"_target_", "num_threads", "checkpoint_seconds"} == options
+    hardware = {
+        *("accelerator", "strategy", "devices", "inference_mode", "benchmark", "deterministic"),
+        *("limit_test_batches", "limit_predict_batches", "num_sanity_val_steps", "profiler"),
+        *("log_every_n_steps", "enable_progress_bar", "enable_model_summary", "sync_batchnorm"),
+        *("use_distributed_sampler", "detect_anomaly", "enable_autolog_hparams"),
+    }
+    listed = [set(COUNTED), set(COUNTED_WITH_CALLBACKS), set(REFUSED), hardware]
+    assert set().union(*listed) == options
+    assert sum(map(len, listed)) == len(options)
 
 
 def test_a_file_counts_by_its_content(key, tmp_path):
@@ -114,7 +149,6 @@ def test_a_text_that_cannot_be_a_path_is_a_text(text):
 def test_the_folder_of_a_run():
     found = identity("paths.outputs='~/runs'")
     assert found.folder == Path.home() / "runs/runs/toy/infosem_bc" / found.run_key
-    assert "preset" not in found.config
 
 
 # -- presets and choices ---------------------------------------------------------------------
@@ -130,9 +164,14 @@ def test_presets_go_from_dataset_to_network_to_method():
     assert alpha() == 10.0
 
 
-def test_a_preset_that_is_missing_is_named():
+def test_a_preset_that_is_missing_is_named(tmp_path):
+    own = tmp_path / "own.yaml"
+    paper = (config.conf_dir() / "presets" / "paper.yaml").read_text()
+    own.write_text(paper.replace("  h: 128\n", ""))
     with pytest.raises(InputError, match=r"preset: no value 'infosem.h'.*set model.h"):
-        identity("~preset.infosem.h")
+        identity(f"preset={own}")
+    with pytest.raises(InputError, match=r"preset=nowhere: .*paper"):
+        identity("preset=nowhere")
 
 
 def test_models_by_task_finds_those_that_build_on_another():
@@ -221,5 +260,5 @@ def test_nodes_that_cannot_be_built():
     with pytest.raises(InputError, match=r"model\._target_: no value"):
         partial({}, "model")
     settings = f"{TrainerSettings.__module__}.TrainerSettings"
-    with pytest.raises(InputError, match=r"trainer\.epochs: .* did you mean 'max_epochs'"):
-        partial({"_target_": settings, "epochs": 3}, "trainer")
+    with pytest.raises(InputError, match=r"trainer\.thread: .* did you mean 'num_threads'"):
+        partial({"_target_": settings, "thread": 3}, "trainer")

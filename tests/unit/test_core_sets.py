@@ -90,7 +90,7 @@ def test_a_pool_covers_a_set_that_it_holds_whole():
 def test_roles_are_disjoint_and_complete(train, val, test, words):
     masks = [np.asarray(each, dtype=bool) for each in (train, val, test)]
     with pytest.raises(InputError, match=words):
-        TargetSplit(GeneIndex("ABC"), *masks, seed=0)
+        TargetSplit(GeneIndex("ABC"), *masks)
 
 
 def test_roles_as_masks_positions_and_arrays():

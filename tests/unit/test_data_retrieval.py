@@ -8,6 +8,7 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.data.edges.beeline import expression_key, network_key
 from grn_exp.data.sets.retrieval import RetrievalDataModule
 from grn_exp.data.sets.splitting import TargetCountSplitter
+from grn_exp.models.sets.pairs2 import PairS2
 
 N_REGULATORS, N_TARGETS = 23, 110
 
@@ -86,10 +87,8 @@ def test_numbers_of_targets_can_be_given(paths):
 def test_it_is_for_ranking_alone(paths):
     data = module(**paths)
     assert data.tasks == ("edges",)
-    truth = data.truth
-    scores = EdgeScores(truth.regulators, truth.genes, truth.labels.astype(np.float32))
-    with pytest.raises(InputError, match="pool=null"):
-        data.set_view(scores, seed=0)
+    with pytest.raises(InputError, match=r"PairS2 is for sets.*for edges"):
+        data.view_for(PairS2())
 
 
 def test_raw_counts_and_networks_that_are_not_there_are_refused(paths, tmp_path):

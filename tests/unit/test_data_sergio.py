@@ -8,7 +8,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.views import UNKNOWN
-from grn_exp.data import sergio
+from grn_exp.data.sets import sergio
 from grn_exp.data.sets.pools import OraclePool, RetrievedPool
 from grn_exp.data.sets.sergio import SergioDataModule
 from grn_exp.data.sets.splitting import TargetSplitter
@@ -51,6 +51,7 @@ def module(**changes) -> SergioDataModule:
         "dataset": "DS1",
         "splitter": TargetSplitter(validation_fraction=0.2),
         "pool": RetrievedPool(size=6, caps={3: 4}),
+        "set_sizes": None,
     }
     return SergioDataModule(**{**options, **changes})
 
@@ -261,10 +262,10 @@ def test_tables_and_validation_scores(files):
     expected = ";".join(map(str, sets_by_target()[int(symbol)]))
     assert by_target[symbol]["true"] == by_target[symbol]["predicted"] == expected
     assert by_target[symbol]["exact"] == by_target[symbol]["covered"] == 1
-    assert data.validation_scores(lambda: scores) == {"val/ap": 1.0}
-    assert data.validation_scores(lambda: true_sets(data, view)) == {"val/exact_match": 1.0}
-    without = module(splitter=TargetSplitter())
-    assert without.validation_scores(lambda: pytest.fail("asked for nothing")) == {}
+    assert value(data.evaluate(scores, ["val"]), "ap", "val") == 1.0
+    assert value(data.evaluate(true_sets(data, view), ["val"]), "exact_match", "val") == 1.0
+    assert data.val_dataloader().subsets == ["val"]
+    assert module(splitter=TargetSplitter()).val_dataloader().subsets == []
 
 
 def test_known_candidates_are_the_genes_that_regulate(files):
