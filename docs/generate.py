@@ -98,7 +98,7 @@ def summary(path: Path) -> str:
     return found[1] if found else ""
 
 
-def reads(model: Any) -> str:  # noqa: ANN401 - a class
+def reads(model: Any) -> str:
     """Return what a method sees of a benchmark."""
     return ", ".join(["expression", *(text for name, text in READS.items() if getattr(model, name, 0))])
 

@@ -90,7 +90,7 @@ def test_a_pool_covers_a_set_that_it_holds_whole():
 def test_roles_are_disjoint_and_complete(train, val, test, words):
     masks = [np.asarray(each, dtype=bool) for each in (train, val, test)]
     with pytest.raises(InputError, match=words):
-        TargetSplit(GeneIndex("ABC"), *masks)
+        TargetSplit(GeneIndex("ABC"), *masks, seed=0)
 
 
 def test_roles_as_masks_positions_and_arrays():
@@ -127,7 +127,6 @@ def test_a_view_shows_no_set_that_it_asks_for(make_expression):
         "regulators": GENES,
         "labels": None,
         "embedding": None,
-        "seed": 0,
         "train": TargetSets(GENES, XY, arrays([0, 1], [2, 3])),
         "folds": np.zeros(2, dtype=np.int64),
         "queries": GeneIndex("A"),
