@@ -234,7 +234,8 @@ def _nearby_keys(path: str) -> str:
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
-    groups = [a for a in sys.argv[1:] if re.match(r"(model|data|prior|retriever|trainer)=\w+$", a)]
+    group = r"(model|data|prior|retriever|trainer|callbacks|model/\w+)=\w+$"
+    groups = [argument for argument in sys.argv[1:] if re.match(group, argument)]
     try:
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
             node: Any = compose("config", overrides=groups)

@@ -21,6 +21,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
+from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine import stopping
 from grn_exp.engine.callbacks import (
     History,
@@ -78,15 +79,25 @@ class Fitted:
     best: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def check_trainer(settings: TrainerSettings) -> None:
+def check_trainer(settings: TrainerSettings, data: Benchmark) -> None:
     """Refuse what Lightning's Trainer or a callback refuses, before anything is written.
 
     Raises
     ------
     InputError
-        With Lightning's reason.
+        With Lightning's reason, or if a callback watches a score that no validation gives.
     """
-    _make_trainer(settings, make_callbacks(settings, None), logger=None, gpu=None, folder=None)
+    callbacks = make_callbacks(settings, None)
+    _make_trainer(settings, callbacks, logger=None, gpu=None, folder=None)
+    validates = settings.options.get("limit_val_batches") != 0 and data.can_judge("val")
+    for name, callback in zip(settings.callbacks, callbacks, strict=True):
+        monitor = str(getattr(callback, "monitor", ""))
+        if monitor.startswith("val/") and not validates:
+            raise InputError(
+                f"callbacks.{name}.monitor={monitor}: this run validates nothing; give "
+                "split.validation_fraction=0.1 and trainer.limit_val_batches=1.0, or watch "
+                "train/loss with mode=min"
+            )
 
 
 def make_callbacks(settings: TrainerSettings, folder: RunFolder | None) -> list[pl.Callback]:
@@ -140,7 +151,7 @@ def _make_trainer(
 
 def fit(
     model: GRNModel,
-    data: pl.LightningDataModule,
+    data: Benchmark,
     *,
     folder: RunFolder,
     settings: TrainerSettings,
@@ -186,9 +197,7 @@ def _take_best(model: GRNModel, callbacks: list[pl.Callback]) -> dict[str, Any]:
     return {}
 
 
-def _train(
-    trainer: pl.Trainer, model: GRNModel, data: pl.LightningDataModule, resume: Path | None
-) -> None:
+def _train(trainer: pl.Trainer, model: GRNModel, data: Benchmark, resume: Path | None) -> None:
     """Run Lightning's loop, with its errors and signals as ours.
 
     A signal to stop waits for the end of the epoch: what is saved there can be gone on from.

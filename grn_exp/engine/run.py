@@ -81,6 +81,8 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
     resolve_accelerator(spec.trainer)
     with watch.stage("data"):
         data = _load(spec)
+    if issubclass(spec.model_class, GradientModel):
+        check_trainer(spec.trainer, data)
     if spec.retriever is not None:
         with watch.stage("retrieval"):
             data.use_candidates(_retrieve(spec, spec.retriever, data))
@@ -151,7 +153,6 @@ def _check_fit(spec: RunSpec) -> None:
     if issubclass(model_class, GradientModel):
         if spec.trainer.max_epochs is None:
             raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")
-        check_trainer(spec.trainer)
     elif spec.trainer.resume_from is not None:
         raise InputError(f"ckpt_path: model={name} has no epochs to go on with; drop it")
     if spec.members and model_class.task != "edges":
