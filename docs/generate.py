@@ -7,7 +7,6 @@ import inspect
 import pkgutil
 import re
 from pathlib import Path
-from typing import Any
 
 import griffe
 from mkdocs.config.defaults import MkDocsConfig
@@ -16,6 +15,7 @@ from omegaconf import OmegaConf
 
 import grn_exp
 from grn_exp import config as choices
+from grn_exp.models.base import GRNModel
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
@@ -115,7 +115,7 @@ def summary(path: Path) -> str:
     return found[1] if found else ""
 
 
-def is_shown(model: Any) -> str:  # noqa: ANN401 - a class
+def is_shown(model: type[GRNModel]) -> str:
     """Return what a benchmark shows a method."""
     return ", ".join(
         ["expression", *(text for name, text in SHOWN.items() if getattr(model, name))]
@@ -177,7 +177,7 @@ python -m grn_exp model={name} data={data}
 """
 
 
-def own_words(model: Any) -> str:  # noqa: ANN401 - a class
+def own_words(model: type[GRNModel]) -> str:
     """Return the docstrings of a method's class and of the methods that it derives from."""
     own = (c for c in model.__mro__ if c.__module__.startswith("grn_exp.models."))
     classes = [c for c in own if not c.__module__.endswith(".base")]
@@ -186,7 +186,7 @@ def own_words(model: Any) -> str:  # noqa: ANN401 - a class
     return "\n".join(blocks)
 
 
-def defaults(model: Any) -> str:  # noqa: ANN401 - a class
+def defaults(model: type[GRNModel]) -> str:
     """Return the table of a constructor's defaults, as one writes them on the command line."""
     lines = ["| option | default |", "|---|---|"]
     for option in inspect.signature(model).parameters.values():
