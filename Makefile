@@ -34,7 +34,7 @@ bench: $(READY) ## speed and memory against the plain implementations
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(READY) ## build the documentation into build/site; runs the tutorial
-	$(BIN)/mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 SMOKE := $(basename $(notdir $(wildcard conf/experiment/smoke/*.yaml)))
 

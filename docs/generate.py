@@ -7,14 +7,15 @@ import inspect
 import pkgutil
 import re
 from pathlib import Path
-from typing import Any
 
 import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from omegaconf import OmegaConf
 
 import grn_exp
 from grn_exp import config as choices
+from grn_exp.models.base import GRNModel
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
@@ -25,13 +26,18 @@ PAGES = {
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
 }
-READS = {
+SHOWN = {
     "reads_labels": "training labels",
     "reads_embedding": "gene embedding",
     "reads_pools": "candidate pools",
     "reads_truth": "**the truth** (a control, not a method)",
 }
-GIVES = {"edges": "a score for every regulator and gene", "sets": "a regulator set for every target"}
+GIVES = {
+    "edges": "a score for every regulator and gene",
+    "sets": "a regulator set for every target",
+}
+# names on a line of their own, and the indented lines below
+SHARED = r"^(\w+(?:, \w+)+)\n((?: {4}.*\n)+)"
 
 
 # -- MkDocs' hooks ---------------------------------------------------------------------------
@@ -61,7 +67,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, **_: object) -> str:
     """Let links that are right in the repository be right on the site."""
     markdown = markdown.replace("](docs/", "](")
     for name, page in PAGES.items():
@@ -70,13 +76,22 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 class PlainRoles(griffe.Extension):
-    """Show ``:class:`~a.b.C``` as ``C``, and what follows two colons as code."""
+    """Make Markdown of the docstrings' Sphinx.
 
-    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+    ``:class:`~a.b.C``` becomes ``C``, and what follows two colons becomes code. Parameters that
+    share a description get one each, or Griffe would give them the first one's default.
+    """
+
+    def on_object(self, *, obj: griffe.Object, **_: object) -> None:
         """Rewrite an object's docstring."""
         if obj.docstring:
             text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", obj.docstring.value)
-            obj.docstring.value = re.sub(r"::\n\n", ":\n\n", text)
+            text = re.sub(r"::\n\n", ":\n\n", text)
+            obj.docstring.value = re.sub(SHARED, self._one_each, text + "\n", flags=re.MULTILINE)
+
+    @staticmethod
+    def _one_each(found: re.Match[str]) -> str:
+        return "".join(f"{name}\n{found[2]}" for name in found[1].split(", "))
 
 
 # -- the methods -----------------------------------------------------------------------------
@@ -89,7 +104,9 @@ def methods() -> list[str]:
 
 def rooms() -> list[str]:
     """Return the packages that the reference describes; methods have cards of their own."""
-    return [m.name for m in pkgutil.iter_modules(grn_exp.__path__) if m.ispkg and m.name != "models"]
+    return [
+        m.name for m in pkgutil.iter_modules(grn_exp.__path__) if m.ispkg and m.name != "models"
+    ]
 
 
 def summary(path: Path) -> str:
@@ -98,73 +115,87 @@ def summary(path: Path) -> str:
     return found[1] if found else ""
 
 
-def reads(model: Any) -> str:
-    """Return what a method sees of a benchmark."""
-    return ", ".join(["expression", *(text for name, text in READS.items() if getattr(model, name, 0))])
+def is_shown(model: type[GRNModel]) -> str:
+    """Return what a benchmark shows a method."""
+    return ", ".join(
+        ["expression", *(text for name, text in SHOWN.items() if getattr(model, name))]
+    )
 
 
 def method_table() -> str:
     """Return the page that lists all methods by what they give."""
-    lines = ["# Methods", "", "Every method is a choice of `model=`. Its card says what it reads and does."]
+    lines = [
+        "# Methods",
+        "",
+        "Every method is a choice of `model=`. Its card says what it does, what a benchmark shows",
+        "it, and which options it has.",
+    ]
     for task, gives in GIVES.items():
-        lines += ["", f"## Methods that give {gives}", "", "| method | | reads |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## Methods that give {gives}",
+            "",
+            "| method | | is shown |",
+            "|---|---|---|",
+        ]
         for name in methods():
             model = choices.model_class(name)
             if model.task == task:
-                text = summary(CONF / "model" / f"{name}.yaml")
-                lines.append(f"| [`{name}`]({name}.md) | {text} | {reads(model)} |")
+                about = summary(CONF / "model" / f"{name}.yaml")
+                lines.append(f"| [`{name}`]({name}.md) | {about} | {is_shown(model)} |")
     return "\n".join(lines) + "\n"
 
 
 def method_card(name: str) -> str:
-    """Return a method's card: facts, what its class says of itself, and its options."""
+    """Return a method's card: facts, what its classes say of themselves, and its defaults."""
     path = CONF / "model" / f"{name}.yaml"
     model = choices.model_class(name)
-    base = "GradientModel" if hasattr(model, "parameter_groups") else "ClosedFormModel"
-    fitted = {
-        "GradientModel": f"by gradient descent, in batches of {getattr(model, 'batches_of', 'cells')}",
-        "ClosedFormModel": "once, without epochs",
-    }
-    facts = {"Gives": GIVES[model.task], "Reads": reads(model), "Is fitted": fitted[base]}
-    if model.requires:
-        facts["Needs"] = f"`pip install 'grn_exp[{name}]'`"
+    batches = getattr(model, "batches_of", None)
+    fitted = f"by gradient descent, in batches of {batches}" if batches else "once, without epochs"
+    extra = f"- **Needs** `pip install 'grn_exp[{name}]'`.\n" if model.requires else ""
     data = {"edges": "toy", "sets": "toy_sets"}[model.task]
-    identifier = f"{model.__module__}.{model.__qualname__}"
-    signature = inspect.signature(model).parameters.values()
-    options = [p for p in signature if p.default is not p.empty]
-    lines = [
-        f"# {name}",
-        "",
-        summary(path),
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| **{title}** | {fact} |" for title, fact in facts.items()),
-        "",
-        f"```\npython -m grn_exp model={name} data={data}\n```",
-        "",
-        f"::: {identifier}",
-        "    options: {members: false, show_root_heading: true, heading_level: 2, show_bases: false}",
-        "",
-        "## Defaults",
-        "",
-        "| option | default |",
-        "|---|---|",
-        *(f"| `model.{p.name}` | {shown(p.default)} |" for p in options),
-        "",
-        f"`conf/model/{name}.yaml`, whose values come before these:",
-        "",
-        f"```yaml\n{path.read_text()}```",
-        "",
-    ]
-    return "\n".join(lines)
+    return f"""# {name}
+
+{summary(path)}
+
+- **Gives** {GIVES[model.task]}.
+- **Is shown** {is_shown(model)}.
+- **Is fitted** {fitted}.
+{extra}
+```
+python -m grn_exp model={name} data={data}
+```
+
+{own_words(model)}
+## Defaults
+
+{defaults(model)}
+`conf/model/{name}.yaml` comes before these:
+
+```yaml
+{path.read_text()}```
+"""
 
 
-def shown(value: object) -> str:
-    """Return a default as one writes it on the command line."""
-    if isinstance(value, dict) and "_target_" in value:
-        return f"`{value['_target_']}`"
-    return f"`{ {None: 'null', True: 'true', False: 'false'}.get(value, value) if value is None or isinstance(value, bool) else value}`"
+def own_words(model: type[GRNModel]) -> str:
+    """Return the docstrings of a method's class and of the methods that it derives from."""
+    own = (c for c in model.__mro__ if c.__module__.startswith("grn_exp.models."))
+    classes = [c for c in own if not c.__module__.endswith(".base")]
+    options = "{members: false, show_bases: false, show_root_heading: true}"
+    blocks = [f"::: {c.__module__}.{c.__qualname__}\n    options: {options}\n" for c in classes]
+    return "\n".join(blocks)
+
+
+def defaults(model: type[GRNModel]) -> str:
+    """Return the table of a constructor's defaults, as one writes them on the command line."""
+    lines = ["| option | default |", "|---|---|"]
+    for option in inspect.signature(model).parameters.values():
+        if option.default is not option.empty:
+            value = option.default
+            node = value.get("_target_") if isinstance(value, dict) else None
+            text = node or OmegaConf.to_yaml([value], resolve=False).removeprefix("- ").strip()
+            lines.append(f"| `model.{option.name}` | `{text}` |")
+    return "\n".join(lines) + "\n"
 
 
 # -- the configuration -----------------------------------------------------------------------
@@ -175,9 +206,9 @@ def configuration() -> str:
     lines = [
         "# Configuration",
         "",
-        "Everything after `python -m grn_exp` is Hydra: `group=choice` takes a file of `conf/`, `key=value` sets",
-        "one value. `--cfg job --resolve` after a command shows its whole configuration. This page is made",
-        "from the files themselves.",
+        "Everything after `python -m grn_exp` is Hydra: `group=choice` takes a file of `conf/`,",
+        "and `key=value` sets one value. `--cfg job --resolve` after a command shows its whole",
+        "configuration. This page is made from the files themselves.",
         "",
         "## The top",
         "",
@@ -196,5 +227,12 @@ def configuration() -> str:
         if group != "model":
             for path in files:
                 text = "\n".join(f"    {line}" for line in path.read_text().splitlines())
-                lines += ["", f'??? note "conf/{group}/{path.name}"', "", "    ```yaml", text, "    ```"]
+                lines += [
+                    "",
+                    f'??? note "conf/{group}/{path.name}"',
+                    "",
+                    "    ```yaml",
+                    text,
+                    "    ```",
+                ]
     return "\n".join(lines) + "\n"

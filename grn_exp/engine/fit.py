@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import logging
 import pickle
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,39 +200,23 @@ def _train(trainer: pl.Trainer, model: GRNModel, data: Benchmark, resume: Path |
 
     A signal to stop waits for the end of the epoch: what is saved there can be gone on from.
     """
-    with _own_interrupt_handler(), stopping.stoppable(), stopping.deferred():
+    with stopping.stoppable(), stopping.deferred():
         try:
             trainer.fit(
                 model, datamodule=data, ckpt_path=resume, weights_only=True if resume else None
             )
-        except SystemExit as error:  # what Lightning makes of signals before it hands them over
+        except SystemExit:  # what Lightning makes of signals before it hands them over
             stopping.stop_if_asked()
-            if trainer.interrupted:
-                raise KeyboardInterrupt from error
             raise
         except InputError:
             raise
         except Exception as error:
             if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
                 raise diverged(trainer.current_epoch) from error
-            if isinstance(error, MisconfigurationException) or "conditioned on metric" in str(
-                error
-            ):
+            text = str(error)  # a callback may watch a value that is not logged
+            if isinstance(error, MisconfigurationException) or "conditioned on metric" in text:
                 raise InputError(" ".join(str(error).split())) from error
             raise
-
-
-@contextlib.contextmanager
-def _own_interrupt_handler() -> Iterator[None]:
-    """Put the handler of Ctrl-C back: Lightning leaves it switched off once it was used."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def _checkpoint_to_go_on_from(path: Path, model: GRNModel) -> Path | None:

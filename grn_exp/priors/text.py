@@ -1,8 +1,10 @@
 """Gene embeddings from a language model that reads the gene's symbol or its description."""
 
+import contextlib
 import dataclasses
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 from grn_exp.priors.text_encoder import LanguageModel, TextEncoder
-from grn_exp.priors.vector_cache import VectorCache
-from grn_exp.storage.atomic import locked
+from grn_exp.storage.atomic import locked, read_npz, write_npz
 from grn_exp.storage.store import cache_dir
 
 log = logging.getLogger(__name__)
@@ -81,34 +82,68 @@ class TextPrior(LanguageModel):
 
     def _vectors(self, texts: list[str]) -> dict[str, NDArray[np.float32]]:
         """Look the texts' vectors up, encoding those that the cache lacks."""
-        cache = VectorCache(cache_dir() / "text" / self.key())
-        if not cache.lacking(texts):
-            return cache.of(texts)
-        waiting = f"waiting: another process is encoding into {cache.folder}"
-        with locked(cache.folder / ".lock", waiting=waiting):
-            cache.read()
-            # the longest first: texts of like length share a batch, and one that does not fit
-            # into memory shows at once
-            missing = sorted(cache.lacking(texts), key=len, reverse=True)
-            if missing:
-                encoder = TextEncoder(self)
-                encoder.check(texts)
-                log.info("encoding %d texts with %s", len(missing), self.model)
-                console = Console(stderr=True)
-                for chunk in track(
-                    _parts(missing, self.batch_size * _BATCHES_A_CHUNK),
-                    f"encoding with {self.model}",
-                    console=console,
-                    transient=True,
-                    disable=not console.is_terminal,
-                ):
-                    vectors = [encoder.encode(batch) for batch in _parts(chunk, self.batch_size)]
-                    cache.add(chunk, np.concatenate(vectors))
-        return cache.of(texts)
+        folder = cache_dir() / "text" / self.key()
+        hashes = {text: _hash(text) for text in texts}
+        found = _read_vectors(folder)
+        if not found.keys() >= set(hashes.values()):
+            waiting = f"waiting: another process is encoding into {folder}"
+            with locked(folder / ".lock", waiting=waiting):
+                found = _read_vectors(folder)
+                # the longest first: texts of like length share a batch, and one that does not
+                # fit into memory shows at once
+                missing = [
+                    t for t in sorted(texts, key=len, reverse=True) if hashes[t] not in found
+                ]
+                for chunk, vectors in self._encoded(missing, among=texts):
+                    names = [hashes[text] for text in chunk]
+                    arrays = {"hashes": np.asarray(names), "vectors": vectors}
+                    write_npz(folder / f"{_hash(' '.join(names))[:16]}.npz", arrays)
+                    found.update(zip(names, vectors, strict=True))
+        return {text: found[hashes[text]] for text in texts}
+
+    def _encoded(
+        self, texts: Sequence[str], *, among: Sequence[str]
+    ) -> Iterator[tuple[Sequence[str], NDArray[np.float32]]]:
+        """Encode chunk by chunk; a bar shows how far it is where a terminal is watching."""
+        if not texts:
+            return
+        encoder = TextEncoder(self)
+        encoder.check(among)
+        log.info("encoding %d texts with %s", len(texts), self.model)
+        console = Console(stderr=True)
+        for chunk in track(
+            _parts(texts, self.batch_size * _BATCHES_A_CHUNK),
+            f"encoding with {self.model}",
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        ):
+            vectors = [encoder.encode(batch) for batch in _parts(chunk, self.batch_size)]
+            yield chunk, np.concatenate(vectors)
 
 
 def _parts(texts: Sequence[str], size: int) -> list[Sequence[str]]:
     return [texts[start : start + size] for start in range(0, len(texts), size)]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read_vectors(folder: Path) -> dict[str, NDArray[np.float32]]:
+    """Return vectors by their texts' hashes. A broken file is deleted: it is encoded anew."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for path in sorted(folder.glob("*.npz")):
+        try:
+            hashes, vectors = read_npz(path, "hashes", "vectors")
+            if vectors.dtype != np.float32 or vectors.ndim != 2:
+                raise ValueError(f"vectors are {vectors.dtype}{vectors.shape}")
+            found.update(zip(hashes.tolist(), vectors, strict=True))
+        except ValueError as error:
+            log.warning("%s is broken (%s): its texts are encoded again", path, error)
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return found
 
 
 def _read_descriptions(path: Path, gene_column: str, text_column: str) -> dict[str, str]:

@@ -3,8 +3,7 @@
 import contextlib
 import json
 import logging
-import os
-import tempfile
+import secrets
 import tokenize
 import zipfile
 import zlib
@@ -46,20 +45,16 @@ def replacing(path: Path) -> Iterator[Path]:
         If the disk is full or the folder may not be written. Nothing is left behind then.
     """
     make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    temporary = Path(name)
-    try:
+        temporary.touch(exist_ok=False)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -75,12 +70,8 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever json 
 
 def write_npz(path: Path, arrays: dict[str, Any]) -> None:
     """Write arrays with ``numpy.savez_compressed``; loads without pickle."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-
-    write_with(path, write)
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
 
 
 def read_npz(path: Path, *names: str) -> list[np.ndarray]:
@@ -142,9 +133,3 @@ def unwritable(path: Path, error: OSError) -> InputError:
         f"cannot write {path}: {reason}; free space or give another folder "
         "(paths.outputs for runs, GRN_EXP_CACHE for caches)"
     )
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
