@@ -192,10 +192,13 @@ class TextEncoder:
     """
 
     def __init__(self, spec: LanguageModel) -> None:
+        from sentence_transformers.sentence_transformer.modules import Pooling
+
         log.info("loading %s", spec.model)
         self.spec = spec
         network, self._tokenizer = _load(spec)
         self._network = network.to(spec.found_device()).eval()
+        self._pooling = Pooling(network.config.hidden_size, pooling_mode=spec.pooling)
         most = self._tokenizer.model_max_length
         positions = getattr(network.config, "max_position_embeddings", -1)
         if positions > 0:  # XLNet says -1, for any number
@@ -233,7 +236,9 @@ class TextEncoder:
             with torch.inference_mode():
                 batch = batch.to(self._network.device)
                 tokens = self._network(**batch).last_hidden_state  # (n_texts, n_tokens, width)
-                found = self._pool(tokens, batch["attention_mask"][..., None]).float().cpu()
+                features = {"token_embeddings": tokens.float()}
+                features["attention_mask"] = batch["attention_mask"]
+                found = self._pooling(features)["sentence_embedding"].cpu()
         except torch.OutOfMemoryError as error:
             reason = "the device's memory does not suffice; give less, or prior.device=cpu"
             raise self.spec.error("batch_size", reason) from error
@@ -245,14 +250,6 @@ class TextEncoder:
                 "model",
             )
         return found.numpy()
-
-    def _pool(self, tokens: Any, mask: Any) -> Any:  # noqa: ANN401 - tensors
-        """Return one vector a text; its padding, where ``mask`` is 0, does not enter."""
-        if self.spec.pooling == "cls":
-            return tokens[:, 0]
-        if self.spec.pooling == "max":
-            return tokens.masked_fill(mask == 0, float("-inf")).amax(dim=1)
-        return ((tokens * mask).float().sum(dim=1) / mask.sum(dim=1)).to(tokens.dtype)
 
 
 def _load(spec: LanguageModel) -> tuple[Any, Any]:

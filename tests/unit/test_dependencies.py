@@ -15,7 +15,8 @@ PACKAGES = {  # those that are imported under another name
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-ASKED_FOR_BY_OTHERS = {"tqdm", "pyarrow"}  # pooch and pandas import them where they are there
+# pooch and pandas import two where they are there; scanpy's AnnData are what users bring
+ASKED_FOR_BY_OTHERS = {"tqdm", "pyarrow", "scanpy"}
 OPTIONAL = {"arboreto"}  # the benchmarks say how to install it
 
 
