@@ -33,11 +33,19 @@ def display_name(label: str) -> str:
     'PairS2 (Dot product) x3'
     """
     label = re.sub(r"<([\w-]+)", lambda found: f" ({_named(found[1])})", label)
-    return re.sub(r"^\w+", lambda found: _named(found[0]), label)
+    return re.sub(r"^[\w-]+", lambda found: _named(found[0]), label)
 
 
 def _named(model: str) -> str:
     return methods()[model][0] if model in methods() else model
+
+
+def rank(label: str) -> tuple[bool, int]:
+    """Return what sorts methods for a table; your own stand before the controls."""
+    model = re.split(r"[^\w-]", label, maxsplit=1)[0]
+    order = list(methods())
+    at = order.index(model) if model in order else -1
+    return at >= order.index("degree"), at if at >= 0 else len(order)
 
 
 def colour(model: str) -> str:

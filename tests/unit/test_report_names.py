@@ -26,5 +26,6 @@ def test_controls_are_grey(control):
 
 def test_a_method_of_ones_own_keeps_its_name_and_has_a_colour():
     assert display_name("my_method") == "my_method"
+    assert display_name("random-forest") == "random-forest"
     assert display_name("my_method<dot_product prior") == "my_method (Dot product) prior"
     assert re.fullmatch("#[0-9A-F]{6}", colour("my_method"))
