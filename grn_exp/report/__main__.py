@@ -1,7 +1,7 @@
 """``python -m grn_exp.report OUTPUTS`` writes ``report.html``; the commands give its parts.
 
 ``html`` (what is done where no command is named) | ``claims`` | ``table`` | ``figures`` |
-``collect`` | ``bias`` | ``dashboard``.
+``collect`` | ``bias`` | ``dashboard`` | ``publish``.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from grn_exp.report.figures.bias import imbalance_figure, probability_figure
 from grn_exp.report.html.page import write_report
 from grn_exp.storage.atomic import write_text
 
-_COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard")
+_COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard", "publish")
 
 
 def _console() -> Console:
@@ -43,6 +43,8 @@ def main() -> None:
             write_page(arguments)
         elif arguments.command == "dashboard":
             dashboard.write_dashboard(arguments)
+        elif arguments.command == "publish":
+            publish_runs(arguments)
         elif arguments.command == "claims":
             print_claims(arguments)
         elif arguments.command == "collect":
@@ -75,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     bias = commands.add_parser("bias", help="what of runs' accuracy the genes' degrees explain")
     bias.add_argument("runs", type=Path, nargs="+", help="run folders, figures need one split")
     bias.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    for command in (page, decide, gather, table, draw):
+    upload = commands.add_parser("publish", help="show finished runs in a dashboard")
+    upload.add_argument("--to", choices=("wandb", "trackio", "tensorboard"), required=True)
+    upload.add_argument("--project", help="of the dashboard; grn_exp by itself")
+    upload.add_argument("--entity", help="user or team, of W&B")
+    for command in (page, decide, gather, table, draw, upload):
         command.add_argument("outputs", type=Path, help="the folder of paths.outputs")
     gather.add_argument("-o", "--output", type=Path, metavar="FILE", help="rows as parquet")
     draw.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
@@ -84,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="instead of OUTPUTS/report.html"
     )
-    for command in (page, decide, table, draw):
+    for command in (page, decide, table, draw, upload):
         command.add_argument("--experiment", help="one of the folder's experiments")
     table.add_argument("--paper", help="with --table: what that table shows (infosem, ...)")
     table.add_argument("--table", metavar="NUMBER", help="of --paper")
@@ -115,6 +121,17 @@ def write_page(arguments: argparse.Namespace) -> None:
     collected = write_report(arguments.outputs, path, arguments.experiment)
     _tell_left_out(collected)
     _console().print(str(path), soft_wrap=True, highlight=False)
+
+
+def publish_runs(arguments: argparse.Namespace) -> None:
+    """Show finished runs where ``logger=`` shows running ones."""
+    collected = _with_runs(arguments.outputs, arguments.experiment)
+    _tell_left_out(collected)
+    # the mirrors bring torch, which nothing else here needs
+    from grn_exp.engine.loggers.publish import publish
+
+    folders = [Path(folder) for folder in collected.runs]
+    publish(folders, arguments.to, project=arguments.project, entity=arguments.entity)
 
 
 def print_claims(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from grn_exp.metrics.titles import title
 from grn_exp.report.tables import COLUMN, CONTROLS
 from grn_exp.runs.methods import display_name, rank
 
+_HEADER_WIDTH = 20  # no wider than a cell with its comparison
 _SETTINGS = re.compile(r"(?<!,) (?=\w[\w.]*=)")  # where a label's ``model.alpha=1; ...`` begins
 
 
@@ -92,7 +94,7 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[TextTable]
 
 def _compared(entry: dict[Any, Any]) -> str:
     difference = entry["difference_in_errors"]
-    told = "" if math.isnan(difference) else f" ({difference:+.1f})"
+    told = "" if math.isnan(difference) else f" ({round(difference, 1) + 0.0:+.1f})"  # never -0.0
     return f"{entry['mean']:.3f} | {entry['published']:.3f}{told}"
 
 
@@ -119,7 +121,8 @@ def _pivoted(
         [None, *((key[0], method) if (method, key) in of else None for key in keys)]
         for method in methods
     ]
-    title = f"{name}: {', '.join(subsets)}"
+    datasets = [labels.dataset(one) + mark for one, mark in marks.items() if len(marks) == 1]
+    title = f"{name}: {', '.join(datasets + subsets)}"
     notes = [note, *labels.notes]
     return TextTable(title, ["method", *header], lines, places, notes, sources=sources)
 
@@ -199,7 +202,8 @@ def _header(
     key: tuple[Any, ...], labels: Labels, marks: Mapping[str, str], *, with_subset: bool
 ) -> str:
     dataset, metric, subset, size, k = key
-    lines = [labels.dataset(dataset) + marks[dataset], title(metric, k).replace(" (", "\n(")]
+    lines = [] if len(marks) == 1 else [labels.dataset(dataset) + marks[dataset]]
+    lines += textwrap.wrap(title(metric, k), _HEADER_WIDTH)
     lines += [subset] if with_subset else []
     lines += [] if size is None else [f"R={size}"]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import Logger
 from grn_exp.core.errors import InputError
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.runs import methods
 
 
 class EpochLogger(Logger):
@@ -93,8 +94,13 @@ def require(package: str) -> None:
 
 
 def display_name(identity: RunIdentity) -> str:
-    """Return what a dashboard shows of a run."""
-    return f"{identity.data}/{identity.model}/{identity.run_key[:6]}"
+    """Return what a dashboard shows of a run; the key tells variants apart."""
+    config = identity.config
+    first, n_seeds = config["seed"], config.get("ensemble", 1)
+    seeds = f"seed {first}" if n_seeds == 1 else f"seeds {first} to {first + n_seeds - 1}"
+    told = [methods.display_name(identity.model), identity.data]
+    told += [f"split {config['split'].get('seed')}", seeds]
+    return f"{', '.join(told)} ({identity.run_key[:6]})"
 
 
 def described(identity: RunIdentity) -> dict[str, Any]:
