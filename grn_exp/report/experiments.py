@@ -65,11 +65,7 @@ def _content(name: str) -> dict[str, Any] | None:
     folder, params = "runs", {}
     for item in own.get("defaults", ()):
         if isinstance(item, str) and item != "_self_":
-            below = PurePosixPath("/experiment") / PurePosixPath(name).parent / item
-            base = _content(str(below.relative_to("/experiment"))) or {
-                "folder": folder,
-                "params": {},
-            }
+            base = _content(item.removeprefix("/experiment/")) or {"folder": folder, "params": {}}
             folder, params = base["folder"], params | base["params"]
     params |= own.get("hydra", {}).get("sweeper", {}).get("params", {})
     return {"folder": own.get("paths", {}).get("experiment", folder), "params": params}
