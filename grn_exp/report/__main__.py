@@ -1,10 +1,11 @@
 """``python -m grn_exp.report OUTPUTS`` writes ``report.html``; the commands give its parts.
 
 ``html`` (what is done where no command is named) | ``claims`` | ``table`` | ``figures`` |
-``collect`` | ``bias`` | ``dashboard``.
+``collect`` | ``bias`` | ``dashboard`` | ``publish``.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 from rich.console import Console
 
 from grn_exp.core.errors import InputError
-from grn_exp.report import claims, compare, dashboard, figures, layout, render, tables
+from grn_exp.report import claims, compare, dashboard, figures, layout, published, render, tables
 from grn_exp.report.bias import (
     extreme_regulators,
     imbalance_against_coefficient,
@@ -27,11 +28,11 @@ from grn_exp.report.figures.bias import imbalance_figure, probability_figure
 from grn_exp.report.html.page import write_report
 from grn_exp.storage.atomic import write_text
 
-_COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard")
+_COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard", "publish")
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 140)
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 
 
 def main() -> None:
@@ -42,6 +43,8 @@ def main() -> None:
             write_page(arguments)
         elif arguments.command == "dashboard":
             dashboard.write_dashboard(arguments)
+        elif arguments.command == "publish":
+            publish_runs(arguments)
         elif arguments.command == "claims":
             print_claims(arguments)
         elif arguments.command == "collect":
@@ -74,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     bias = commands.add_parser("bias", help="what of runs' accuracy the genes' degrees explain")
     bias.add_argument("runs", type=Path, nargs="+", help="run folders, figures need one split")
     bias.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    for command in (page, decide, gather, table, draw):
+    upload = commands.add_parser("publish", help="show finished runs in a dashboard")
+    upload.add_argument("--to", choices=("wandb", "trackio", "tensorboard"), required=True)
+    upload.add_argument("--project", help="of the dashboard; grn_exp by itself")
+    upload.add_argument("--entity", help="user or team, of W&B")
+    for command in (page, decide, gather, table, draw, upload):
         command.add_argument("outputs", type=Path, help="the folder of paths.outputs")
     gather.add_argument("-o", "--output", type=Path, metavar="FILE", help="rows as parquet")
     draw.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
@@ -83,9 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="instead of OUTPUTS/report.html"
     )
-    for command in (page, decide, table, draw):
+    for command in (page, decide, table, draw, upload):
         command.add_argument("--experiment", help="one of the folder's experiments")
-    table.add_argument("--metric", nargs="+", default=["ap"], help="as in metrics.json")
+    table.add_argument("--paper", help="with --table: what that table shows (infosem, ...)")
+    table.add_argument("--table", metavar="NUMBER", help="of --paper")
+    table.add_argument("--metric", nargs="+", default=[], help="as in metrics.json; ap by itself")
     table.add_argument("--subset", nargs="+", default=[], help="val, test_unseen, ...")
     table.add_argument("--k", nargs="+", type=int, default=[], help="of recall_at_k and others")
     table.add_argument(
@@ -112,6 +121,17 @@ def write_page(arguments: argparse.Namespace) -> None:
     collected = write_report(arguments.outputs, path, arguments.experiment)
     _tell_left_out(collected)
     _console().print(str(path), soft_wrap=True, highlight=False)
+
+
+def publish_runs(arguments: argparse.Namespace) -> None:
+    """Show finished runs where ``logger=`` shows running ones."""
+    collected = _with_runs(arguments.outputs, arguments.experiment)
+    _tell_left_out(collected)
+    # the mirrors bring torch, which nothing else here needs
+    from grn_exp.engine.loggers.publish import publish
+
+    folders = [Path(folder) for folder in collected.runs]
+    publish(folders, arguments.to, project=arguments.project, entity=arguments.entity)
 
 
 def print_claims(arguments: argparse.Namespace) -> None:
@@ -181,46 +201,68 @@ def print_table(arguments: argparse.Namespace) -> None:
     """Print the table that is asked for; what was left out goes to standard error."""
     if arguments.reference and arguments.show != "tests":
         raise InputError(f"--reference {arguments.reference}: only --show tests has one; drop it")
-    collected = _with_runs(arguments.outputs, arguments.experiment)
-    _tell_left_out(collected)
-    rows = tables.select(
-        tables.labelled(collected.rows),
-        metrics=arguments.metric,
-        subsets=arguments.subset,
-        ks=arguments.k,
-    )
-    frame, table = _asked_for(rows, arguments)
+    if (arguments.paper is None) != (arguments.table is None):
+        raise InputError("--paper, --table: give both, as in --paper infosem --table 2")
+    rows, name = _rows_of_paper(arguments) if arguments.paper else _rows_of_runs(arguments)
+    frame, found = _asked_for(rows, arguments, name)
     if arguments.format == "csv":
         sys.stdout.write(frame.to_csv(index=False, lineterminator="\n"))
     elif arguments.format == "text":
         console = _console()
-        for part in render.rich_tables(table, console.width):
+        for part in (part for each in found for part in render.rich_tables(each, console.width)):
             console.print(part)
     else:
-        sys.stdout.write(getattr(render, arguments.format)(table))
+        sys.stdout.write("\n".join(getattr(render, arguments.format)(each) for each in found))
+
+
+def _rows_of_runs(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
+    collected = _with_runs(arguments.outputs, arguments.experiment)
+    _tell_left_out(collected)
+    return tables.labelled(collected.rows), arguments.experiment or "all experiments"
+
+
+def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
+    """Return the rows that a paper's table has, of the experiment that is for it."""
+    entries, experiment = published.table_of(arguments.paper, arguments.table)
+    collected = _with_runs(arguments.outputs, arguments.experiment or experiment)
+    _tell_left_out(collected)
+    rows = tables.like(collected.rows, entries, ("metric", "subset", "set_size", "k"))
+    if arguments.experiment is None:  # one that is named may be of other data: a small one
+        rows = tables.like(rows, entries, ("data", "network", "split_kind"))
+    title = f"{entries['paper'].iloc[0]}, table {arguments.table}"
+    if rows.empty:
+        raise InputError(
+            f"{title}: none of these runs measured that; drop --table, or --experiment"
+        )
+    return tables.labelled(rows), title
 
 
 def _asked_for(
-    rows: pd.DataFrame, arguments: argparse.Namespace
-) -> tuple[pd.DataFrame, layout.TextTable]:
+    rows: pd.DataFrame, arguments: argparse.Namespace, name: str
+) -> tuple[pd.DataFrame, list[layout.TextTable]]:
     """Return the numbers, and how they are laid out."""
+    metrics = arguments.metric or ([] if arguments.paper else ["ap"])
+    rows = tables.select(rows, metrics=metrics, subsets=arguments.subset, ks=arguments.k)
     if arguments.show == "seeds":
         frame = tables.spread_over_seeds(rows)
         shown = frame.loc[:, [*tables.COLUMN, "method", "seed_sd", "n_splits"]]
         note = "standard deviation over model seeds within a split, root mean square over splits"
-        return frame, layout.plain_table(shown, name="spread over seeds", notes=[note])
+        return frame, [layout.plain_table(shown, name="spread over seeds", notes=[note])]
     if arguments.show == "tests":
         frame = compare.paired_tests(rows, reference=arguments.reference)
-        return frame, layout.plain_table(frame, name="paired tests", notes=[compare.TEST_NOTE])
+        return frame, [layout.plain_table(frame, name="paired tests", notes=[compare.TEST_NOTE])]
     if arguments.show == "paper":
         frame = compare.beside_paper(rows)
+        if arguments.paper:
+            entries, _ = published.table_of(arguments.paper, arguments.table)
+            frame = tables.like(frame, entries, ("paper", "table"))
         if frame.empty:
             raise InputError(
                 "--show paper: the papers have no number of these datasets, methods and metrics"
             )
-        return frame, layout.comparison_table(frame, notes=[compare.PAPER_NOTE])
+        return frame, layout.comparison_tables(frame, note=compare.PAPER_NOTE)
     frame = tables.summarise(rows)
-    return frame, layout.paper_table(frame, name=arguments.experiment or "all experiments")
+    return frame, [layout.paper_table(frame, name=name)]
 
 
 def draw_figures(arguments: argparse.Namespace) -> None:

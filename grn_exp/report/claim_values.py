@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.collect import BENCHMARK, METHOD, Collected
+from grn_exp.report.names import display_name
 
 _KEY = ("data", "model", "metric", "subset")
 _SETTING = [name for name in dict.fromkeys((*METHOD, *BENCHMARK)) if name not in _KEY]
@@ -117,4 +118,4 @@ def _called(description: Description) -> str:
     """Return a method's name with what the description fixes of it."""
     told = [str(description[name]) for name in ("retriever", "prior") if description.get(name)]
     told += [f"{name}={value}" for name, value in description.items() if "." in name]
-    return description["model"] + (f" ({', '.join(told)})" if told else "")
+    return display_name(description["model"]) + (f" ({', '.join(told)})" if told else "")

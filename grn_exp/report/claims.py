@@ -6,7 +6,7 @@ import importlib.resources
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,25 +15,25 @@ import yaml
 from grn_exp.report.claim_values import Description, NotHereError, Values
 from grn_exp.report.collect import Collected
 from grn_exp.report.layout import TextTable, with_error
+from grn_exp.report.names import display_name
 
 Outcome = Literal["holds", "within the error", "fails", "not here"]
 Decision = Literal[
-    "holds", "does not hold", "does not hold (within the error)", "cannot be tested here"
-]
-DECISIONS: tuple[Decision, ...] = (
     "holds",
     "does not hold",
     "does not hold (within the error)",
+    "undecided",
     "cannot be tested here",
-)
+]
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
 RULE = (
     "A comparison is paired: the differences over the splits that both sides have, each split's "
     "model seeds averaged. It holds if the 95 % interval of their mean (Student's t) lies on the "
     "claimed side, fails if it lies on the other side, and is within the error otherwise. A claim "
-    "holds if all its comparisons do, or as many as it says; one that is not here leaves it open "
-    "unless the others decide. A mean relative change has to be as large as claimed, and its "
-    "interval clear of zero. Splits share data, so the intervals are too narrow; nothing is "
-    "corrected for the number of comparisons."
+    "holds if all its comparisons do, or as many as it says. Where one is not here that could "
+    "change this, the claim is undecided. A mean relative change has to be as large as claimed, "
+    "and its interval clear of zero. Splits share data, so the intervals are too narrow; nothing "
+    "is corrected for the number of comparisons."
 )
 _LEVEL = 0.975  # of one side of a 95 % interval
 _ValueOf = Callable[..., pd.Series]
@@ -89,6 +89,11 @@ class Verdict:
     commands: tuple[str, ...]
 
     @property
+    def is_open(self) -> bool:
+        """Say whether missing runs keep the claim from being decided."""
+        return self.decision in ("undecided", "cannot be tested here")
+
+    @property
     def reason(self) -> str:
         """The decision's grounds in a line."""
         counts = dict.fromkeys(("holds", "within the error", "fails", "not here"), 0)
@@ -98,7 +103,7 @@ class Verdict:
             return self.checks[0].told
         told = ", ".join(f"{count} {key}" for key, count in counts.items() if count)
         told += f"; {self.needed} of {len(self.checks)} have to hold"
-        if self.decision == "cannot be tested here":
+        if self.is_open:
             told += _absent(part for check in self.checks for part in check.missing)
         return told
 
@@ -125,8 +130,7 @@ def claims_table(found: Sequence[Verdict]) -> TextTable:
         [f"{verdict.paper}, {verdict.where}", verdict.text, verdict.decision, verdict.reason]
         for verdict in found
     ]
-    open_ones = [verdict for verdict in found if verdict.decision == "cannot be tested here"]
-    commands = dict.fromkeys(command for verdict in open_ones for command in verdict.commands)
+    commands = dict.fromkeys(c for verdict in found if verdict.is_open for c in verdict.commands)
     missing = [f"python -m grn_exp {command}" for command in commands]
     notes = [RULE] + (["Runs that are missing: " + "; ".join(missing)] if missing else [])
     return _texts("claims of the papers", ["where", "claim", "decision", "numbers"], lines, notes)
@@ -156,7 +160,7 @@ def _absent(missing: Iterable[tuple[str, str, str]]) -> str:
     methods: dict[str, list[str]] = {}
     for method, of_networks in places.items():
         told = [f"{', '.join(data)} {network}".strip() for network, data in of_networks.items()]
-        methods.setdefault(", ".join(told), []).append(method)
+        methods.setdefault(", ".join(told), []).append(display_name(method))
     told = "; ".join(f"{', '.join(found)} on {where}" for where, found in methods.items())
     return f"; no run of {told}" if told else ""
 
@@ -217,11 +221,11 @@ def _verdict(claim: dict[str, Any], paper: dict[str, Any], values: Values) -> Ve
 def _decision(checks: Sequence[Check], needed: int) -> Decision:
     outcomes = [check.outcome for check in checks]
     n_holding, n_open = outcomes.count("holds"), outcomes.count("not here")
+    possible = n_holding + n_open + outcomes.count("within the error")
     if n_holding >= needed:
         return "holds"
-    if n_holding + n_open >= needed:
-        return "cannot be tested here"
-    possible = n_holding + n_open + outcomes.count("within the error")
+    if n_open and possible >= needed:
+        return "undecided" if n_open < len(outcomes) else "cannot be tested here"
     return "does not hold (within the error)" if possible >= needed else "does not hold"
 
 
@@ -309,9 +313,9 @@ def _top(claim: dict[str, Any], cell: Description, name: str, value_of: _ValueOf
         except NotHereError as error:
             missing.append(error.missing or (other["model"], own["data"], str(error)))
         else:
-            found[_outcome(table[0] - table[1], 0.0)].append(other["model"])
+            found[_outcome(table[0] - table[1], 0.0)].append(display_name(other["model"]))
     titles = {"fails": "better", "within the error": "not told apart", "holds": "worse"}
-    told = f"{own['model']} {mine.mean():.3f}"
+    told = f"{display_name(own['model'])} {mine.mean():.3f}"
     told += "".join(f"; {titles[key]}: {', '.join(of)}" for key, of in found.items() if of)
     told += _absent(missing)
     if len(found["fails"]) >= place:

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.report import experiments
+from grn_exp.report.experiments import Experiment
 from grn_exp.report.runs import COUNTS, NUMBERS, TEXTS, Problem, Run, read_run
 from grn_exp.report.tuned import with_tuned
 from grn_exp.storage.atomic import write_with
@@ -82,7 +84,7 @@ def collect(outputs: Path, experiment: str | None = None) -> Collected:
     outputs
         The folder that holds ``<experiment>/<data>/<model>/<run_key>``.
     experiment
-        One experiment only; duplicates are then sought within it.
+        One of the folders, or of ``conf/experiment``, only; duplicates are sought within it.
 
     Raises
     ------
@@ -100,13 +102,32 @@ def read_runs(outputs: Path, experiment: str | None = None) -> list[Run | Proble
     InputError
         If the folder, the experiment or any run folder is missing.
     """
-    found = [read_run(folder) for folder in _run_folders(outputs, experiment)]
+    folder, of = _folder_of(outputs, experiment)
+    found = [read_run(path) for path in _run_folders(outputs, folder)]
+    found = [item for item in found if of is None or of.has(item)]
     if not found:
         raise InputError(
-            f"{outputs}: no runs; give the folder of paths.outputs, which holds "
-            "<experiment>/<data>/<model>/<run key>"
+            f"{outputs}: no runs{f' of {experiment}' if experiment else ''}; give the folder of "
+            "paths.outputs, which holds <experiment>/<data>/<model>/<run key>"
         )
     return found
+
+
+def _folder_of(outputs: Path, experiment: str | None) -> tuple[str | None, Experiment | None]:
+    """Return where an experiment's runs lie, and what tells them from others that lie there."""
+    if not outputs.is_dir():
+        raise InputError(f"{outputs}: no such folder; give the folder of paths.outputs")
+    folders = [folder.name for folder in _folders(outputs)]
+    if experiment is None or experiment in folders:
+        return experiment, None
+    of = experiments.experiment(experiment)
+    if of is not None and of.folder in folders:
+        return of.folder, of
+    names = [*folders, *experiments.experiments_in(folders)]
+    raise InputError(
+        f"--experiment {experiment}: {close_matches(experiment, names)}"
+        f"{outputs} holds {', '.join(names) or 'none'}"
+    )
 
 
 def assemble(found: Sequence[Run | Problem]) -> Collected:
@@ -127,19 +148,9 @@ def write_parquet(rows: pd.DataFrame, path: Path) -> None:
 
 
 def _run_folders(outputs: Path, experiment: str | None) -> Iterator[Path]:
-    if not outputs.is_dir():
-        raise InputError(f"{outputs}: no such folder; give the folder of paths.outputs")
-    experiments = _folders(outputs)
-    if experiment is not None:
-        names = [folder.name for folder in experiments]
-        if experiment not in names:
-            raise InputError(
-                f"--experiment {experiment}: {close_matches(experiment, names)}"
-                f"{outputs} holds {', '.join(names) or 'none'}"
-            )
-        experiments = [outputs / experiment]
+    parents = _folders(outputs) if experiment is None else [outputs / experiment]
     marks = ("status.json", "metrics.json", "config.yaml")
-    for parent in experiments:
+    for parent in parents:
         for data in _folders(parent):
             for model in _folders(data):
                 for folder in _folders(model):

@@ -17,8 +17,8 @@ TEST_NOTE = (
     "share data, so p is too small; with n splits it is 2^(1-n) or more"
 )
 PAPER_NOTE = (
-    "difference: ours minus the paper's, in standard errors (ours and the paper's combined; ours "
-    "alone where it gives none)"
+    "ours | the paper's (difference in standard errors: ours and the paper's combined, ours alone "
+    "where it gives none)"
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import title
+from grn_exp.report import experiments
 from grn_exp.storage.atomic import write_text
 
 _EDGE_METRICS = ("ap", "ap_ratio", "auroc", "hit_at_1pct", "epr", "ap_per_regulator")
@@ -73,7 +74,13 @@ def workspace(
         If wandb-workspaces is not installed.
     """
     ws = _package("workspaces")
-    shown: list[Any] = [ws.Metric("Group") == experiment] if experiment else []
+    shown: list[Any] = []
+    if experiment:
+        of = experiments.experiment(experiment)
+        shown.append(ws.Metric("Group") == (of.folder if of else experiment))
+        if of and "model" in of.wanted:
+            shown.append(ws.Config("method").isin(list(of.wanted["model"])))
+            data = data or list(of.wanted["data"])
     if data:
         shown.append(ws.Config("benchmark").isin(data))
     return ws.Workspace(

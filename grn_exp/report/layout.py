@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,6 +12,10 @@ from pandas.api.types import is_numeric_dtype
 
 from grn_exp.metrics.titles import title
 from grn_exp.report.tables import COLUMN, CONTROLS
+from grn_exp.runs.methods import display_name, rank
+
+_HEADER_WIDTH = 20  # no wider than a cell with its comparison
+_SETTINGS = re.compile(r"(?<!,) (?=\w[\w.]*=)")  # where a label's ``model.alpha=1; ...`` begins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +36,8 @@ class TextTable:
         What the reader has to know.
     n_names
         How many of the first columns are the line's name.
+    sources
+        Dataset and method that a cell is about; of all cells, or empty.
     """
 
     title: str
@@ -38,6 +46,7 @@ class TextTable:
     places: list[list[int]]
     notes: list[str] = dataclasses.field(default_factory=list)
     n_names: int = 1
+    sources: list[list[tuple[str, str] | None]] = dataclasses.field(default_factory=list)
 
     @property
     def is_ranked(self) -> bool:
@@ -50,55 +59,95 @@ def paper_table(summary: pd.DataFrame, *, name: str = "") -> TextTable:
 
     The number of splits stands beside each value unless it is the same everywhere.
     """
-    entries: list[dict[str, Any]] = summary.to_dict("records")
-    keys = sorted({_column(entry) for entry in entries}, key=_order)
-    counts = sorted({entry["n_splits"] for entry in entries})
-    cells, places = {}, {}
-    for entry in entries:
-        at = entry["method"], _column(entry)
-        cells[at] = with_error(entry["mean"], entry["standard_error"])
-        cells[at] += f" (n={entry['n_splits']})" if len(counts) > 1 else ""
-        places[at] = entry["place"] if entry["place"] <= 2 else 0
-    controls = {entry["method"]: entry["model"] in CONTROLS for entry in entries}
-    methods = sorted(controls, key=lambda method: controls[method])  # stable: controls go last
-    subsets = list(dict.fromkeys(entry["subset"] for entry in entries))
+    counts = sorted(set(summary["n_splits"]))
     splits = "splits: n" if len(counts) > 1 else f"{counts[0]} split{'s' * (counts[0] > 1)}"
-    return TextTable(
-        title=f"{name}: {', '.join(subsets)}",
-        header=["method", *(_header(key, with_subset=len(subsets) > 1) for key in keys)],
-        lines=[[method, *(cells.get((method, key), "-") for key in keys)] for method in methods],
-        places=[[0, *(places.get((method, key), 0) for key in keys)] for method in methods],
-        notes=[
-            f"mean ± standard error over {splits}; {' and '.join(CONTROLS)} are not ranked"
-            + (", nor is a method that lacks a split" if len(counts) > 1 else "")
-        ],
+    note = f"mean ± standard error over {splits}; {' and '.join(CONTROLS)} are not ranked"
+    return _pivoted(
+        summary.to_dict("records"),
+        lambda entry: (
+            with_error(entry["mean"], entry["standard_error"])
+            + (f" (n={entry['n_splits']})" if len(counts) > 1 else "")
+        ),
+        name=name,
+        note=note + (", nor is a method that lacks a split" if len(counts) > 1 else ""),
     )
 
 
-def comparison_table(comparison: pd.DataFrame, *, notes: Sequence[str]) -> TextTable:
-    """Lay :func:`grn_exp.report.compare.beside_paper` out; ``†`` where the gene sets differ."""
-    lines, differ = [], False
-    for entry in comparison.to_dict("records"):
-        theirs, mine = entry["paper_gene_set"], entry["gene_set"]
-        mark = "†" if theirs and mine and theirs != mine else ""
-        differ |= bool(mark)
-        ours = with_error(entry["mean"], entry["standard_error"])
-        difference = entry["difference_in_errors"]
-        line = [
-            f"{entry['paper']} {entry['table']}",
-            f"{entry['dataset']}{mark}",
-            entry["method"],
-            _measure(entry),
-            entry["subset"],
-            f"{ours} (n={entry['n_splits']})",
-            with_error(entry["published"], entry["published_error"]),
-            "-" if math.isnan(difference) else f"{difference:+.1f}",
-        ]
-        lines.append(line)
-    names = ["paper, table", "dataset", "method", "measure", "subset"]
-    header = [*names, "ours", "paper", "difference"]
-    told = [*notes, "† the paper's set of genes is another one"] if differ else list(notes)
-    return _unranked("beside the published numbers", header, lines, told, n_names=len(names))
+def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[TextTable]:
+    """Lay :func:`grn_exp.report.compare.beside_paper` out, a table for each of the papers'.
+
+    A cell is ``ours | the paper's (difference)``; ``†`` where the gene sets differ.
+    """
+    found = []
+    for (paper, table), part in comparison.groupby(["paper", "table"]):
+        entries: list[dict[Any, Any]] = part.to_dict("records")
+        counts = sorted({entry["n_splits"] for entry in entries})
+        differ = [entry["paper_gene_set"] not in ("", entry["gene_set"]) for entry in entries]
+        for entry, differs in zip(entries, differ, strict=True):
+            entry["mark"] = "†" if differs and entry["gene_set"] else ""
+        told = f"{note}; our splits: {', '.join(map(str, counts))}"
+        if any(entry["mark"] for entry in entries):
+            told += "; † the paper's set of genes is another one"
+        found.append(_pivoted(entries, _compared, name=f"{paper}, table {table}", note=told))
+    return found
+
+
+def _compared(entry: dict[Any, Any]) -> str:
+    difference = entry["difference_in_errors"]
+    told = "" if math.isnan(difference) else f" ({round(difference, 1) + 0.0:+.1f})"  # never -0.0
+    return f"{entry['mean']:.3f} | {entry['published']:.3f}{told}"
+
+
+def _pivoted(
+    entries: list[dict[Any, Any]], cell: Callable[[dict[Any, Any]], str], *, name: str, note: str
+) -> TextTable:
+    """Return methods x columns; settings in which methods or datasets differ become footnotes."""
+    keys = sorted({_column(entry) for entry in entries}, key=_order)
+    methods = sorted(
+        {entry["method"] for entry in entries}, key=lambda label: (rank(label), label)
+    )
+    of = {(entry["method"], _column(entry)): entry for entry in entries}
+    marks = {entry["dataset"]: entry.get("mark", "") for entry in entries}
+    subsets = list(dict.fromkeys(entry["subset"] for entry in entries))
+    labels = Labels()
+    lines, places = [], []
+    for method in methods:
+        of_line = [of.get((method, key)) for key in keys]
+        lines.append([labels.method(method), *("-" if e is None else cell(e) for e in of_line)])
+        ranks = [0 if e is None else e.get("place", 0) for e in of_line]
+        places.append([0, *(place if place <= 2 else 0 for place in ranks)])
+    header = [_header(key, labels, marks, with_subset=len(subsets) > 1) for key in keys]
+    sources = [
+        [None, *((key[0], method) if (method, key) in of else None for key in keys)]
+        for method in methods
+    ]
+    datasets = [labels.dataset(one) + mark for one, mark in marks.items() if len(marks) == 1]
+    title = f"{name}: {', '.join(datasets + subsets)}"
+    notes = [note, *labels.notes]
+    return TextTable(title, ["method", *header], lines, places, notes, sources=sources)
+
+
+class Labels:
+    """Names as a reader writes them; settings that tell rows apart go to numbered footnotes."""
+
+    def __init__(self) -> None:
+        self._settings: dict[str, int] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """The footnotes."""
+        return [f"({number}) {setting}" for setting, number in self._settings.items()]
+
+    def method(self, label: str) -> str:
+        """Return a method's display name."""
+        return display_name(self.dataset(label))
+
+    def dataset(self, label: str) -> str:
+        """Return a dataset's name, or a method's, with the number of its footnote."""
+        name, *settings = _SETTINGS.split(label, maxsplit=1)
+        if not settings:
+            return label
+        return f"{name} ({self._settings.setdefault(settings[0], len(self._settings) + 1)})"
 
 
 def plain_table(frame: pd.DataFrame, *, name: str, notes: Sequence[str] = ()) -> TextTable:
@@ -106,21 +155,20 @@ def plain_table(frame: pd.DataFrame, *, name: str, notes: Sequence[str] = ()) ->
     names = [str(column) for column in frame if column not in ("metric", "set_size", "k")]
     if len(names) < len(frame.columns):
         names.insert(1, "measure")
+    labels = Labels()
+    told = {"method": labels.method, "other": labels.method, "dataset": labels.dataset}
     entries: list[dict[Any, Any]] = frame.to_dict("records")
     lines = [
-        [_text(_measure(entry) if column == "measure" else entry[column]) for column in names]
+        [
+            _measure(entry) if column == "measure" else told.get(column, _text)(entry[column])
+            for column in names
+        ]
         for entry in entries
     ]
     numbers = [column in frame and is_numeric_dtype(frame[column]) for column in names]
     n_names = numbers.index(True) if True in numbers else len(names) - 1
     header = [column.replace("_", " ") for column in names]
-    return _unranked(name, header, lines, notes, n_names=n_names)
-
-
-def _unranked(
-    name: str, header: list[str], lines: list[list[str]], notes: Sequence[str], *, n_names: int
-) -> TextTable:
-    """Return a table without places; a name that all lines share goes to the title."""
+    # a name that all lines share goes to the title
     shared = [
         i for i in range(n_names) if len(lines) > 1 and len({line[i] for line in lines}) == 1
     ]
@@ -131,7 +179,7 @@ def _unranked(
         header=[header[i] for i in kept],
         lines=[[line[i] for i in kept] for line in lines],
         places=[[0] * len(kept) for _ in lines],
-        notes=list(notes),
+        notes=[*notes, *labels.notes],
         n_names=n_names - len(shared),
     )
 
@@ -150,9 +198,12 @@ def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple((part is not None, part) for part in key)
 
 
-def _header(key: tuple[Any, ...], *, with_subset: bool) -> str:
+def _header(
+    key: tuple[Any, ...], labels: Labels, marks: Mapping[str, str], *, with_subset: bool
+) -> str:
     dataset, metric, subset, size, k = key
-    lines = [dataset, title(metric, k)]
+    lines = [] if len(marks) == 1 else [labels.dataset(dataset) + marks[dataset]]
+    lines += textwrap.wrap(title(metric, k), _HEADER_WIDTH)
     lines += [subset] if with_subset else []
     lines += [] if size is None else [f"R={size}"]
     return "\n".join(lines)

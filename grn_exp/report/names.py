@@ -1,4 +1,4 @@
-"""Short names of what a run's ``config.yaml`` tells only by class and parameters."""
+"""Short names of what ``config.yaml`` tells by class and parameters; how methods are called."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,10 @@ from typing import Any
 
 import yaml
 
+from grn_exp.runs.methods import colour, display_name
 from grn_exp.storage.conf import conf_dir
+
+__all__ = ["choice_name", "colour", "display_name", "flattened", "without"]
 
 _MANDATORY = "???"
 

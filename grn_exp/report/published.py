@@ -1,12 +1,14 @@
 """The numbers that the papers print, under our names (``paper/*.yaml``)."""
 
 import functools
-import importlib.resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+
+from grn_exp.core.errors import InputError, close_matches
 
 # an empty text, or a missing number, leaves open what the entry is about
 _TEXTS = (
@@ -27,11 +29,18 @@ _NUMBERS = ("set_size", "k", "split_seed")
 
 
 @functools.cache
+def _papers() -> dict[str, dict[str, Any]]:
+    """Return the papers by the names of their files."""
+    folder = Path(__file__).parent / "paper"
+    return {
+        path.stem: yaml.safe_load(path.read_text("utf-8"))
+        for path in sorted(folder.glob("*.yaml"))
+    }
+
+
+@functools.cache
 def _entries() -> pd.DataFrame:
-    folder = importlib.resources.files("grn_exp.report") / "paper"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=str)
-    papers = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
-    entries = [entry for paper in papers for entry in _of_paper(paper)]
+    entries = [entry for paper in _papers().values() for entry in _of_paper(paper)]
     columns: dict[str, Any] = {
         name: pd.Series([entry.get(name, "") for entry in entries], dtype="str") for name in _TEXTS
     }
@@ -55,6 +64,34 @@ def published() -> pd.DataFrame:
         paper leaves open is an empty text or a missing number.
     """
     return _entries().copy()
+
+
+def table_of(paper: str, table: str) -> tuple[pd.DataFrame, str]:
+    """Return the numbers of a paper's table, and the name of the experiment that is for it.
+
+    Parameters
+    ----------
+    paper
+        ``infosem`` or ``residual_hos2``.
+    table
+        Its number.
+
+    Raises
+    ------
+    InputError
+        If there is no such paper or table.
+    """
+    papers = _papers()
+    if paper not in papers:
+        told = f"{close_matches(paper, list(papers))}choose from {', '.join(papers)}"
+        raise InputError(f"--paper {paper}: {told}")
+    entries = _entries()
+    entries = entries.loc[entries["paper"] == papers[paper]["paper"]]
+    if table not in set(entries["table"]):
+        known = ", ".join(entries["table"].unique())
+        raise InputError(f"--table {table}: choose from {known} of --paper {paper}")
+    experiment = papers[paper]["experiments"].format(table)
+    return entries.loc[entries["table"] == table], experiment
 
 
 def _of_paper(paper: dict[str, Any]) -> list[dict[str, Any]]:

@@ -36,15 +36,16 @@ def rich_tables(table: TextTable, width: int) -> list[Table]:
 
     ``*`` and ``+`` mark the best and the second best, where a text loses its styles.
     """
+    beside = 5 if table.is_ranked else 3  # marks, and the space between columns
     widths = [
-        max(len(part) for text in column for part in text.split("\n")) + 4
+        max(len(part) for text in column for part in text.split("\n")) + beside
         for column in zip(table.header, *table.lines, strict=True)
     ]
     names = list(range(table.n_names))
     blocks: list[list[int]] = []
     for number in range(table.n_names, len(widths)):
         used = sum(widths[i] for i in (*names, *(blocks[-1] if blocks else ())))
-        if not blocks or used + widths[number] > width:
+        if not blocks or used + widths[number] > width + 3:
             blocks.append([])
         blocks[-1].append(number)
     found = [_rich_table(table, [*names, *block]) for block in blocks]
@@ -55,7 +56,7 @@ def rich_tables(table: TextTable, width: int) -> list[Table]:
 
 
 def _rich_table(table: TextTable, columns: list[int]) -> Table:
-    found = Table(box=rich.box.SIMPLE_HEAD)
+    found = Table(box=rich.box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number in columns:
         side = "left" if number < table.n_names else "right"
         found.add_column(Text(table.header[number]), justify=side)

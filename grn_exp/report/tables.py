@@ -13,7 +13,7 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.collect import BENCHMARK, MEASURE, METHOD
 
 CONTROLS = ("random", "oracle")  # shown, but no competitors
-_EQUAL_DIGITS = 6  # scores are float32: what differs after these decimals is equal
+_EQUAL_DIGITS = 3  # what is printed as the same is a tie
 _LOWER_IS_BETTER = ("score_gap",)
 _CELL = ["dataset", *BENCHMARK, "method", *METHOD, *MEASURE]
 COLUMN = ["dataset", *MEASURE]  # what tells a table's columns
@@ -53,6 +53,15 @@ def select(
         rows = rows.loc[kept]
     if rows.empty:
         raise InputError("no rows with this metric, subset and k together; drop one of them")
+    return rows
+
+
+def like(rows: pd.DataFrame, entries: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Keep the rows that agree with one of the published ``entries`` in what all of these fix."""
+    for name in names:
+        of_paper = entries[name]
+        if of_paper.notna().all() and (of_paper != "").all():
+            rows = rows.loc[rows[name].isin(of_paper.unique())]
     return rows
 
 
@@ -129,8 +138,8 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         A row per method, dataset, metric, subset, set size and k, with ``mean``,
         ``standard_error`` (standard deviation with ddof 1, divided by the square root of the
         number of splits; missing for one split), ``n_splits`` and ``place`` (1 is best; 0 for
-        controls, and for a method that lacks a split which the one with most splits has: splits
-        differ more than methods do).
+        ties, for controls, and for a method that lacks a split which the one with most splits
+        has: splits differ more than methods do).
     """
     groups = per_split(rows).groupby(_CELL, dropna=False, sort=False)
     found = groups.agg(
@@ -144,7 +153,8 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     competes = ~found["model"].isin(CONTROLS) & np.asarray(_on_all_splits(found))
     competing = (found["mean"] * sign).round(_EQUAL_DIGITS).where(competes)
     places = competing.groupby(columns, dropna=False).rank(method="min", ascending=False)
-    return found.drop(columns="splits").assign(place=places.fillna(0).astype("int64"))
+    tied = places.groupby([*columns, places], dropna=False).transform("size") > 1
+    return found.drop(columns="splits").assign(place=places.mask(tied).fillna(0).astype("int64"))
 
 
 def _on_all_splits(found: pd.DataFrame) -> list[bool]:

@@ -183,7 +183,8 @@ def sync_line(outcome) -> str:
 def test_wandb_online(command, server):
     outcome = command(*RUN, *ONLINE)
     assert outcome.code == 0, outcome.err
-    assert len(outcome.lines) == 1, outcome.err
+    assert len(outcome.lines) == 3, outcome.err  # the last epoch, the end, the address
+    assert outcome.lines[-1].endswith(f"runs/runs-{outcome.folder.name}")  # the address
     run = server.runs[only_run(server)]
     assert (run["groupName"], run["jobType"]) == ("runs", "infosem_bc")
     assert run["tags"] == ["toy", "infosem_bc"]
@@ -371,6 +372,43 @@ def test_tensorboard_writes_each_epoch_once(command, at_epoch):
     events = EventAccumulator(str(outcome.folder / "tensorboard")).Reload()
     assert {"train/loss", "val/ap", "test_unseen/ap"} <= set(events.Tags()["scalars"])
     assert [event.step for event in events.Scalars("train/loss")] == [0, 1, 2, 3]
+
+
+# -- afterwards ------------------------------------------------------------------------------
+
+
+def publish(outputs, monkeypatch, *options) -> None:
+    from grn_exp.report import __main__ as report
+
+    monkeypatch.setattr(sys, "argv", ["report", "publish", str(outputs), *options])
+    report.main()
+
+
+def test_finished_runs_are_published_without_training(command, monkeypatch, server):
+    outcome = command(*RUN)
+    before = (outcome.folder / "metrics.json").stat().st_mtime_ns
+    for _ in range(2):  # again ends in the same
+        publish(outcome.outputs, monkeypatch, "--to", "wandb", "--project", "mine")
+        assert epochs(server) == [0, 1, 2, 3]
+    expected = values(outcome)["test_unseen", "ap"]
+    assert server.summary(only_run(server))["test_unseen/ap"] == pytest.approx(expected)
+    name = server.runs[only_run(server)]["displayName"]
+    assert name == f"InfoSEM-BC, toy, split 0, seed 0 ({outcome.folder.name[:6]})"
+    assert (outcome.folder / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_tensorboard_is_published_to(command, monkeypatch, capfd):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    outcome = command(*RUN)
+    for _ in range(2):
+        publish(outcome.outputs, monkeypatch, "--to", "tensorboard")
+    events = EventAccumulator(str(outcome.folder / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [0, 1, 2, 3]
+    with pytest.raises(SystemExit):
+        publish(outcome.outputs, monkeypatch, "--to", "tensorboard", "--entity", "me")
+    assert "--entity me" in capfd.readouterr().err
 
 
 # -- none ------------------------------------------------------------------------------------

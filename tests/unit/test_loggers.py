@@ -49,10 +49,12 @@ def test_the_length_of_a_list_is_no_part_of_a_name():
 
 def test_no_epoch_is_logged_twice():
     logged = []
-    logger = EpochLogger(object(), lambda values, epoch: logged.append((epoch, values["a"])))
+    logger = EpochLogger(object(), lambda values, epoch: logged.append((epoch, values.get("a"))))
     for epoch, value in [(0, 1.0), (1, 2.0), (1, 3.0), (0, 4.0), (2, 5.0)]:
         logger.log_metrics({"a": value, "epoch": float(epoch)}, step=99)
     assert logged == [(0, 1.0), (1, 2.0), (2, 5.0)]
+    logger.log_metrics({"val/b": 6.0, "a": 7.0, "epoch": 2})
+    assert logged[3:] == [(2, None)]  # what is new of that epoch
     later = []
     logger = EpochLogger(object(), lambda values, epoch: later.append(epoch), first_epoch=2)
     for epoch in range(4):

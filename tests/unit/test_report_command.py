@@ -58,7 +58,7 @@ def test_table(command, outputs):
     assert "0.410 ± 0.006 *" in out
     assert "left out: 1 unreadable" in err
     out, err = command(*options, "--experiment", "table_2", "--format", "latex")
-    assert r"infosem\_b & \textbf{0.410 $\pm$ 0.006} \\" in out
+    assert r"InfoSEM-B & \textbf{0.410 $\pm$ 0.006} \\" in out
     assert err == ""
     assert "**0.410 ± 0.006**" in command(*options, "--format", "markdown")[0]
     frame = pd.read_csv(io.StringIO(command(*options, "--format", "csv")[0]))
@@ -68,11 +68,11 @@ def test_table(command, outputs):
 def test_other_tables(command, outputs, write_run):
     options = ("table", outputs, "--subset", "test_unseen")
     out, _ = command(*options, "--show", "tests", "--reference", "deepsem")
-    assert "infosem_b" in out
+    assert "InfoSEM-B" in out
     assert "Holm" in out
     out, _ = command(*options, "--show", "paper")
-    assert "InfoSEM 2" in out
-    assert "0.331 ± 0.055" in out
+    assert "InfoSEM, table 2" in out
+    assert "0.410 | 0.331 (+1.4)" in out
     write_run({"test_unseen": 0.5}, split=0, seed=1, experiment="table_2")
     out, _ = command(*options, "--show", "seeds")
     assert "0.141" in out  # of 0.3 and 0.5

@@ -7,7 +7,7 @@ import pytest
 from grn_exp.core.errors import InputError
 from grn_exp.report.collect import collect
 from grn_exp.report.compare import PAPER_NOTE, beside_paper, holm, paired_tests
-from grn_exp.report.layout import comparison_table
+from grn_exp.report.layout import comparison_tables
 from grn_exp.report.published import published
 
 HOS2 = {
@@ -212,9 +212,10 @@ def test_ours_beside_the_paper_s(write_run, tmp_path):
     ours = 0.04 / 3**0.5
     assert hesc["standard_error"] == pytest.approx(ours)
     assert hesc["difference_in_errors"] == pytest.approx(0.009 / (ours**2 + 0.055**2) ** 0.5)
-    lines = comparison_table(found, notes=[PAPER_NOTE]).lines
-    assert [line[0] for line in lines] == ["hesc", "mdc†"]
-    assert lines[0][-3:] == ["0.340 ± 0.023 (n=3)", "0.331 ± 0.055", "+0.2"]
+    (table,) = comparison_tables(found, note=PAPER_NOTE)
+    assert [text.split("\n")[0] for text in table.header] == ["method", "hesc", "mdc†"]
+    assert table.lines[0][:2] == ["InfoSEM-B biobert_published", "0.340 | 0.331 (+0.2)"]
+    assert table.sources[0][1] == ("hesc", "infosem_b biobert_published")
 
 
 def test_a_number_of_one_seed_joins_that_split(write_run, tmp_path):

@@ -61,7 +61,10 @@ def test_it_groups_and_filters(written):
     (runs,) = written["spec"]["section"]["runSets"]
     assert [key["name"] for key in runs["grouping"]] == ["benchmark.value", "method.value"]
     filters = [(f["key"]["name"], f["op"], f["value"]) for f in runs["filters"]["filters"]]
-    assert filters == [("group", "=", "infosem_table2"), ("benchmark", "IN", ["mesc", "hesc"])]
+    group, (key, _, methods), data = filters
+    assert group == ("group", "=", "infosem_cell_type_specific")  # the folder, shared with others
+    assert (key, data) == ("method", ("benchmark", "IN", ["mesc", "hesc"]))
+    assert {"infosem_bc", "one_hot_lr", "random"} <= set(methods)
     assert runs["runFeed"]["columnPinned"]["config:split_seed.value"]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -10,11 +11,13 @@ from pytorch_lightning.loggers import Logger
 from grn_exp.core.errors import InputError
 from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.runs import methods
 
 
 class EpochLogger(Logger):
-    """Hands a service one row an epoch, with the epoch as its step, and no epoch twice.
+    """Hands a service an epoch's values, with the epoch as their step, and none of them twice.
 
+    Lightning hands over what it validates before the losses of the same epoch.
     A run that was cut off goes on from its last checkpoint, so some epochs may be computed
     again, to the same numbers; ``History`` hands over those that lie before it.
 
@@ -39,6 +42,7 @@ class EpochLogger(Logger):
         self.service = service
         self.next_epoch = first_epoch
         self._log = log
+        self._next: dict[str, int] = defaultdict(lambda: first_epoch)  # by the value's name
 
     @property
     def name(self) -> str:
@@ -56,9 +60,11 @@ class EpochLogger(Logger):
         """Hand over an epoch's values."""
         del step  # Lightning counts batches
         epoch = int(metrics["epoch"])
-        if epoch >= self.next_epoch:
-            self._log({**metrics, "epoch": epoch}, epoch)
-            self.next_epoch = epoch + 1
+        new = {name: value for name, value in metrics.items() if epoch >= self._next[name]}
+        if new:
+            self._log({**new, "epoch": epoch}, epoch)
+            self._next |= dict.fromkeys(new, epoch + 1)
+            self.next_epoch = max(self.next_epoch, epoch + 1)
 
 
 class Mirror(Protocol):
@@ -93,8 +99,13 @@ def require(package: str) -> None:
 
 
 def display_name(identity: RunIdentity) -> str:
-    """Return what a dashboard shows of a run."""
-    return f"{identity.data}/{identity.model}/{identity.run_key[:6]}"
+    """Return what a dashboard shows of a run; the key tells variants apart."""
+    config = identity.config
+    first, n_seeds = config["seed"], config.get("ensemble", 1)
+    seeds = f"seed {first}" if n_seeds == 1 else f"seeds {first} to {first + n_seeds - 1}"
+    told = [methods.display_name(identity.model), identity.data]
+    told += [f"split {config['split'].get('seed')}", seeds]
+    return f"{', '.join(told)} ({identity.run_key[:6]})"
 
 
 def described(identity: RunIdentity) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_scores
 from grn_exp.engine.folder import RunFolder
+from grn_exp.metrics.titles import key_of
 
 _CURVE_POINTS = 1000
 _TOP_EDGES = 100
@@ -21,23 +22,12 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def flat_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return ``{"test_unseen/ap": value, ...}`` with each subset's prevalence.
-
-    Rows that differ in k or set size have names of their own: ``test/recall@80/R=2``. The k of
-    other metrics is the length of a list, which differs between splits; it is no part of a name.
-    """
-    flat = {_name(row): row["value"] for row in rows}
+    """Return ``{"test_unseen/ap": value, ...}`` with each subset's prevalence."""
+    flat = {key_of(row): row["value"] for row in rows}
     for row in rows:
         if row["prevalence"] is not None:  # a set is compared with a set: no pairs
             flat[f"{row['subset']}/prevalence"] = row["prevalence"]
     return flat
-
-
-def _name(row: dict[str, Any]) -> str:
-    metric, k, size = row["metric"], row.get("k"), row.get("set_size")
-    stem = metric.removesuffix("_at_k")
-    at = f"@{k}" if stem != metric else ""
-    return f"{row['subset']}/{stem}{at}" + ("" if size is None else f"/R={size}")
 
 
 def provenance_of(folder: RunFolder) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """TensorBoard."""
 
 import dataclasses
+import shutil
 
 from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -24,7 +25,8 @@ class TensorBoardMirror:
         require("tensorboard")
 
     def open(self, identity: RunIdentity) -> EpochLogger:
-        """Start the event file."""
+        """Start the event file; one of an earlier attempt is replaced."""
+        shutil.rmtree(identity.folder / "tensorboard", ignore_errors=True)
         events = TensorBoardLogger(save_dir=identity.folder, name="tensorboard", version="")
         return EpochLogger(events, events.log_metrics)
 

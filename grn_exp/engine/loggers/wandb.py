@@ -140,8 +140,8 @@ class _Run:
         self._listen()
 
     def finish(self, exit_code: int) -> None:
-        """End the run; say in one line how to upload what is not uploaded."""
-        settings = self.wandb.settings
+        """End the run; say in one line where it is, or how to upload what is not uploaded."""
+        settings, address = self.wandb.settings, self.wandb.url
         self._listen()  # again: an ensemble's members have runs of their own
         try:
             self.wandb.finish(exit_code=exit_code)
@@ -155,6 +155,8 @@ class _Run:
                 "wandb sync --include-online %s",
                 *(self.failures[0], settings.sync_dir),
             )
+        elif address:
+            log.info("W&B: %s", address)
 
     def _listen(self) -> None:
         import wandb

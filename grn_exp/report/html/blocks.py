@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -112,14 +112,15 @@ def from_text(
     table: TextTable,
     name: str,
     *,
-    groups: Sequence[Sequence[int | None]] | None = None,
+    group_of: Callable[[str, str], int] | None = None,
     folded: bool = False,
 ) -> HtmlTable:
-    """Return a text table with links to groups of runs: a number, or None, per cell."""
+    """Return a text table whose cells lead to the group of runs of their dataset and method."""
     lines = []
     for number, (texts, places) in enumerate(zip(table.lines, table.places, strict=True)):
-        of_line = groups[number] if groups is not None else [None] * len(texts)
-        cells = [Cell(*part) for part in zip(texts, places, of_line, strict=True)]
+        sources = table.sources[number] if group_of and table.sources else [None] * len(texts)
+        groups = [None if of is None or group_of is None else group_of(*of) for of in sources]
+        cells = [Cell(*part) for part in zip(texts, places, groups, strict=True)]
         lines.append(Line(cells))
     return HtmlTable(
         name, table.title, table.header, lines, table.notes, table.n_names, folded=folded

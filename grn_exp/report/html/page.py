@@ -14,6 +14,7 @@ from grn_exp.report.collect import Collected, assemble, read_runs
 from grn_exp.report.html import summary
 from grn_exp.report.html.blocks import Cell, Groups, HtmlTable, Line, Section, relative_link
 from grn_exp.report.html.sections import experiment_section, main_rows
+from grn_exp.report.names import display_name
 from grn_exp.report.runs import Problem, Run
 from grn_exp.report.tables import labelled
 from grn_exp.storage.atomic import write_text
@@ -24,6 +25,7 @@ _KINDS = {
     "holds": "holds",
     "does not hold": "fails",
     "does not hold (within the error)": "within",
+    "undecided": "open",
     "cannot be tested here": "open",
 }
 
@@ -158,7 +160,7 @@ def _claims_section(whole: Collected) -> Section:
                 Cell(f"{verdict.paper}, {verdict.where}", kind="where"),
                 Cell(
                     "; ".join(f"python -m grn_exp {command}" for command in verdict.commands)
-                    if verdict.decision == "cannot be tested here"
+                    if verdict.is_open
                     else "-"
                 ),
             ]
@@ -206,7 +208,8 @@ def _runs_section(
                 value = f"{values[folder]:.3f}"
             link = relative_link(Path(folder), page)
             cells = [
-                *(Cell(str(run[name])) for name in ("experiment", "dataset", "method")),
+                *(Cell(str(run[name])) for name in ("experiment", "dataset")),
+                Cell(display_name(run["method"])),
                 Cell(run["run_key"], link=f"{link}/"),
                 Cell("config.yaml", link=f"{link}/config.yaml"),
                 *(Cell(str(run[name])) for name in ("split_seed", "seed", "ensemble")),

@@ -10,6 +10,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import TITLES, title
 from grn_exp.report import compare, layout, tables
 from grn_exp.report.html.blocks import Cell, Groups, HtmlTable, Line, Picture, Section, from_text
+from grn_exp.report.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,28 +107,18 @@ class _Tables:
                     continue
                 text = layout.paper_table(part, name=_named(part["metric"]))
                 text.notes.append("bold: best of its column, underlined: second best")
-                datasets = [header.split("\n")[0] for header in text.header[1:]]
-                groups = [[None, *self._of_line(line, datasets)] for line in text.lines]
-                found.append(from_text(text, self._name(f"{subset}-{family[0]}"), groups=groups))
+                name = self._name(f"{subset}-{family[0]}")
+                found.append(from_text(text, name, group_of=self._group))
         return found
-
-    def _of_line(self, line: list[str], datasets: list[str]) -> list[int | None]:
-        cells = zip(line[1:], datasets, strict=True)
-        return [None if text == "-" else self._group(dataset, line[0]) for text, dataset in cells]
 
     def beside_paper(self, rows: pd.DataFrame) -> list[HtmlTable]:
         """Return ours beside the published numbers."""
         comparison = compare.beside_paper(rows)
-        if comparison.empty:
-            return []
-        text = layout.comparison_table(comparison, notes=[compare.PAPER_NOTE])
-        ours = text.header.index("ours")
-        groups: list[list[int | None]] = []
-        for entry in comparison.to_dict("records"):
-            of_line: list[int | None] = [None] * len(text.header)
-            of_line[ours] = self._group(entry["dataset"], entry["method"])
-            groups.append(of_line)
-        return [from_text(text, self._name("paper"), groups=groups)]
+        found = layout.comparison_tables(comparison, note=compare.PAPER_NOTE)
+        return [
+            from_text(text, self._name(f"paper-{number}"), group_of=self._group)
+            for number, text in enumerate(found)
+        ]
 
     def tests(self, rows: pd.DataFrame) -> list[HtmlTable]:
         """Return paired tests of the main measure."""
@@ -163,7 +154,8 @@ class _Tables:
                 place,
                 self._group(entry["dataset"], entry["method"]),
             )
-            names = [entry["dataset"], entry["method"], title(entry["metric"], k), entry["subset"]]
+            method = display_name(entry["method"])
+            names = [entry["dataset"], method, title(entry["metric"], k), entry["subset"]]
             cells = [*(Cell(text) for text in (*names, size)), value, Cell(str(entry["n_splits"]))]
             lines.append(Line(cells))
         header = ["dataset", "method", "measure", "subset", "R", "mean ± error", "splits"]

@@ -1,0 +1,129 @@
+"""From a paper's table, or an experiment's name, to the runs that are for it."""
+
+import sys
+
+import pytest
+
+from grn_exp.core.errors import InputError
+from grn_exp.report.__main__ import main
+from grn_exp.report.collect import collect
+from grn_exp.report.experiments import experiment
+from grn_exp.report.published import published, table_of
+from grn_exp.storage.conf import conf_dir
+from tests.unit.test_report_compare import ATTENTION, HOS2
+
+DOT = "grn_exp.models.edges.dot_product.DotProductRetriever"
+NAMES = [path.stem for path in (conf_dir() / "experiment").glob("*.yaml")]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *(f"smoke/{name}" for name in NAMES)])
+def test_every_experiment_tells_its_folder_and_what_it_sweeps_over(name):
+    found = experiment(name)
+    assert found.folder.startswith("smoke_") == name.startswith("smoke/")
+    assert {"model", "data"} <= found.wanted.keys()
+    assert not {"seed", "split.seed"} & found.wanted.keys()
+
+
+def test_what_an_experiment_builds_on_counts_too():
+    table3, oracle = experiment("infosem_table3"), experiment("hos2_table3")
+    assert table3 == experiment("infosem_table2")
+    assert oracle.wanted["data"] == ("sergio_ds3_oracle",)
+    assert oracle.wanted["split.kind"] == ("random",)
+    assert experiment("infosem_table6").wanted["data.network"] == ("non_specific",)
+    assert experiment("mine") is None
+
+
+@pytest.mark.parametrize(
+    ("paper", "title"), [("infosem", "InfoSEM"), ("residual_hos2", "Residual HOS2")]
+)
+def test_every_published_table_has_its_experiment(paper, title):
+    entries = published()
+    for table in entries.loc[entries["paper"] == title, "table"].unique():
+        entries, name = table_of(paper, table)
+        assert set(entries["model"]) <= set(experiment(name).wanted["model"]) | {""}
+
+
+@pytest.fixture
+def shared(write_run, tmp_path):
+    """Runs of two experiments in one folder: PairS2 on the pools of both retrievers."""
+    for model, target in (("pairs2", ATTENTION), ("pairs2", DOT), ("deep_pairs2", ATTENTION)):
+        for split in (42, 43):
+            write_run(
+                {"val": 0.9, "test": 0.1 * (split - 41)},
+                model=model,
+                data="sergio_ds3",
+                experiment="hos2_ds3",
+                metric="exact_match",
+                config={
+                    **HOS2,
+                    "split.seed": split,
+                    "retriever": {"model": {"_target_": target}},
+                },
+                row={"set_size": 2},
+            )
+    return tmp_path / "outputs"
+
+
+def test_an_experiment_finds_its_runs_in_a_folder_that_others_share(shared):
+    def runs(name):
+        rows = collect(shared, name).rows
+        return set(rows[["model", "retriever"]].itertuples(index=False, name=None))
+
+    attention = ("pairs2", "context_attention")
+    assert runs("hos2_table2") == {attention}
+    assert runs("hos2_table6") == {attention, ("pairs2", "dot_product")}
+    assert runs("hos2_table5") == {attention, ("deep_pairs2", "context_attention")}
+    with pytest.raises(InputError, match="hos2_table1"):
+        runs("hos2_table1")
+    with pytest.raises(InputError, match=r"--experiment hos2_table99: .*hos2_table2"):
+        runs("hos2_table99")
+
+
+@pytest.fixture
+def table(monkeypatch, capsys):
+    def run(*arguments) -> str:
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setattr(sys, "argv", ["report", "table", *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_paper_s_table_by_its_number(table, shared):
+    asked = (shared, "--paper", "residual_hos2", "--table", "6")
+    lines = table(*asked).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "val" not in lines[0]
+    rows = {line[:21].strip(): line[21:].strip() for line in lines}
+    assert rows["PairS2 (Context-Attn)"] == rows["PairS2 (Dot product)"] == "0.150 ± 0.050"
+    assert r"PairS2 (Dot product) & 0.150 $\pm$ 0.050 \\" in table(*asked, "--format", "latex")
+    text = table(*asked, "--show", "paper")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "0.150 | 0.251 (-1.7)" in text
+    assert "table 2" not in text
+
+
+def test_settings_that_differ_are_footnotes(table, write_run, tmp_path):
+    for alpha, value in ((1.0, 0.2), (2.0, 0.3)):
+        write_run({"test_unseen": value}, config={"model.alpha": alpha})
+    out = table(tmp_path / "outputs").splitlines()
+    assert [line.split()[:2] for line in out if "DeepSEM" in line] == [
+        ["DeepSEM", "(1)"],
+        ["DeepSEM", "(2)"],
+    ]
+    assert "(1) model.alpha=1.0. (2) model.alpha=2.0" in " ".join(" ".join(out).split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--paper", "infosem"), "--table"),
+        (("--paper", "infosm", "--table", "2"), "did you mean 'infosem'"),
+        (("--paper", "infosem", "--table", "9"), "--table 9"),
+    ],
+)
+def test_what_no_paper_has_is_refused(table, shared, capsys, words, message):
+    with pytest.raises(SystemExit):
+        table(shared, *words)
+    assert message in capsys.readouterr().err
