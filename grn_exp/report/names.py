@@ -88,3 +88,18 @@ def without(flat: Mapping[str, object], prefixes: Iterable[str]) -> dict[str, ob
         for key, value in flat.items()
         if key not in dropped and not key.startswith(below)
     }
+
+
+def display_name(model: str) -> str:
+    """Return what a reader calls a method; its name in ``conf/model`` where it has no other."""
+    return _methods().get(model, {}).get("name", model)
+
+
+def colour(model: str) -> str:
+    """Return a method's colour in all figures; grey for one that has none of its own."""
+    return _methods().get(model, {}).get("colour", "#777777")
+
+
+@functools.cache
+def _methods() -> dict[str, dict[str, str]]:
+    return yaml.safe_load(Path(__file__).with_name("methods.yaml").read_text(encoding="utf-8"))
