@@ -5,8 +5,9 @@ from typing import Literal
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
 from grn_exp.data.pools import OraclePool, RetrievedPool
+from grn_exp.data.retrieval import RankedRegulators
 from grn_exp.data.sets_base import SetDataModule
-from grn_exp.data.target_splitting import TargetSplitter
+from grn_exp.data.target_splitting import TargetCountSplitter, TargetSplitter
 from grn_exp.data.toy import ToySimulation
 
 
@@ -28,8 +29,8 @@ class ToySetsDataModule(SetDataModule):
         *,
         dataset: Literal["toy"] = "toy",
         network: Literal["simulated"] = "simulated",
-        splitter: TargetSplitter,
-        pool: RetrievedPool | OraclePool,
+        splitter: TargetSplitter | TargetCountSplitter,
+        pool: RetrievedPool | OraclePool | None = None,
         set_sizes: list[int] | None = None,
         candidates: Literal["all", "known"] = "all",
         n_genes: int = 200,
@@ -56,3 +57,7 @@ class ToySetsDataModule(SetDataModule):
     def load(self) -> tuple[Expression, Network]:
         """Simulate network and cells."""
         return self.simulation.run()
+
+
+class ToyRetrievalDataModule(RankedRegulators, ToySetsDataModule):
+    """The toy's regulators, ranked for its targets as those of a real network are."""
