@@ -14,12 +14,13 @@ from grn_exp.report.figures.style import (
     WIDTHS,
     caption,
     few_ticks,
-    is_narrow,
+    letters,
+    line_height,
     new_figure,
-    spaced,
     styled,
     wrapped,
 )
+from grn_exp.report.names import colour
 from grn_exp.report.tables import CONTROLS, per_split, summarise
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _MOST_DATASETS = 6
 _MOST_METHODS = 20
-_LONG_NAME = 10  # letters
 _FIGURE_5 = "python -m grn_exp -m experiment=infosem_figure5"
 
 
@@ -53,8 +53,7 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) ->
         If no dataset has ``ap`` on both subsets.
     """
     rows = choose.of_metric(rows, "ap")
-    label = f"{title('ap')}; dashed: random"
-    return _two_columns(rows, _random_level(rows), width=width, label=label)
+    return _two_columns(rows, _random_level(rows), width=width, notes=["dashed: random"])
 
 
 @styled
@@ -78,8 +77,7 @@ def early_precision(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) -> "Fi
     """
     rows = choose.of_metric(rows, "epr")
     levels = dict.fromkeys(_random_level(rows), 1.0)
-    label = f"{title('epr')} (random = 1, dashed)"
-    return _two_columns(rows, levels, width=width, label=label)
+    return _two_columns(rows, levels, width=width, notes=["dashed: random, 1"])
 
 
 @styled
@@ -101,18 +99,19 @@ def downsampled_training(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) -
     InputError
         If no run was trained so.
     """
-    rows = choose.of_metric(rows, "ap")
-    found = choose.with_setting(rows, "split.downsample")
+    found = choose.with_setting(choose.of_metric(rows, "ap"), "split.downsample")
     balanced = found.loc[found["setting"] == "per_regulator"].drop(columns="setting")
     if balanced.empty:
         raise InputError(f"no run has split.downsample=per_regulator; {_FIGURE_5} makes them")
     plain = found.loc[found["setting"] == "none"].drop(columns="setting")
-    label = f"{title('ap')}; dashed: random"
-    note = "bars: as many negatives as positives of each regulator in training"
-    note += "" if plain.empty else "; circles: all training pairs"
+    notes = [
+        "bars: trained on as many negatives as positives of each regulator",
+        "" if plain.empty else "circles: on all training pairs",
+        "dashed: random",
+    ]
     levels = _random_level(balanced)
     return _two_columns(
-        balanced, levels, width=width, label=label, note=note, beside=plain, command=_FIGURE_5
+        balanced, levels, width=width, notes=notes, beside=plain, command=_FIGURE_5
     )
 
 
@@ -121,98 +120,89 @@ def _two_columns(
     levels: dict[tuple[str, str], float],
     *,
     width: float,
-    label: str,
-    note: str = "",
+    notes: list[str],
     beside: pd.DataFrame | None = None,
     command: str = choose.TABLE_2,
 ) -> "Figure":
-    """Draw a line of two panels per dataset that has both subsets."""
+    """Draw a line of two panels per dataset that has both subsets; all panels have one scale."""
+    metric = rows["metric"].iloc[0] if len(rows) else "ap"
     summary = summarise(rows)
     summary = summary.loc[~summary["model"].isin(CONTROLS)]
-    subsets = {name: set(part["subset"]) for name, part in summary.groupby("dataset")}
-    both = [name for name, found in subsets.items() if found == set(SUBSETS)]
-    if not both:
-        metric = rows["metric"].iloc[0] if len(rows) else "ap"
+    n_subsets = summary.groupby("dataset")["subset"].transform("nunique")
+    summary = summary.loc[n_subsets == len(SUBSETS)]
+    if summary.empty:
         raise InputError(
             f"no dataset has {metric} on test_seen and test_unseen; {command} makes such runs"
         )
-    summary = summary.loc[summary["dataset"].isin(both)]
     summary, few_datasets = choose.most_datasets(summary, _MOST_DATASETS)
     summary, few_methods = _best_of_each(summary)
-    names = _with_few_splits(summary).map(lambda n: wrapped(n, 24 if is_narrow(width) else 40))
-    summary = summary.assign(shown=names)
+    room = letters(0.38 * width)
+    summary = summary.assign(shown=[wrapped(name, room) for name in _with_few_splits(summary)])
     datasets = summary["dataset"].drop_duplicates().tolist()
-    slot = 0.06 + 0.1 * max(name.count("\n") + 1 for name in names)  # inches of a bar
-    counts = [summary.loc[summary["dataset"] == name, "shown"].nunique() for name in datasets]
-    heights = [
-        slot * n + 0.32 + 0.22 * (len(name) > _LONG_NAME)
-        for n, name in zip(counts, datasets, strict=True)
+    titles = [
+        [wrapped(f"{choose.setting_text(name)}, {of}", room) for of in SUBSETS.values()]
+        for name in datasets
     ]
-    figure = new_figure(width, 0.5 + sum(heights))
+    heights = []  # inches
+    for name, (_, above) in zip(datasets, titles, strict=True):
+        shown = summary.loc[summary["dataset"] == name, "shown"].unique()
+        n_lines = max(text.count("\n") + 1 for text in shown)
+        heights.append(line_height(len(shown) * (n_lines + 0.3) + above.count("\n") + 2.5))
+    figure = new_figure(width, line_height(5) + sum(heights))
+    ratios = {"height_ratios": heights}
     panels = figure.subplots(
-        len(datasets),
-        2,
-        squeeze=False,
-        sharey="row",
-        sharex="row",
-        gridspec_kw={"height_ratios": heights},
+        len(datasets), 2, squeeze=False, sharey="row", sharex=True, gridspec_kw=ratios
     )
     circles = None if beside is None or beside.empty else summarise(beside)
-    for dataset, line in zip(datasets, panels, strict=True):
+    for dataset, above, line in zip(datasets, titles, panels, strict=True):
         of_line = summary.loc[summary["dataset"] == dataset]
-        for axes, (subset, colour) in zip(line, SUBSETS.items(), strict=True):
+        for axes, subset, title_of_panel in zip(line, SUBSETS, above, strict=True):
             here = of_line.loc[of_line["subset"] == subset]
-            _method_bars(axes, here, colour)
+            _method_bars(axes, here)
             if circles is not None:
                 _beside(axes, here, circles)
             axes.axvline(levels[dataset, subset], **DASHED)
-            axes.set_title(f"{dataset}, {spaced(subset)}", loc="left")
-        if len(dataset) > _LONG_NAME:  # above both panels then
-            above = wrapped(dataset, int(12 * width))
-            line[0].set_title(f"{above}\n{spaced('test_seen')}", loc="left")
-            line[1].set_title(spaced("test_unseen"), loc="left")
-        line[0].set_xlim(left=0.0)
-    caption(figure, label, [note, few_datasets, few_methods])
+            axes.set_title(title_of_panel, loc="left")
+    panels[0, 0].set_xlim(left=0.0)
+    panels[0, 0].xaxis.set_major_locator(few_ticks())
+    notes = ["mean and standard error over splits", *notes, few_datasets, few_methods]
+    caption(figure, title(metric), notes)
     return figure
 
 
 def _best_of_each(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Keep each dataset's best methods on unseen genes."""
-    parts, note = [], ""
-    for _, part in summary.groupby("dataset"):
-        unseen = part.loc[part["subset"] == "test_unseen"].sort_values(
-            "mean", ascending=False, kind="stable"
-        )
-        note = choose.left_out(len(unseen), _MOST_METHODS, "test_unseen") or note
-        parts.append(part.loc[part["method"].isin(unseen["method"].iloc[:_MOST_METHODS])])
-    return pd.concat(parts, ignore_index=True), note
+    unseen = summary.loc[summary["subset"] == "test_unseen"]
+    rank = unseen.groupby("dataset")["mean"].rank(ascending=False, method="first")
+    kept = unseen.loc[rank <= _MOST_METHODS, ["dataset", "method"]]
+    n = int(rank.max())
+    note = f"the {_MOST_METHODS} best of {n} methods on unseen genes"
+    return summary.merge(kept), note if n > _MOST_METHODS else ""
 
 
-def _with_few_splits(summary: pd.DataFrame) -> pd.Series:
+def _with_few_splits(summary: pd.DataFrame) -> list[str]:
     """Return the methods' names, with the number of splits where it is not the dataset's most."""
-    most = summary.groupby("dataset")["n_splits"].max().to_dict()
-    names = [
-        row["method"]
-        if row["n_splits"] == most[row["dataset"]]
-        else f"{row['method']} (n={row['n_splits']})"
-        for row in summary.to_dict("records")
+    most = summary.groupby("dataset")["n_splits"].transform("max")
+    few = summary["n_splits"] < most
+    return [
+        f"{name} (n={n})" if is_few else name
+        for name, n, is_few in zip(summary["method"], summary["n_splits"], few, strict=True)
     ]
-    return pd.Series(names, index=summary.index, dtype="str")
 
 
-def _method_bars(axes: "Axes", summary: pd.DataFrame, colour: str) -> None:
+def _method_bars(axes: "Axes", summary: pd.DataFrame) -> None:
     """Draw a bar per method, the first one on top."""
     axes.barh(
         list(summary["shown"]),
         summary["mean"].to_numpy(),
         xerr=summary["standard_error"].fillna(0.0).to_numpy(),
-        color=colour,
+        color=[colour(model) for model in summary["model"]],
         height=0.7,
         error_kw={"linewidth": 0.8, "capsize": 1.5, "capthick": 0.8},
     )
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
-    axes.xaxis.set_major_locator(few_ticks())
+    axes.tick_params(axis="y", length=0)
 
 
 def _beside(axes: "Axes", summary: pd.DataFrame, others: pd.DataFrame) -> None:

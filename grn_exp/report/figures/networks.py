@@ -15,14 +15,17 @@ from grn_exp.report.figures.style import (
     BLUE,
     GREEN,
     GREY,
-    SMALL_FONT_SIZE,
     VERMILION,
     WIDTHS,
     caption,
-    headline,
     is_narrow,
+    legend,
+    letters,
+    line_height,
     new_figure,
+    small_font,
     styled,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -81,33 +84,34 @@ def heat_map(
 
     run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
     scored = choose.read_scored(run)
-    n_rows, n_columns = (12, 20) if is_narrow(width) else (24, 50)
-    shares = 100 * _ranks(scored, ties="max") / np.isfinite(_values(scored)).sum()
+    n_rows, n_columns = (12, 20) if is_narrow(width) else (20, 28)
+    shares = 100 * _ranks(scored) / np.isfinite(_values(scored)).sum()
     chosen = _strongest(shares, n_rows, n_columns)
     regulators = scored.split.regulators.array[chosen[0]]
     targets = scored.split.genes.array[chosen[1]]
-    part = shares[np.ix_(*chosen)]
-    figure = new_figure(width, 1.3 + 0.115 * len(regulators))
+    part = np.ma.masked_invalid(shares[np.ix_(*chosen)])
+    figure = new_figure(width, 1.6 + line_height(1.05 * len(regulators)))
     axes = figure.subplots()
     axes.set_facecolor(GREY)  # a gene with itself
-    shown = np.ma.masked_invalid(part)
-    norm = LogNorm(float(shown.min()), 100.0)
-    image = axes.imshow(shown, cmap="cividis_r", norm=norm, aspect="auto", interpolation="none")
-    known = np.argwhere(scored.labels[np.ix_(*chosen)] & ~np.isnan(part))
-    axes.scatter(known[:, 1], known[:, 0], s=4, color="white", edgecolors=BLACK, linewidths=0.3)
+    norm = LogNorm(float(part.min()), 100.0)
+    image = axes.imshow(part, cmap="cividis_r", norm=norm, aspect="auto", interpolation="none")
+    known = np.argwhere(scored.labels[np.ix_(*chosen)] & ~part.mask)
+    axes.scatter(known[:, 1], known[:, 0], s=6, color="white", edgecolors=BLACK, linewidths=0.4)
     axes.set_xticks(range(len(targets)), targets.tolist(), rotation=90)
     axes.set_yticks(range(len(regulators)), regulators.tolist())
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("target")
-    axes.set_ylabel("regulator")
+    axes.set(xlabel="target", ylabel="regulator")
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=15)
-    bar.set_label("pairs that score\nat least as high (%)", fontsize=SMALL_FONT_SIZE)
-    bar.ax.tick_params(labelsize=SMALL_FONT_SIZE)
-    title = f"{run['method']}, {run['dataset']}, split {run['split_seed']}"
-    figure.suptitle(headline(title, width))
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    bar.set_label("pairs that score as high (%)", fontsize=small_font())
+    figure.suptitle(wrapped(_title(run), letters(0.9 * width)))
     caption(figure, "dots: edges of the network; grey: a gene with itself", axis=False)
     return figure
+
+
+def _title(run: pd.Series) -> str:
+    return f"{run['method']}, {run['dataset']}, split {run['split_seed']}"
 
 
 def _values(run: ScoredRun) -> NDArray[np.float64]:
@@ -118,12 +122,12 @@ def _values(run: ScoredRun) -> NDArray[np.float64]:
     return values
 
 
-def _ranks(run: ScoredRun, *, ties: str) -> NDArray[np.float64]:
-    """Return each pair's place among all, 1 is best; NaN for a gene with itself."""
+def _ranks(run: ScoredRun) -> NDArray[np.float64]:
+    """Return how many pairs score at least as high as each; NaN for a gene with itself."""
     from scipy.stats import rankdata
 
     values = _values(run)
-    return rankdata(-values, method=ties, axis=None, nan_policy="omit").reshape(values.shape)
+    return rankdata(-values, method="max", axis=None, nan_policy="omit").reshape(values.shape)
 
 
 def _strongest(
@@ -186,8 +190,7 @@ def network_view(
     run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
     scored = choose.read_scored(run)
     edges = _ranked_edges(scored)
-    if gene is None:
-        gene = _hub(edges)
+    gene = _hub(edges) if gene is None else gene
     around = edges.loc[(edges["regulator"] == gene) | (edges["target"] == gene)]
     if around.empty:
         known = sorted(set(edges["regulator"]) | set(edges["target"]))
@@ -195,26 +198,23 @@ def network_view(
             f"--gene {gene}: {close_matches(gene, known)}{run['dataset']} has no gene of this name"
         )
     shown = around.iloc[:n_edges]
-    left, right = (
-        place_neighbours(shown.loc[shown[end] == gene], other, side)
-        for end, other, side in (("target", "regulator", -1), ("regulator", "target", 1))
-    )
-    n_lines = max(len(left), len(right), 4)
-    figure = new_figure(width, 0.9 + 0.125 * n_lines)
+    left = place_neighbours(shown.loc[shown["target"] == gene], "regulator", side=-1)
+    right = place_neighbours(shown.loc[shown["regulator"] == gene], "target", side=1)
+    figure = new_figure(width, line_height(8 + 1.1 * max(len(left), len(right), 6)))
     axes = figure.subplots()
     for neighbour in left + right:
         _arrow(axes, neighbour, len(shown), shown["rank"].tolist())
-    _hub_label(axes, gene)
-    title = f"{gene}: {run['method']}, {run['dataset']}, split {run['split_seed']}"
-    _finish(axes, headline(title, width))
+    _finish(axes, gene, left=bool(left), right=bool(right))
+    lines = {
+        name: axes.plot([], [], color=shade, linestyle=style)[0]
+        for shade, style, name in _KINDS.values()
+    }
+    legend(figure, lines, title=wrapped(f"{gene}: {_title(run)}", letters(0.9 * width)))
     ranks = f"ranks {shown['rank'].iloc[0]:,} to {shown['rank'].iloc[-1]:,} of {len(edges):,}"
     both = {item.symbol for item in left} & {item.symbol for item in right}
-    caption(
-        figure,
-        f"{len(shown)} best of {len(around):,} pairs of {gene} ({ranks}); thicker: higher rank",
-        [f"on both sides: {', '.join(sorted(both))}" if both else ""],
-        axis=False,
-    )
+    label = f"{len(shown)} best of {len(around):,} pairs of {gene} ({ranks}); thicker: higher rank"
+    notes = [f"on both sides: {', '.join(sorted(both))}" if both else ""]
+    caption(figure, label, notes, axis=False)
     return figure
 
 
@@ -278,22 +278,9 @@ def _arrow(axes: "Axes", neighbour: Neighbour, n: int, ranks: list[int]) -> None
     start, end = (gene, here) if is_target else (here, gene)
     colour, style, _ = _KINDS[neighbour.kind]
     place = ranks.index(neighbour.rank) / max(n - 1, 1)
-    look = {"arrowstyle": "-|>", "mutation_scale": 5, "shrinkA": 2, "shrinkB": 2}
-    if is_target:
-        look["shrinkA"] = 14
-    else:
-        look["shrinkB"] = 14
-    axes.annotate(
-        "",
-        end,
-        start,
-        arrowprops={
-            **look,
-            "color": colour,
-            "linestyle": style,
-            "linewidth": 1.8 - 1.3 * place,
-        },
-    )
+    shrink = {"shrinkA": 20 if is_target else 2, "shrinkB": 2 if is_target else 20}
+    look = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 1.8 - 1.3 * place, **shrink}
+    axes.annotate("", end, start, arrowprops={**look, "color": colour, "linestyle": style})
     axes.plot(*here, "o", color=colour, markersize=2.5)
     axes.annotate(
         neighbour.symbol,
@@ -302,32 +289,18 @@ def _arrow(axes: "Axes", neighbour: Neighbour, n: int, ranks: list[int]) -> None
         textcoords="offset points",
         ha="left" if is_target else "right",
         va="center",
-        fontsize=SMALL_FONT_SIZE,
+        fontsize=small_font(),
     )
 
 
-def _hub_label(axes: "Axes", gene: str) -> None:
+def _finish(axes: "Axes", gene: str, *, left: bool, right: bool) -> None:
+    """Write the gene in the middle, and what is on its sides; a side without genes has no room."""
     box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": BLACK, "linewidth": 0.8}
     axes.text(0, 0, gene, ha="center", va="center", bbox=box, zorder=5, weight="bold")
-
-
-def _finish(axes: "Axes", title: str) -> None:
-    from matplotlib.lines import Line2D
-
-    axes.set_xlim(-1.45, 1.45)
-    axes.set_ylim(-1.12, 1.12)
+    low, high = -1.45 if left else -0.4, 1.45 if right else 0.4
+    axes.set(xlim=(low, high), ylim=(-1.12, 1.25))
     axes.set_axis_off()
-    axes.text(-1.45, 1.1, "regulators", ha="left", va="top", style="italic")
-    axes.text(1.45, 1.1, "targets", ha="right", va="top", style="italic")
-    handles = [
-        Line2D([], [], color=colour, linestyle=style, label=name)
-        for colour, style, name in _KINDS.values()
-    ]
-    axes.figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=3,
-        handlelength=1.6,
-        columnspacing=1.0,
-        title=title,
-    )
+    if left:
+        axes.text(low, 1.25, "regulators", ha="left", va="top", style="italic")
+    if right:
+        axes.text(high, 1.25, "targets", ha="right", va="top", style="italic")

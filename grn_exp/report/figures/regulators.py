@@ -17,12 +17,14 @@ from grn_exp.report.figures.style import (
     SUBSETS,
     WIDTHS,
     caption,
-    is_narrow,
+    letters,
+    line_height,
     new_figure,
-    spaced,
+    share_axis,
     styled,
     wrapped,
 )
+from grn_exp.report.names import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,27 +61,22 @@ def regulator_precision(
     InputError
         If there is no such run, or no regulator with both classes.
     """
-    found = choose.judged_pairs(rows)
-    if run_key is not None:
-        found = choose.one_run(found, run_key)
-    found = choose.of_dataset(found, dataset)
-    best, note = choose.best_methods(found, _MOST_METHODS)
-    runs = choose.first_split(found.loc[found["method"].isin(best)] if best else found)
-    runs = runs.sort_values("method")
+    rows, note = choose.best_runs(rows, _MOST_METHODS, run_key=run_key, dataset=dataset)
+    runs = choose.first_split(rows).sort_values("method")
     scored = [choose.read_scored(run) for _, run in runs.iterrows()]
-    subsets = _judged(scored[0])
+    subsets = [subset for subset in SUBSETS if len(_regulators(scored[0], subset))]
     if not subsets:
         raise InputError(
             f"{scored[0].folder}: no regulator has positive and negative test pairs; take "
             "another split or a larger network"
         )
-    letters = 22 if is_narrow(width) else 40
-    names = [wrapped(name, letters) for name in runs["method"]]
-    slot = 0.1 + 0.1 * max(name.count("\n") + 1 for name in names)
-    figure = new_figure(width, 0.95 + slot * len(scored))
+    names = [wrapped(name, letters(0.35 * width)) for name in runs["method"]]
+    n_lines = max(name.count("\n") + 1 for name in names)
+    figure = new_figure(width, line_height(6.5 + max(1.8, n_lines + 0.4) * max(2, len(scored))))
     panels = figure.subplots(1, len(subsets), sharey=True, sharex=True, squeeze=False)[0]
     for axes, subset in zip(panels, subsets, strict=True):
         _panel(axes, scored, subset)
+    share_axis(panels[0].xaxis)
     panels[0].set_yticks(range(len(runs)), names)
     panels[0].invert_yaxis()
     of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}"
@@ -98,10 +95,6 @@ def precision_by_regulator(run: ScoredRun, subset: Subset) -> NDArray[np.float64
     return np.asarray(values, dtype=np.float64)
 
 
-def _judged(run: ScoredRun) -> list[Subset]:
-    return [subset for subset in SUBSETS if len(_regulators(run, subset))]
-
-
 def _regulators(run: ScoredRun, subset: Subset) -> NDArray[np.int64]:
     mask = run.split.mask(subset)
     positive, negative = (mask & run.labels).any(axis=1), (mask & ~run.labels).any(axis=1)
@@ -114,13 +107,11 @@ def _panel(axes: "Axes", scored: list[ScoredRun], subset: Subset) -> None:
         values = precision_by_regulator(run, subset)
         # spread by a rule, so that the same runs give the same figure
         offsets = 0.32 * (np.modf(np.arange(len(values)) * 0.618)[0] * 2 - 1)
-        colour = SUBSETS[subset]
-        axes.scatter(values, place + offsets, s=4, color=colour, alpha=0.5, linewidths=0)
-        axes.plot(np.quantile(values, [0.25, 0.75]), [place, place], color=BLACK, linewidth=1)
-        axes.plot(values.mean(), place, "D", color="white", markeredgecolor=BLACK, markersize=3.5)
+        shade = colour(run.name["model"])
+        axes.scatter(values, place + offsets, s=7, color=shade, alpha=0.6, linewidths=0)
+        axes.plot(np.quantile(values, [0.25, 0.75]), [place, place], color=BLACK, linewidth=1.2)
+        axes.plot(values.mean(), place, "D", color="white", markeredgecolor=BLACK, markersize=4)
     mask = scored[0].split.mask(subset)[rows]
     shares = (mask & scored[0].labels[rows]).sum(axis=1) / mask.sum(axis=1)
     axes.axvline(float(shares.mean()), **DASHED)
-    axes.set_title(f"{spaced(subset)}\n{len(rows)} regulators")
-    axes.set_xlim(0, 1.02)
-    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.set_title(f"{SUBSETS[subset]}\n{len(rows)} regulators")
