@@ -136,11 +136,11 @@ def _two_columns(
         )
     summary, few_datasets = choose.most_datasets(summary, _MOST_DATASETS)
     summary, few_methods = _best_of_each(summary)
-    room = letters(0.38 * width)
+    room, title_room = letters(0.38 * width), letters(0.32 * width)
     summary = summary.assign(shown=[wrapped(name, room) for name in _with_few_splits(summary)])
     datasets = summary["dataset"].drop_duplicates().tolist()
     titles = [
-        [wrapped(f"{choose.setting_text(name)}, {of}", room) for of in SUBSETS.values()]
+        [wrapped(f"{choose.setting_text(name)}, {of}", title_room) for of in SUBSETS.values()]
         for name in datasets
     ]
     heights = []  # inches

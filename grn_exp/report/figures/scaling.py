@@ -161,7 +161,7 @@ def run_time(
             style = {**look[point["method"]], "linestyle": "none", "markersize": 4}
             axes.errorbar(*at, label=point["method"], elinewidth=0.6, **style)
     _finish(figure, panels, datasets, f"{short_title(metric)}\n{genes(subset)}")
-    log_axis(panels[0], points["min"].min(), points["max"].max() * 1.2)
+    log_axis(panels[0], points["min"].min(), points["max"].max() * 2)
     panels[0].set_ylim(bottom=0)
     notes = ["bars: range of times, standard error over splits", few_datasets, few_methods]
     caption(figure, "time of one fit (s)", notes)

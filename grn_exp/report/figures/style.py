@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+import numpy as np
 import pandas as pd
 
 from grn_exp.core.splits import Subset
@@ -52,7 +53,9 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.2,
     "pdf.fonttype": 42,  # text that can be edited
 }
-_LINE_STYLES, _MARKERS = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1))), "os^Dv"
+# what a model's colour is mixed with for its variants, and their line and marker
+_VARIANTS = (("", "-", "o"), (BLACK, (0, (4, 1.5)), "s"), (GREY, (0, (1, 1)), "^"),
+             ("#FFFFFF", (0, (5, 1, 1, 1)), "D"))  # fmt: skip
 
 P = ParamSpec("P")
 
@@ -138,16 +141,19 @@ def looks(rows: pd.DataFrame, *, marker: bool = False) -> dict[str, dict[str, An
     marker
         Variants of a model differ in their markers too.
     """
+    from matplotlib.colors import to_hex, to_rgb
+
     found: dict[str, dict[str, Any]] = {}
     used: Counter[str] = Counter()
     pairs = rows[["method", "model"]].drop_duplicates().sort_values("method")
     for method, model in pairs.itertuples(index=False):
         shade = colour(model)
-        number = used[shade]
+        towards, line, mark = _VARIANTS[used[shade] % len(_VARIANTS)]
         used[shade] += 1
-        found[method] = {"color": shade, "linestyle": _LINE_STYLES[number % len(_LINE_STYLES)]}
+        mixed = 0.5 * np.add(to_rgb(shade), to_rgb(towards or shade))
+        found[method] = {"color": to_hex(mixed), "linestyle": line}
         if marker:
-            found[method]["marker"] = _MARKERS[number % len(_MARKERS)]
+            found[method]["marker"] = mark
     return found
 
 
