@@ -1,16 +1,18 @@
 """Figures: what is drawn where, not how it looks."""
 
 import argparse
+import re
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.__main__ import draw_figures
 from grn_exp.report.collect import collect
-from grn_exp.report.figures import FIGURES, WIDTHS, add_options, asked_for, save
+from grn_exp.report.figures import FIGURES, WIDTHS, add_options, asked_for, choose, save
 from grn_exp.report.figures.bars import (
     downsampled_training,
     early_precision,
@@ -18,7 +20,7 @@ from grn_exp.report.figures.bars import (
 )
 from grn_exp.report.figures.embeddings import embeddings_compared
 from grn_exp.report.figures.scaling import fewer_cells, run_time
-from grn_exp.report.names import display_name
+from grn_exp.report.names import colour, display_name
 
 ONE_HOT = {"_target_": "grn_exp.priors.uninformative.OneHotPrior"}
 
@@ -162,6 +164,39 @@ def test_what_cannot_be_told_apart_is_refused(rows, write_run, tmp_path):
     write_run({"test_unseen": 0.5}, model="infosem_b", config={"model.alpha": 2.0})
     with pytest.raises(InputError, match="infosem_b was run with several settings"):
         embeddings_compared(collect(tmp_path / "outputs").rows)
+
+
+def test_a_method_has_one_colour_everywhere(rows):
+    deepsem = to_rgba(colour("deepsem"))
+    assert bars(seen_against_unseen(rows).axes[0])[0].patches[0].get_facecolor() == deepsem
+    reference = bars(embeddings_compared(rows).axes[0])[-1]
+    assert reference.patches[0].get_facecolor() == deepsem
+    points = {item.get_label(): item for item in run_time(rows).axes[0].containers}
+    assert to_rgba(points[display_name("deepsem")].lines[0].get_color()) == deepsem
+    variants = {item.lines[0].get_color() for name, item in points.items() if "," in name}
+    assert len(variants) == 2  # two embeddings, both in shades of the method's colour
+
+
+def test_panels_that_are_compared_have_one_scale(rows):
+    for draw in (seen_against_unseen, run_time):
+        axes = draw(rows).axes
+        assert len({each.get_xlim() for each in axes}) == 1 < len(axes)
+        assert draw is seen_against_unseen or len({each.get_ylim() for each in axes}) == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("deepsem model.encoder._target_=grn_exp.nn.x.Wide; model.n_steps=3",
+         "DeepSEM, encoder=Wide, n steps=3"),
+        ("pairs2<dot_product x10", "PairS2 on Dot product, x10"),
+        ("mine", "mine"),
+    ],
+)  # fmt: skip
+def test_labels_have_names_and_no_paths(rows, label, shown):
+    model = re.split("[ <]", label)[0]
+    some = rows.assign(method=label, model=model, dataset="d")
+    assert set(choose.ordered(some)["method"]) == {shown}
 
 
 def test_saving(rows, tmp_path):

@@ -6,20 +6,7 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import title
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    BLACK,
-    DASHED,
-    SUBSETS,
-    WIDTHS,
-    caption,
-    few_ticks,
-    letters,
-    line_height,
-    new_figure,
-    styled,
-    wrapped,
-)
+from grn_exp.report.figures import choose, style
 from grn_exp.report.names import colour
 from grn_exp.report.tables import CONTROLS, per_split, summarise
 
@@ -32,72 +19,36 @@ _MOST_METHODS = 20
 _FIGURE_5 = "python -m grn_exp -m experiment=infosem_figure5"
 
 
-@styled
-def seen_against_unseen(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) -> "Figure":
+@style.styled
+def seen_against_unseen(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
     """Draw each method's AUPRC on seen and on unseen genes (InfoSEM figure 3a).
 
     A line of panels per dataset: left the unseen pairs of seen genes, right the pairs of unseen
     genes. Error bars are standard errors over splits; the dashed line is a random ranking, the
     mean share of positives. A method with fewer splits than the others says so.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; the controls ``random`` and ``oracle`` get no bars.
-    width
-        Of the figure, inches.
-
-    Raises
-    ------
-    InputError
-        If no dataset has ``ap`` on both subsets.
     """
     rows = choose.of_metric(rows, "ap")
     return _two_columns(rows, _random_level(rows), width=width, notes=["dashed: random"])
 
 
-@styled
-def early_precision(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) -> "Figure":
+@style.styled
+def early_precision(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
     """Draw each method's early precision ratio (BEELINE, Pratapa et al. 2020), as figure 3a.
 
     The precision of as many pairs as there are positives, over their share; a random ranking has
     1, the dashed line. Error bars are standard errors over splits.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; the controls ``random`` and ``oracle`` get no bars.
-    width
-        Of the figure, inches.
-
-    Raises
-    ------
-    InputError
-        If no dataset has ``epr`` on both subsets.
     """
     rows = choose.of_metric(rows, "epr")
     levels = dict.fromkeys(_random_level(rows), 1.0)
     return _two_columns(rows, levels, width=width, notes=["dashed: random, 1"])
 
 
-@styled
-def downsampled_training(rows: pd.DataFrame, *, width: float = WIDTHS["page"]) -> "Figure":
+@style.styled
+def downsampled_training(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
     """Draw figure 3a for methods trained without imbalance of regulators (InfoSEM figure 5).
 
     Bars are of runs with ``split.downsample=per_regulator``; an open circle beside a bar is the
     same method trained on all pairs. Error bars are standard errors over splits.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows.
-    width
-        Of the figure, inches.
-
-    Raises
-    ------
-    InputError
-        If no run was trained so.
     """
     found = choose.with_setting(choose.of_metric(rows, "ap"), "split.downsample")
     balanced = found.loc[found["setting"] == "per_regulator"].drop(columns="setting")
@@ -129,26 +80,31 @@ def _two_columns(
     summary = summarise(rows)
     summary = summary.loc[~summary["model"].isin(CONTROLS)]
     n_subsets = summary.groupby("dataset")["subset"].transform("nunique")
-    summary = summary.loc[n_subsets == len(SUBSETS)]
+    summary = summary.loc[n_subsets == len(style.SUBSETS)]
     if summary.empty:
         raise InputError(
             f"no dataset has {metric} on test_seen and test_unseen; {command} makes such runs"
         )
     summary, few_datasets = choose.most_datasets(summary, _MOST_DATASETS)
     summary, few_methods = _best_of_each(summary)
-    room, title_room = letters(0.38 * width), letters(0.32 * width)
-    summary = summary.assign(shown=[wrapped(name, room) for name in _with_few_splits(summary)])
+    room, title_room = style.letters(0.38 * width), style.letters(0.32 * width)
+    summary = summary.assign(
+        shown=[style.wrapped(name, room) for name in _with_few_splits(summary)]
+    )
     datasets = summary["dataset"].drop_duplicates().tolist()
     titles = [
-        [wrapped(f"{choose.setting_text(name)}, {of}", title_room) for of in SUBSETS.values()]
+        [
+            style.wrapped(f"{choose.setting_text(name)}, {of}", title_room)
+            for of in style.SUBSETS.values()
+        ]
         for name in datasets
     ]
     heights = []  # inches
     for name, (_, above) in zip(datasets, titles, strict=True):
         shown = summary.loc[summary["dataset"] == name, "shown"].unique()
         n_lines = max(text.count("\n") + 1 for text in shown)
-        heights.append(line_height(len(shown) * (n_lines + 0.3) + above.count("\n") + 2.5))
-    figure = new_figure(width, line_height(5) + sum(heights))
+        heights.append(style.line_height(len(shown) * (n_lines + 0.3) + above.count("\n") + 2.5))
+    figure = style.new_figure(width, style.line_height(5) + sum(heights))
     ratios = {"height_ratios": heights}
     panels = figure.subplots(
         len(datasets), 2, squeeze=False, sharey="row", sharex=True, gridspec_kw=ratios
@@ -156,17 +112,17 @@ def _two_columns(
     circles = None if beside is None or beside.empty else summarise(beside)
     for dataset, above, line in zip(datasets, titles, panels, strict=True):
         of_line = summary.loc[summary["dataset"] == dataset]
-        for axes, subset, title_of_panel in zip(line, SUBSETS, above, strict=True):
+        for axes, subset, title_of_panel in zip(line, style.SUBSETS, above, strict=True):
             here = of_line.loc[of_line["subset"] == subset]
             _method_bars(axes, here)
             if circles is not None:
                 _beside(axes, here, circles)
-            axes.axvline(levels[dataset, subset], **DASHED)
+            axes.axvline(levels[dataset, subset], **style.DASHED)
             axes.set_title(title_of_panel, loc="left")
     panels[0, 0].set_xlim(left=0.0)
-    panels[0, 0].xaxis.set_major_locator(few_ticks())
+    panels[0, 0].xaxis.set_major_locator(style.few_ticks())
     notes = ["mean and standard error over splits", *notes, few_datasets, few_methods]
-    caption(figure, title(metric), notes)
+    style.caption(figure, title(metric), notes)
     return figure
 
 
@@ -219,7 +175,7 @@ def _beside(axes: "Axes", summary: pd.DataFrame, others: pd.DataFrame) -> None:
         markersize=3.5,
         markerfacecolor="white",
         markeredgewidth=0.8,
-        color=BLACK,
+        color=style.BLACK,
         elinewidth=0.6,
         zorder=4,
     )

@@ -8,19 +8,7 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.report import bias
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    WIDTHS,
-    caption,
-    few_ticks,
-    legend,
-    letters,
-    line_height,
-    new_figure,
-    share_axis,
-    styled,
-    wrapped,
-)
+from grn_exp.report.figures import choose, style
 from grn_exp.report.names import colour, display_name
 
 if TYPE_CHECKING:
@@ -35,26 +23,11 @@ _MOST_METHODS = 3
 def class_imbalance(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["column"],
+    width: float = style.WIDTHS["column"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
-    """Draw the regulators' class imbalance over their one-hot coefficients (InfoSEM figure 3b).
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read is ``coefficients.csv`` of one run of ``one_hot_lr``.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        Which run; by default that of the dataset with most methods, on its first split.
-
-    Raises
-    ------
-    InputError
-        If there is no such run.
-    """
+    """Draw the regulators' class imbalance over their one-hot coefficients (InfoSEM figure 3b)."""
     found = choose.of_metric(rows, "ap")
     found = found.loc[found["model"] == "one_hot_lr"]
     if found.empty:
@@ -73,7 +46,7 @@ def class_imbalance(
 def predicted_probabilities(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["column"],
+    width: float = style.WIDTHS["column"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
@@ -81,20 +54,6 @@ def predicted_probabilities(
 
     The regulators are those of highest and of lowest imbalance in training; the methods those
     that learn labels, at most three, on one split.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read are the scores of the runs that are drawn.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        One run only; or the dataset, by default the one with most such methods.
-
-    Raises
-    ------
-    InputError
-        If there are no such runs.
     """
     found = choose.of_metric(rows, "ap")
     if run_key is not None:
@@ -120,16 +79,19 @@ def predicted_probabilities(
     return probability_figure(pd.concat(parts, ignore_index=True), title=title, width=width)
 
 
-@styled
+@style.styled
 def imbalance_figure(
-    correlation: bias.ImbalanceCorrelation, *, title: str = "", width: float = WIDTHS["column"]
+    correlation: bias.ImbalanceCorrelation,
+    *,
+    title: str = "",
+    width: float = style.WIDTHS["column"],
 ) -> "Figure":
     """Draw figure 3b: imbalance over coefficient, its histogram on the right.
 
     A dot is a regulator; Spearman's rank correlation and the number of regulators stand above.
     """
     table, shade = correlation.table, colour("one_hot_lr")
-    figure = new_figure(width, 1.6 + line_height(7))
+    figure = style.new_figure(width, 1.6 + style.line_height(7))
     scatter, histogram = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
     look = {"color": shade, "alpha": 0.6, "linewidths": 0}
     scatter.scatter(table["coefficient"], table["imbalance"], s=12, **look)
@@ -137,22 +99,24 @@ def imbalance_figure(
     scatter.set_ylabel("class imbalance\n(share of positives in training)")
     histogram.hist(table["imbalance"], bins=_BINS, orientation="horizontal", color=shade)
     histogram.set_xlabel("regulators\n(count)")
-    share_axis(scatter.yaxis)
+    style.share_axis(scatter.yaxis)
     scatter.set_ylim(bottom=-0.03)
     for axes in (scatter, histogram):
-        axes.xaxis.set_major_locator(few_ticks(whole=axes is histogram))
+        axes.xaxis.set_major_locator(style.few_ticks(whole=axes is histogram))
     p_value = max(correlation.p_value, 1e-4)
     sign = "<" if p_value > correlation.p_value else "="
     text = (
         f"Spearman {correlation.spearman:.2f} (p {sign} {p_value:.1g}), {correlation.n} regulators"
     )
-    figure.suptitle("\n".join(line for line in (wrapped(title, letters(width)), text) if line))
+    figure.suptitle(
+        "\n".join(line for line in (style.wrapped(title, style.letters(width)), text) if line)
+    )
     return figure
 
 
-@styled
+@style.styled
 def probability_figure(
-    table: pd.DataFrame, *, title: str = "", width: float = WIDTHS["column"]
+    table: pd.DataFrame, *, title: str = "", width: float = style.WIDTHS["column"]
 ) -> "Figure":
     """Draw figure 3c: what methods predict for the pairs of a few regulators.
 
@@ -177,7 +141,7 @@ def probability_figure(
         table = table.assign(method=table["model"].map(display_name))
     methods = table["method"].unique()
     regulators = table["regulator"].unique()
-    figure = new_figure(width, 0.7 * len(methods) + line_height(7 + len(methods) / 2))
+    figure = style.new_figure(width, 0.7 * len(methods) + style.line_height(7 + len(methods) / 2))
     handles = {}
     panels = figure.subplots(
         len(methods), len(regulators), sharex=True, sharey=True, squeeze=False
@@ -192,11 +156,11 @@ def probability_figure(
     for regulator, axes in zip(regulators, panels[0], strict=True):
         imbalance = _imbalance(table.loc[table["regulator"] == regulator])
         axes.set_title(f"{regulator}\nimbalance {imbalance}")
-    share_axis(panels[0, 0].xaxis)
-    share_axis(panels[0, 0].yaxis)
+    style.share_axis(panels[0, 0].xaxis)
+    style.share_axis(panels[0, 0].yaxis)
     figure.supylabel("share of pairs", fontsize="medium")
-    legend(figure, handles, title=wrapped(title, letters(width)))
-    caption(figure, "predicted probability")
+    style.legend(figure, handles, title=style.wrapped(title, style.letters(width)))
+    style.caption(figure, "predicted probability")
     return figure
 
 

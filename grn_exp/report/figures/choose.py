@@ -9,7 +9,7 @@ import pandas as pd
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.bias_run import ScoredRun, finished_run, missing_file, read_run
 from grn_exp.report.collect import BENCHMARK, METHOD
-from grn_exp.report.figures.style import SUBSETS, genes
+from grn_exp.report.figures import style
 from grn_exp.report.names import display_name
 from grn_exp.report.tables import CONTROLS, labelled, summarise
 
@@ -23,7 +23,7 @@ def ordered(rows: pd.DataFrame) -> pd.DataFrame:
     known = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
     names = {method: _shown(method, model) for method, model in known.items()}
     if len(set(names.values())) == len(names):
-        rows = rows.assign(method=rows["method"].map(names).astype("str"))
+        rows = rows.assign(method=[names[method] for method in rows["method"]])
     return rows.sort_values(_ORDER, kind="stable", ignore_index=True)
 
 
@@ -43,7 +43,7 @@ def setting_text(settings: str) -> str:
 
 
 def of_metric(
-    rows: pd.DataFrame, metric: str, subsets: Sequence[str] = tuple(SUBSETS)
+    rows: pd.DataFrame, metric: str, subsets: Sequence[str] = tuple(style.SUBSETS)
 ) -> pd.DataFrame:
     """Return one metric's rows on some subsets, sorted; names are those of the whole table."""
     rows = labelled(rows)
@@ -94,7 +94,7 @@ def best_methods(rows: pd.DataFrame, n_most: int) -> tuple[list[str], str]:
     means = means.loc[means["subset"] == subset].groupby("method")["mean"].mean()
     names = sorted(means.index, key=lambda name: (-means[name], name))
     note = (
-        f"the {n_most} best of {len(names)} methods on {genes(subset)}"
+        f"the {n_most} best of {len(names)} methods on {style.genes(subset)}"
         if len(names) > n_most
         else ""
     )

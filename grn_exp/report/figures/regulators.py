@@ -10,20 +10,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
 from grn_exp.metrics.ranking import average_precision
 from grn_exp.report.bias_run import ScoredRun
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    BLACK,
-    DASHED,
-    SUBSETS,
-    WIDTHS,
-    caption,
-    letters,
-    line_height,
-    new_figure,
-    share_axis,
-    styled,
-    wrapped,
-)
+from grn_exp.report.figures import choose, style
 from grn_exp.report.names import colour
 
 if TYPE_CHECKING:
@@ -33,11 +20,11 @@ if TYPE_CHECKING:
 _MOST_METHODS = 10
 
 
-@styled
+@style.styled
 def regulator_precision(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
@@ -46,42 +33,32 @@ def regulator_precision(
     A dot is a regulator with positive and negative pairs, the black line goes from the lower to
     the upper quartile, the diamond is the mean, ``ap_per_regulator``; the dashed line is the mean
     share of positives. One split.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read are the scores of at most ten runs.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        One run only; or the dataset, by default the one with most methods, on its first split.
-
-    Raises
-    ------
-    InputError
-        If there is no such run, or no regulator with both classes.
     """
     rows, note = choose.best_runs(rows, _MOST_METHODS, run_key=run_key, dataset=dataset)
     runs = choose.first_split(rows).sort_values("method")
     scored = [choose.read_scored(run) for _, run in runs.iterrows()]
-    subsets = [subset for subset in SUBSETS if len(_regulators(scored[0], subset))]
+    subsets: list[Subset] = [
+        subset for subset in style.SUBSETS if len(_regulators(scored[0], subset))
+    ]
     if not subsets:
         raise InputError(
             f"{scored[0].folder}: no regulator has positive and negative test pairs; take "
             "another split or a larger network"
         )
-    names = [wrapped(name, letters(0.35 * width)) for name in runs["method"]]
+    names = [style.wrapped(name, style.letters(0.35 * width)) for name in runs["method"]]
     n_lines = max(name.count("\n") + 1 for name in names)
-    figure = new_figure(width, line_height(6.5 + max(1.8, n_lines + 0.4) * max(2, len(scored))))
+    figure = style.new_figure(
+        width, style.line_height(6.5 + max(1.8, n_lines + 0.4) * max(2, len(scored)))
+    )
     panels = figure.subplots(1, len(subsets), sharey=True, sharex=True, squeeze=False)[0]
     for axes, subset in zip(panels, subsets, strict=True):
         _panel(axes, scored, subset)
-    share_axis(panels[0].xaxis)
+    style.share_axis(panels[0].xaxis)
     panels[0].set_yticks(range(len(runs)), names)
     panels[0].invert_yaxis()
     of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}"
     marks = "dot: regulator; diamond: mean; line: quartiles; dashed: random"
-    caption(figure, "average precision of a regulator's pairs", [of, marks, note])
+    style.caption(figure, "average precision of a regulator's pairs", [of, marks, note])
     return figure
 
 
@@ -109,9 +86,13 @@ def _panel(axes: "Axes", scored: list[ScoredRun], subset: Subset) -> None:
         offsets = 0.32 * (np.modf(np.arange(len(values)) * 0.618)[0] * 2 - 1)
         shade = colour(run.name["model"])
         axes.scatter(values, place + offsets, s=7, color=shade, alpha=0.6, linewidths=0)
-        axes.plot(np.quantile(values, [0.25, 0.75]), [place, place], color=BLACK, linewidth=1.2)
-        axes.plot(values.mean(), place, "D", color="white", markeredgecolor=BLACK, markersize=4)
+        axes.plot(
+            np.quantile(values, [0.25, 0.75]), [place, place], color=style.BLACK, linewidth=1.2
+        )
+        axes.plot(
+            values.mean(), place, "D", color="white", markeredgecolor=style.BLACK, markersize=4
+        )
     mask = scored[0].split.mask(subset)[rows]
     shares = (mask & scored[0].labels[rows]).sum(axis=1) / mask.sum(axis=1)
-    axes.axvline(float(shares.mean()), **DASHED)
-    axes.set_title(f"{SUBSETS[subset]}\n{len(rows)} regulators")
+    axes.axvline(float(shares.mean()), **style.DASHED)
+    axes.set_title(f"{style.SUBSETS[subset]}\n{len(rows)} regulators")

@@ -6,21 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grn_exp.core.errors import InputError
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    MOST_LINES,
-    WIDTHS,
-    caption,
-    few_ticks,
-    grid,
-    legend_above,
-    line_height,
-    log_axis,
-    looks,
-    new_figure,
-    share_axis,
-    styled,
-)
+from grn_exp.report.figures import choose, style
 from grn_exp.report.tables import CONTROLS, summarise
 
 if TYPE_CHECKING:
@@ -30,11 +16,11 @@ _PAPER = ("context_attention", "dot_product")  # drawn first
 _MOST_SIZES = 4
 
 
-@styled
+@style.styled
 def retrieval_coverage(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     dataset: str | None = None,
     run_key: str | None = None,
 ) -> "Figure":
@@ -42,20 +28,6 @@ def retrieval_coverage(
 
     Coverage is the share of test targets all of whose regulators are among the first K. Lines
     are means over splits, bands their standard errors. The axis ends where no curve rises more.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read is ``recall_curve.csv`` of the retrievers' runs on one dataset.
-    width
-        Of the figure, inches.
-    dataset, run_key
-        By default the dataset with most retrievers; or one run only.
-
-    Raises
-    ------
-    InputError
-        If no run retrieves for sets.
     """
     found = choose.of_metric(rows, "recall_at_k", ("test",))
     found = found.loc[~found["model"].isin(CONTROLS) & found["set_size"].notna()]
@@ -71,10 +43,10 @@ def retrieval_coverage(
     sizes = sorted(curves["set_size"].unique())
     few_sizes = f"{_MOST_SIZES} of {len(sizes)} set sizes" if len(sizes) > _MOST_SIZES else ""
     sizes = sizes[:_MOST_SIZES]
-    figure, panels = grid(width, len(sizes), height=1.5, extra=line_height(7))
+    figure, panels = style.grid(width, len(sizes), height=1.5, extra=style.line_height(7))
     for axes, size in zip(panels, sizes, strict=True):
         of_panel = curves.loc[curves["set_size"] == size]
-        for method, look in looks(runs).items():
+        for method, look in style.looks(runs).items():
             line = of_panel.loc[of_panel["method"] == method]
             k, mean, error = (line[name].to_numpy() for name in ("k", "mean", "sem"))
             axes.plot(k, mean, label=method, **look)
@@ -83,41 +55,27 @@ def retrieval_coverage(
         axes.set_title(f"R = {size}")
     top = curves.groupby(["method", "set_size"])["mean"].transform("max")
     rising = curves.loc[curves["set_size"].isin(sizes) & (curves["mean"] < top), "k"]
-    log_axis(panels[0], 1, 1.1 * rising.max() + 2)
-    share_axis(panels[0].yaxis)
+    style.log_axis(panels[0], 1, 1.1 * rising.max() + 2)
+    style.share_axis(panels[0].yaxis)
     figure.supylabel("coverage (share of targets)", fontsize="medium")
     of = f"{runs['dataset'].iloc[0]}, test targets with R regulators"
-    caption(
+    style.caption(
         figure,
         "pool size K (candidate regulators)",
         [of, "mean and standard error over splits", note, few_sizes],
     )
-    legend_above(figure, panels)
+    style.legend_above(figure, panels)
     return figure
 
 
-@styled
+@style.styled
 def retrieval_scaling(
-    rows: pd.DataFrame, *, width: float = WIDTHS["page"], dataset: str | None = None
+    rows: pd.DataFrame, *, width: float = style.WIDTHS["page"], dataset: str | None = None
 ) -> "Figure":
     """Draw strict coverage and edge recall over K on a real network (Residual HOS2 figure 3).
 
     Left the share of targets all of whose regulators are among the first K, right the mean share
     of a target's regulators. Lines are means over splits, error bars their standard errors.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows.
-    width
-        Of the figure, inches.
-    dataset
-        By default the one with most methods.
-
-    Raises
-    ------
-    InputError
-        If no run has both metrics.
     """
     metrics = {
         "strict_coverage_at_k": "strict coverage\n(share of targets)",
@@ -133,19 +91,19 @@ def retrieval_scaling(
         )
     found, note = _few_methods(choose.of_dataset(found, dataset))
     summary = summarise(found).sort_values("k", kind="stable")
-    figure = new_figure(width, 1.7 + line_height(5))
+    figure = style.new_figure(width, 1.7 + style.line_height(5))
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (metric, label) in zip(panels, metrics.items(), strict=True):
-        for method, look in looks(found, marker=True).items():
+        for method, look in style.looks(found, marker=True).items():
             line = summary.loc[(summary["metric"] == metric) & (summary["method"] == method)]
             values = (line[name].to_numpy(float) for name in ("k", "mean", "standard_error"))
             axes.errorbar(*values, label=method, markersize=3.5, capsize=1.5, **look)
         axes.set_title(label)
-    share_axis(panels[0].yaxis)
-    panels[0].xaxis.set_major_locator(few_ticks(whole=True))
+    style.share_axis(panels[0].yaxis)
+    panels[0].xaxis.set_major_locator(style.few_ticks(whole=True))
     of = f"{found['dataset'].iloc[0]}; mean and standard error over splits"
-    caption(figure, "list length K (regulators)", [of, note])
-    legend_above(figure, panels)
+    style.caption(figure, "list length K (regulators)", [of, note])
+    style.legend_above(figure, panels)
     return figure
 
 
@@ -153,8 +111,8 @@ def _few_methods(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Return the rows of the methods that are drawn, the paper's first, and what was left out."""
     known = rows.drop_duplicates("method").set_index("method")["model"]
     names = sorted(map(str, known.index), key=lambda name: (known[name] not in _PAPER, name))
-    note = f"{MOST_LINES} of {len(names)} methods" if len(names) > MOST_LINES else ""
-    return rows.loc[rows["method"].isin(names[:MOST_LINES])], note
+    note = f"{style.MOST_LINES} of {len(names)} methods" if len(names) > style.MOST_LINES else ""
+    return rows.loc[rows["method"].isin(names[: style.MOST_LINES])], note
 
 
 def _curves(runs: pd.DataFrame) -> pd.DataFrame:

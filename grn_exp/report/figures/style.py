@@ -29,18 +29,12 @@ _SMALL_TEXTS = (
     *("legend.fontsize", "legend.title_fontsize"),
 )
 # Okabe and Ito (2008): told apart by colour-blind readers
-BLUE, ORANGE, GREEN, SKY, VERMILION, PURPLE, YELLOW, BLACK = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#56B4E9",
-    "#D55E00",
-    "#CC79A7",
-    "#F0E442",
-    "#000000",
-)
+OKABE_ITO = ("#0072B2", "#009E73", "#56B4E9", "#CC79A7", "#D55E00", "#E69F00", "#F0E442")
+BLUE, GREEN, _, _, VERMILION, *_ = OKABE_ITO
+BLACK = "#000000"
 GREY = "#999999"
 SUBSETS: dict[Subset, str] = {"test_seen": "seen genes", "test_unseen": "unseen genes"}
+RANDOM = "random ranking"
 MOST_LINES = 7  # that can be told apart in one panel
 DASHED: dict[str, Any] = {"color": BLACK, "linestyle": "--", "linewidth": 0.8}
 STYLE: dict[Any, Any] = {
@@ -145,12 +139,12 @@ def looks(rows: pd.DataFrame, *, marker: bool = False) -> dict[str, dict[str, An
 
     found: dict[str, dict[str, Any]] = {}
     used: Counter[str] = Counter()
-    pairs = rows[["method", "model"]].drop_duplicates().sort_values("method")
-    for method, model in pairs.itertuples(index=False):
+    pairs = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
+    for method, model in sorted(pairs.items()):
         shade = colour(model)
         towards, line, mark = _VARIANTS[used[shade] % len(_VARIANTS)]
         used[shade] += 1
-        mixed = 0.5 * np.add(to_rgb(shade), to_rgb(towards or shade))
+        mixed: Any = 0.5 * np.add(to_rgb(shade), to_rgb(towards or shade))
         found[method] = {"color": to_hex(mixed), "linestyle": line}
         if marker:
             found[method]["marker"] = mark
@@ -177,8 +171,7 @@ def legend_above(figure: "Figure", panels: Sequence["Axes"], *, title: str = "")
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    lines = [name for name in found if name == "random ranking"]
-    found |= {name: found.pop(name) for name in lines}  # last
+    found |= {name: found.pop(name) for name in (RANDOM,) if name in found}  # last
     legend(figure, found, title=title)
 
 
