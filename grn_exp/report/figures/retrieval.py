@@ -57,7 +57,7 @@ def retrieval_coverage(
     rising = curves.loc[curves["set_size"].isin(sizes) & (curves["mean"] < top), "k"]
     style.log_axis(panels[0], 1, 1.1 * rising.max() + 2)
     style.share_axis(panels[0].yaxis)
-    figure.supylabel("coverage (share of targets)", fontsize="medium")
+    figure.supylabel("coverage\n(share of targets)", fontsize=style.small_font())
     of = f"{runs['dataset'].iloc[0]}, test targets with R regulators"
     style.caption(
         figure,
