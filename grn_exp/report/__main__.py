@@ -23,7 +23,7 @@ from grn_exp.report.bias import (
 )
 from grn_exp.report.bias_degree import compare_runs
 from grn_exp.report.bias_run import read_run
-from grn_exp.report.collect import Collected, collect, write_parquet
+from grn_exp.report.collect import Collected, by_experiment, collect, read_runs, write_parquet
 from grn_exp.report.figures.bias import imbalance_figure, probability_figure
 from grn_exp.report.html.page import write_report
 from grn_exp.storage.atomic import write_text
@@ -190,11 +190,15 @@ def _with_runs(outputs: Path, experiment: str | None) -> Collected:
     """Collect for what needs a run at least."""
     collected = collect(outputs, experiment)
     if not collected.n_runs:
-        raise InputError(
-            f"{outputs}: no finished run that counts; python -m grn_exp.report collect {outputs} "
-            "tells what is wrong with those that are there"
-        )
+        raise _no_runs(outputs)
     return collected
+
+
+def _no_runs(outputs: Path) -> InputError:
+    return InputError(
+        f"{outputs}: no finished run that counts; python -m grn_exp.report collect {outputs} "
+        "tells what is wrong with those that are there"
+    )
 
 
 def print_table(arguments: argparse.Namespace) -> None:
@@ -266,23 +270,32 @@ def _asked_for(
 
 
 def draw_figures(arguments: argparse.Namespace) -> None:
-    """Write the figures that the rows allow and say which they do not; end so if one was named."""
+    """Write each experiment's figures; say which no runs allow, and end so if one was named."""
     chosen = figures.asked_for(arguments, figures.FIGURES)
-    rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).rows)
+    found = by_experiment(read_runs(arguments.outputs, arguments.experiment))
+    usable = {name: tables.labelled(each.rows) for name, each in found.items() if each.n_runs}
+    if not usable:
+        raise _no_runs(arguments.outputs)
     console = _console()
-    impossible: list[str] = []
+    impossible: dict[str, str] = {}
     for name, draw in chosen.items():
-        for label, width in figures.WIDTHS.items():
+        drawn = False
+        for experiment, rows in usable.items():
+            folder = arguments.output / experiment if len(usable) > 1 else arguments.output
             try:
-                figure = draw(rows, width=width)
+                made = {label: draw(rows, width=width) for label, width in figures.WIDTHS.items()}
             except InputError as error:
-                impossible.append(f"{name}: {error}")
-                break
-            for path in figures.save(figure, arguments.output / f"{name}_{label}"):
-                console.print(str(path), soft_wrap=True, highlight=False)
+                impossible[name] = f"{name}: {error}"
+                continue
+            drawn = True
+            for label, figure in made.items():
+                for path in figures.save(figure, folder / f"{name}_{label}"):
+                    console.print(str(path), soft_wrap=True, highlight=False)
+        if drawn:
+            impossible.pop(name, None)
     if impossible and arguments.only:
-        raise InputError("; ".join(impossible))
-    for message in impossible:
+        raise InputError("; ".join(impossible.values()))
+    for message in impossible.values():
         console.print(message, soft_wrap=True, highlight=False)
 
 

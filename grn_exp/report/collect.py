@@ -142,6 +142,15 @@ def assemble(found: Sequence[Run | Problem]) -> Collected:
     return Collected(_table(runs), table, {run.names["folder"]: run for run in runs})
 
 
+def by_experiment(found: Iterable[Run | Problem]) -> dict[str, Collected]:
+    """Put each experiment together for itself: a run may be part of several."""
+    parts: dict[str, list[Run | Problem]] = defaultdict(list)
+    for item in found:
+        folder = item.names["folder"] if isinstance(item, Run) else item.folder
+        parts[Path(folder).parts[-4]].append(item)
+    return {name: assemble(part) for name, part in parts.items()}
+
+
 def write_parquet(rows: pd.DataFrame, path: Path) -> None:
     """Write a table; :func:`pandas.read_parquet` gives it back."""
     write_with(path, lambda temporary: rows.to_parquet(temporary, index=False))

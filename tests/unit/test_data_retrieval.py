@@ -8,6 +8,7 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.data.edges.beeline import expression_key, network_key
 from grn_exp.data.sets.retrieval import RetrievalDataModule
 from grn_exp.data.sets.splitting import TargetCountSplitter
+from grn_exp.data.sets.toy import ToyRetrievalDataModule
 from grn_exp.models.sets.pairs2 import PairS2
 
 N_REGULATORS, N_TARGETS = 23, 110
@@ -50,6 +51,16 @@ def test_files_by_path_need_no_registry(paths, no_data):
     assert facts["n_targets_by_role"] == {"train": 81, "val": 0, "test": 30}
     assert facts["edges_left_out"] == {"self_loops": 1, "duplicates": 0, "outside_matrix": 1}
     assert sorted(facts["files"]) == sorted(paths.values())
+
+
+def test_the_toy_is_judged_as_a_real_network_is(no_data):
+    data = ToyRetrievalDataModule(splitter=TargetCountSplitter(), candidates="known")
+    assert data.list_lengths == [10, 13, 15, 17, 19, 21]  # of 24
+    truth = data.truth
+    labels = truth.labels.astype(np.float32)
+    rows = data.evaluate(EdgeScores(truth.regulators, truth.genes, labels))
+    measured = {row.metric: row.value for row in rows}
+    assert measured["strict_coverage_at_k"] == measured["edge_recall_at_k"] == 1.0
 
 
 def test_lists_are_as_long_in_proportion_and_rows_name_their_length(paths):

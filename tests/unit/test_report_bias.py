@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from scipy.special import expit
-from scipy.stats import gaussian_kde, norm, rankdata, spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.versions import RESULTS_VERSION
@@ -19,7 +19,7 @@ from grn_exp.report.bias import (
     seen_against_unseen,
 )
 from grn_exp.report.bias_run import read_run
-from grn_exp.report.figures.bias import density, imbalance_figure, probability_figure
+from grn_exp.report.figures.bias import imbalance_figure, probability_figure
 
 REGULATORS = ["A", "B", "C"]
 GENES = ["A", "B", "C", "T", "U", "V", "W", "X", "Y", "Z"]
@@ -308,20 +308,6 @@ def test_seen_against_unseen(tmp_path):
 # figures
 
 
-def test_density_is_the_reflected_gaussian_of_scipy_and_integrates_to_one():
-    values, grid = np.random.default_rng(0).beta(0.6, 3, 300), np.linspace(0, 1, 2001)
-    found = density(values, grid)
-    # SciPy divides the variance by n - 1
-    kernel = gaussian_kde(values, bw_method=300**-0.2 * np.sqrt(299 / 300))
-    expected = kernel(grid) + kernel(-grid) + kernel(2 - grid)
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
-    assert np.trapezoid(found, grid) == pytest.approx(1, abs=1e-3)
-    # one value only: the least bandwidth, half a bin of 0.05
-    np.testing.assert_allclose(
-        density(np.full(7, 0.5), grid), norm.pdf(grid, 0.5, 0.025), atol=1e-9
-    )
-
-
 def test_the_imbalance_figure_prints_the_correlation(tmp_path):
     lines = [f"R{i},regulator,{i},10,{i}" for i in range(8)]
     found = imbalance_against_coefficient(write_coefficients(write_run(tmp_path), lines))
@@ -337,17 +323,19 @@ def test_the_imbalance_figure_prints_the_correlation(tmp_path):
     figure.savefig(tmp_path / "figure.png")
 
 
-def test_the_probability_figure_has_a_panel_per_regulator_and_a_curve_per_method(tmp_path):
+def test_the_probability_figure_has_a_panel_per_regulator_and_method(tmp_path):
     runs = [read_run(write_run(tmp_path, model=name)) for name in ("x", "y")]
     table = pd.concat([predicted_probabilities(run, ["A", "B"]) for run in runs])
-    figure = probability_figure(table, names=["method X", "method Y"])
-    assert [axes.get_title() for axes in figure.axes] == ["A\nimbalance 1", "B\nimbalance 0.5"]
-    assert [len(axes.lines) for axes in figure.axes] == [2, 2]
-    legend = figure.legends[0]
-    assert [text.get_text() for text in legend.get_texts()] == ["method X", "method Y"]
+    figure = probability_figure(table)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["x", "y"]
+    assert [axes.get_title() for axes in figure.axes][:2] == ["A\nimbalance 1", "B\nimbalance 0.5"]
+    for axes, (_, pairs) in zip(
+        figure.axes, table.groupby(["model", "regulator"], sort=False), strict=True
+    ):
+        heights = [bar.get_height() for bar in axes.patches]
+        assert sum(heights) == pytest.approx(1)
+        first = (pairs["probability"] < 0.05).mean()
+        assert heights[0] == pytest.approx(first)
     figure.savefig(tmp_path / "figure.png")
-    for names in (["one"], ["one", "two", "three"]):
-        with pytest.raises(InputError, match="a name for each"):
-            probability_figure(table, names=names)
-    with pytest.raises(InputError, match="0 methods"):
+    with pytest.raises(InputError, match="no predictions"):
         probability_figure(table.iloc[:0])

@@ -80,14 +80,14 @@ def test_other_tables(command, outputs, write_run):
 
 def test_figures(command, outputs, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "WIDTHS", {"column": 3.3})
-    names = ("seen_against_unseen", "embeddings_compared")
+    names = ("seen_against_unseen", "run_time")
     options = ("-o", tmp_path / "figures", "--experiment", "table_2", "--only", *names)
     out, err = command("figures", outputs, *options)
     assert err == ""
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {
         f"{figure}_column.{ending}"
-        for figure in ("seen_against_unseen", "embeddings_compared")
+        for figure in ("seen_against_unseen", "run_time")
         for ending in ("png", "pdf")
     }
     assert len(out.splitlines()) == len(names)

@@ -1,15 +1,18 @@
 """Figures: what is drawn where, not how it looks."""
 
 import argparse
+import re
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from grn_exp.core.errors import InputError
+from grn_exp.report.__main__ import draw_figures
 from grn_exp.report.collect import collect
-from grn_exp.report.figures import FIGURES, WIDTHS, add_options, asked_for, save
+from grn_exp.report.figures import FIGURES, WIDTHS, add_options, asked_for, choose, save
 from grn_exp.report.figures.bars import (
     downsampled_training,
     early_precision,
@@ -17,6 +20,7 @@ from grn_exp.report.figures.bars import (
 )
 from grn_exp.report.figures.embeddings import embeddings_compared
 from grn_exp.report.figures.scaling import fewer_cells, run_time
+from grn_exp.report.names import colour, display_name
 
 ONE_HOT = {"_target_": "grn_exp.priors.uninformative.OneHotPrior"}
 
@@ -59,7 +63,9 @@ def test_seen_against_unseen(rows, width):
     figure = seen_against_unseen(rows, width=width)
     assert figure.get_figwidth() == width
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["hesc, test seen", "hesc, test unseen", "mdc, test seen", "mdc, test unseen"]
+    assert titles == [
+        f"{data}, {genes} genes" for data in ("hesc", "mdc") for genes in ("seen", "unseen")
+    ]
     for axes in figure.axes:
         (container,) = bars(axes)
         assert len(container) == 3
@@ -68,8 +74,8 @@ def test_seen_against_unseen(rows, width):
         assert np.allclose(dashed.get_xdata(), [0.2, 0.2])
     figure.draw_without_rendering()
     names = [text.get_text() for text in figure.axes[2].get_yticklabels()]
-    biobert = "infosem_b\nbiobert_published" if width < 5 else "infosem_b biobert_published"
-    assert names == ["deepsem", biobert, "infosem_b one_hot"]
+    of_b = [f"{display_name('infosem_b')}, {prior}" for prior in ("biobert published", "one hot")]
+    assert [name.replace("\n", " ") for name in names] == [display_name("deepsem"), *of_b]
     lengths = [bar.get_width() for bar in bars(figure.axes[1])[0]]
     assert lengths == pytest.approx([0.25, 0.46, 0.3])
     assert figure.axes[0].yaxis_inverted()
@@ -82,7 +88,7 @@ def test_bars_of_fewer_splits_say_so_and_error_bars_end_inside(write_run, tmp_pa
     figure = seen_against_unseen(collect(tmp_path / "outputs").rows)
     figure.draw_without_rendering()
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == ["deepsem", "scgreat (n=1)"]
+    assert names == [display_name("deepsem"), f"{display_name('scgreat')} (n=1)"]
     assert all(axes.get_xlim()[1] > 0.3 for axes in figure.axes)  # 0.2 and its error of 0.1
 
 
@@ -99,25 +105,24 @@ def test_embeddings_compared(rows, width):
     (axes,) = figure.axes
     containers = bars(axes)
     assert [container.get_label() for container in containers] == [
-        "infosem_b biobert_published",
-        "infosem_b one_hot",
-        "deepsem (no embedding)",
+        "biobert published",
+        "one hot",
+        f"{display_name('deepsem')} (no embedding)",
     ]
     assert [len(container) for container in containers] == [2, 2, 2]
     heights = [bar.get_height() for container in containers for bar in container]
     assert heights == pytest.approx([0.46, 0.46, 0.3, 0.3, 0.25, 0.25])
     colours = {container.patches[0].get_facecolor() for container in containers}
     assert len(colours) == 3
-    # half the difference of two seeds, times the square root of two
+    # the standard error of the points
     spreads = [item for item in axes.containers if isinstance(item, ErrorbarContainer)]
     segment = spreads[0].lines[2][0].get_segments()[0]
-    assert np.ptp(segment[:, 1]) == pytest.approx(2 * 0.02 / 2**0.5)
-    assert len(spreads[2].lines[2][0].get_segments()) == 0  # the reference has a single seed
+    assert segment[:, 1].tolist() == pytest.approx([0.46 - 0.05, 0.46 + 0.05])
     points = [item.get_offsets() for item in axes.collections if len(item.get_offsets()) == 2]
     assert len(points) == 6
     assert points[0][:, 1].tolist() == pytest.approx([0.41, 0.51])
     assert [text.get_text() for text in axes.get_xticklabels()] == ["hesc", "mdc"]
-    assert axes.get_ylabel() == "AUPRC (average precision)\ntest unseen"
+    assert axes.get_ylabel() == "AUPRC\nunseen genes"
     dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert np.allclose([line.get_ydata() for line in dashed], [[0.2, 0.2], [0.2, 0.2]])
 
@@ -141,6 +146,12 @@ def test_nothing_lies_on_anything_else(rows):
                 assert legend.get_window_extent().x1 <= whole.x1 + 1
 
 
+def test_a_dataset_without_all_embeddings_is_left_out(rows):
+    some = rows[~((rows["data"] == "mdc") & (rows["prior"] == "one_hot"))]
+    figure = embeddings_compared(some)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["hesc"]
+
+
 def test_a_reference_under_several_priors_is_one_run(rows, write_run, tmp_path):
     write_run({"test_unseen": 0.25}, config={"prior": ONE_HOT})
     figure = embeddings_compared(collect(tmp_path / "outputs").rows)
@@ -153,6 +164,39 @@ def test_what_cannot_be_told_apart_is_refused(rows, write_run, tmp_path):
     write_run({"test_unseen": 0.5}, model="infosem_b", config={"model.alpha": 2.0})
     with pytest.raises(InputError, match="infosem_b was run with several settings"):
         embeddings_compared(collect(tmp_path / "outputs").rows)
+
+
+def test_a_method_has_one_colour_everywhere(rows):
+    deepsem = to_rgba(colour("deepsem"))
+    assert bars(seen_against_unseen(rows).axes[0])[0].patches[0].get_facecolor() == deepsem
+    reference = bars(embeddings_compared(rows).axes[0])[-1]
+    assert reference.patches[0].get_facecolor() == deepsem
+    points = {item.get_label(): item for item in run_time(rows).axes[0].containers}
+    assert to_rgba(points[display_name("deepsem")].lines[0].get_color()) == deepsem
+    variants = {item.lines[0].get_color() for name, item in points.items() if "," in name}
+    assert len(variants) == 2  # two embeddings, both in shades of the method's colour
+
+
+def test_panels_that_are_compared_have_one_scale(rows):
+    for draw in (seen_against_unseen, run_time):
+        axes = draw(rows).axes
+        assert len({each.get_xlim() for each in axes}) == 1 < len(axes)
+        assert draw is seen_against_unseen or len({each.get_ylim() for each in axes}) == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("deepsem model.encoder._target_=grn_exp.nn.x.Wide; model.n_steps=3",
+         "DeepSEM, encoder=Wide, n steps=3"),
+        ("pairs2<dot_product x10", "PairS2 on Dot product, x10"),
+        ("mine", "mine"),
+    ],
+)  # fmt: skip
+def test_labels_have_names_and_no_paths(rows, label, shown):
+    model = re.split("[ <]", label)[0]
+    some = rows.assign(method=label, model=model, dataset="d")
+    assert set(choose.ordered(some)["method"]) == {shown}
 
 
 def test_saving(rows, tmp_path):
@@ -206,6 +250,29 @@ def test_what_the_command_line_may_ask(rows):
         asked_for(parser.parse_args(["--only", "run_time", "--gene", "A"]), FIGURES)
 
 
+def test_each_experiment_has_its_own_figures(write_run, tmp_path):
+    # two embeddings in two experiments are no figure of embeddings
+    for experiment, prior in (("one", None), ("two", ONE_HOT)):
+        for model in ("infosem_b", "deepsem"):
+            config = {"prior": prior} if prior else {}
+            values = {"test_seen": 0.5, "test_unseen": 0.4}
+            write_run(values, model=model, config=config, experiment=experiment)
+    outputs, target = tmp_path / "outputs", tmp_path / "figures"
+    names = ["seen_against_unseen", "embeddings_compared"]
+    given = argparse.Namespace(
+        outputs=outputs, experiment=None, output=target, only=names, run_key=None, dataset=None,
+        gene=None, n_edges=None,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="two embeddings"):
+        draw_figures(given)
+    found = sorted(str(path.relative_to(target)) for path in target.rglob("*.png"))
+    sizes = [f"seen_against_unseen_{size}.png" for size in sorted(WIDTHS)]
+    assert found == [f"{experiment}/{name}" for experiment in ("one", "two") for name in sizes]
+    given.experiment, given.only = "one", names[:1]
+    draw_figures(given)
+    assert sorted(path.name for path in target.glob("*.png")) == sizes
+
+
 def test_every_figure_says_which_runs_are_missing(rows):
     none = rows.iloc[:0]
     for draw in FIGURES.values():
@@ -238,8 +305,8 @@ def test_downsampled_training(write_run, tmp_path, both):
             )
     figure = downsampled_training(collect(tmp_path / "outputs").rows)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "hesc, test seen",
-        "hesc, test unseen",
+        "hesc, seen genes",
+        "hesc, unseen genes",
     ]
     seen = figure.axes[0]
     assert [bar.get_width() for bar in bars(seen)[0]] == pytest.approx([0.4, 0.3])
@@ -252,6 +319,15 @@ def test_runs_that_were_not_downsampled_are_no_figure_5(write_run, tmp_path):
     write_run({"test_seen": 0.5, "test_unseen": 0.4}, config={"split.downsample": "none"})
     with pytest.raises(InputError, match="experiment=infosem_figure5"):
         downsampled_training(collect(tmp_path / "outputs").rows)
+
+
+def test_cells_of_the_toy_are_a_share_of_the_most(write_run, tmp_path):
+    for number in (15, 60):
+        config = {"data.n_cells_per_type": number}
+        write_run({"test_unseen": number / 100}, config=config)
+    (axes,) = fewer_cells(collect(tmp_path / "outputs").rows).axes
+    line = axes.containers[0].lines[0]
+    assert line.get_xydata().tolist() == [[25.0, 0.15], [100.0, 0.6]]
 
 
 def test_fewer_cells(write_run, tmp_path):
@@ -269,8 +345,10 @@ def test_fewer_cells(write_run, tmp_path):
     (axes,) = figure.axes
     assert axes.get_title() == "hesc"
     found = {item.get_label(): item for item in axes.containers}
-    assert sorted(found) == ["deepsem", "infosem_b"]  # infosem_bc was run with one share only
-    line, _, (error,) = found["deepsem"].lines
+    assert sorted(found) == sorted(
+        map(display_name, ("deepsem", "infosem_b"))
+    )  # infosem_bc was run with one share only
+    line, _, (error,) = found[display_name("deepsem")].lines
     assert line.get_xdata().tolist() == [20.0, 100.0]
     assert line.get_ydata().tolist() == pytest.approx([0.15, 0.55])
     assert error.get_segments()[0][:, 1].tolist() == pytest.approx([0.1, 0.2])
@@ -289,9 +367,9 @@ def test_run_time(write_run, tmp_path):
     rows = collect(tmp_path / "outputs").rows
     (axes,) = run_time(rows).axes
     found = {item.get_label(): item for item in axes.containers}
-    (x,), (y,) = found["deepsem"].lines[0].get_data()
+    (x,), (y,) = found[display_name("deepsem")].lines[0].get_data()
     assert (x, y) == pytest.approx((4.0, 0.3))
-    across, up = (item.get_segments()[0] for item in found["deepsem"].lines[2])
+    across, up = (item.get_segments()[0] for item in found[display_name("deepsem")].lines[2])
     assert across[:, 0].tolist() == pytest.approx([1.0, 100.0])
     assert np.ptp(up[:, 1]) == pytest.approx(2 * 0.1 / 3**0.5)
     assert axes.get_xscale() == "log"
@@ -306,4 +384,4 @@ def test_no_more_methods_than_fit(write_run, tmp_path):
     figure = seen_against_unseen(collect(tmp_path / "outputs").rows)
     lengths = [bar.get_width() for bar in bars(figure.axes[1])[0]]
     assert lengths == pytest.approx([0.1 + 0.01 * number for number in range(2, 22)])
-    assert "20 of 22 methods" in figure.get_supxlabel()
+    assert "20 best of 22 methods" in figure.get_supxlabel()

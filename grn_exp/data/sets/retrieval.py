@@ -30,12 +30,37 @@ PAPER_KS = (100, 120, 140, 160, 180, 200)
 PAPER_REGULATORS = 229
 
 
-class RetrievalDataModule(SetDataModule):
+class RankedRegulators(SetDataModule):
+    """Rank a network's regulators for each target; no sets are chosen.
+
+    With fewer regulators than the paper's 229 the lists are as long in proportion.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("edges",)
+    by_size: ClassVar[bool] = False
+
+    @property
+    def list_lengths(self) -> list[int]:
+        """The K of the paper, in proportion where there are fewer regulators than in it."""
+        n = len(self.sets.candidates)
+        share = min(1.0, n / PAPER_REGULATORS)
+        lengths = sorted({max(1, round(k * share)) for k in PAPER_KS})
+        return [k for k in lengths if k < n]
+
+    def _judge_scores(self, scores: EdgeScores, sets: TargetSets, role: Role) -> list[Row]:
+        ranks, ks = ranks_of(scores, sets), self.list_lengths
+        strict = recall_rows(
+            ranks, sets, ks, subset=role, metric="strict_coverage_at_k", by_size=False
+        )
+        share = edge_recall_rows(ranks, sets, ks, subset=role, by_size=False)
+        return [*strict, *share, ap_row(scores, sets, subset=role)]
+
+
+class RetrievalDataModule(RankedRegulators):
     """Rank a network's regulators for each target (Residual HOS2, appendix I).
 
     The candidates are the network's regulators that the matrix holds, the targets all genes with
-    a regulator. The paper's matrix has 18,386 genes and 229 regulators; with fewer regulators the
-    lists are as long in proportion.
+    a regulator. The paper's matrix has 18,386 genes and 229 regulators.
 
     Parameters
     ----------
@@ -49,9 +74,6 @@ class RetrievalDataModule(SetDataModule):
         A network of the user's in place of the dataset's: csv with the columns ``Gene1``
         (regulator) and ``Gene2`` (target).
     """
-
-    tasks: ClassVar[tuple[str, ...]] = ("edges",)
-    by_size: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -100,22 +122,6 @@ class RetrievalDataModule(SetDataModule):
         if path is None:
             path = store.fetch(network_key(self.dataset, self.gene_set, self.network))
         return expression, read_network(path, expression.genes)
-
-    @property
-    def list_lengths(self) -> list[int]:
-        """The K of the paper, in proportion where there are fewer regulators than in it."""
-        n = len(self.sets.candidates)
-        share = min(1.0, n / PAPER_REGULATORS)
-        lengths = sorted({max(1, round(k * share)) for k in PAPER_KS})
-        return [k for k in lengths if k < n]
-
-    def _judge_scores(self, scores: EdgeScores, sets: TargetSets, role: Role) -> list[Row]:
-        ranks, ks = ranks_of(scores, sets), self.list_lengths
-        strict = recall_rows(
-            ranks, sets, ks, subset=role, metric="strict_coverage_at_k", by_size=False
-        )
-        share = edge_recall_rows(ranks, sets, ks, subset=role, by_size=False)
-        return [*strict, *share, ap_row(scores, sets, subset=role)]
 
     def describe(self) -> dict[str, object]:
         """Facts for the run's provenance, with the hashes of the files read."""

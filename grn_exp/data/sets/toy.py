@@ -8,7 +8,8 @@ from grn_exp.core.network import Network
 from grn_exp.data.edges.toy import ToySimulation
 from grn_exp.data.sets.base import SetDataModule
 from grn_exp.data.sets.pools import OraclePool, RetrievedPool
-from grn_exp.data.sets.splitting import TargetSplitter
+from grn_exp.data.sets.retrieval import RankedRegulators
+from grn_exp.data.sets.splitting import TargetCountSplitter, TargetSplitter
 
 
 class ToySetsDataModule(SetDataModule):
@@ -29,7 +30,7 @@ class ToySetsDataModule(SetDataModule):
         *,
         dataset: Literal["toy"] = "toy",
         network: Literal["simulated"] = "simulated",
-        splitter: TargetSplitter | None = None,
+        splitter: TargetSplitter | TargetCountSplitter | None = None,
         pool: RetrievedPool | OraclePool | None = None,
         set_sizes: Sequence[int] | None = (1, 2, 3),
         candidates: Literal["all", "known"] = "all",
@@ -64,3 +65,7 @@ class ToySetsDataModule(SetDataModule):
     def load(self) -> tuple[Expression, Network]:
         """Simulate network and cells."""
         return self.simulation.run()
+
+
+class ToyRetrievalDataModule(RankedRegulators, ToySetsDataModule):
+    """The toy's regulators, ranked for its targets as those of a real network are."""

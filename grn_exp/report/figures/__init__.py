@@ -1,7 +1,10 @@
 """Figures of tidy rows: ``FIGURES`` names a function ``(rows, *, width) -> Figure`` each.
 
-Some take more by name: ``run_key`` and ``dataset`` say which run or dataset is shown where a
-figure holds one, ``gene`` and ``n_edges`` what the network view shows.
+``rows`` are those of :func:`~grn_exp.report.collect.collect`, ``width`` is in inches. Some take
+more by name: ``run_key`` and ``dataset`` say which run or dataset is shown where a figure holds
+one, by default the dataset with most methods; ``subset`` says which pairs are judged. Figures that
+need more than rows read the run folders that rows name. All raise ``InputError`` where the rows do
+not allow the figure, and say which command makes the runs.
 """
 
 from collections.abc import Callable

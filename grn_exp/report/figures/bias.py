@@ -1,28 +1,17 @@
 """Where supervised accuracy comes from: figures 3b and 3c of InfoSEM, one column wide."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.report import bias
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    BLUE,
-    LINE_COLOURS,
-    WIDTHS,
-    headline,
-    legend_above,
-    new_figure,
-    styled,
-)
+from grn_exp.report.figures import choose, style
+from grn_exp.report.names import colour, display_name
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _BINS = [step / 20 for step in range(21)]
@@ -34,36 +23,21 @@ _MOST_METHODS = 3
 def class_imbalance(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["column"],
+    width: float = style.WIDTHS["column"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
-    """Draw the regulators' class imbalance over their one-hot coefficients (InfoSEM figure 3b).
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read is ``coefficients.csv`` of one run of ``one_hot_lr``.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        Which run; by default that of the dataset with most methods, on its first split.
-
-    Raises
-    ------
-    InputError
-        If there is no such run.
-    """
+    """Draw the regulators' class imbalance over their one-hot coefficients (InfoSEM figure 3b)."""
     found = choose.of_metric(rows, "ap")
     found = found.loc[found["model"] == "one_hot_lr"]
     if found.empty:
         raise InputError(
             "no run of one_hot_lr; python -m grn_exp model=one_hot_lr data=hesc makes one"
         )
-    if run_key is not None:
-        run = choose.one_run(found, run_key).iloc[0]
-    else:
-        run = choose.first_split(choose.of_dataset(found, dataset)).iloc[0]
+    found = (
+        choose.of_dataset(found, dataset) if run_key is None else choose.one_run(found, run_key)
+    )
+    run = choose.first_split(found).iloc[0]
     correlation = bias.imbalance_against_coefficient(Path(run["folder"]))
     title = f"{run['dataset']}, split {run['split_seed']}"
     return imbalance_figure(correlation, title=title, width=width)
@@ -72,7 +46,7 @@ def class_imbalance(
 def predicted_probabilities(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["column"],
+    width: float = style.WIDTHS["column"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
@@ -80,20 +54,6 @@ def predicted_probabilities(
 
     The regulators are those of highest and of lowest imbalance in training; the methods those
     that learn labels, at most three, on one split.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read are the scores of the runs that are drawn.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        One run only; or the dataset, by default the one with most such methods.
-
-    Raises
-    ------
-    InputError
-        If there are no such runs.
     """
     found = choose.of_metric(rows, "ap")
     if run_key is not None:
@@ -111,117 +71,97 @@ def predicted_probabilities(
     parts = [
         bias.predicted_probabilities(
             run, chosen, as_probability="clip" if model == "matcomp" else None
-        ).assign(model=method)
+        ).assign(method=method)
         for run, model, method in zip(scored, runs["model"], runs["method"], strict=True)
     ]
-    title = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}, unseen pairs"
+    of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}"
+    title = f"{of}, held-out pairs of seen genes"
     return probability_figure(pd.concat(parts, ignore_index=True), title=title, width=width)
 
 
-@styled
+@style.styled
 def imbalance_figure(
-    correlation: bias.ImbalanceCorrelation, *, title: str = "", width: float = WIDTHS["column"]
+    correlation: bias.ImbalanceCorrelation,
+    *,
+    title: str = "",
+    width: float = style.WIDTHS["column"],
 ) -> "Figure":
     """Draw figure 3b: imbalance over coefficient, its histogram on the right.
 
     A dot is a regulator; Spearman's rank correlation and the number of regulators stand above.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    table = correlation.table
-    figure = new_figure(width, 2.4)
+    table, shade = correlation.table, colour("one_hot_lr")
+    figure = style.new_figure(width, 1.6 + style.line_height(7))
     scatter, histogram = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
-    scatter.scatter(
-        table["coefficient"], table["imbalance"], s=12, color=BLUE, alpha=0.6, linewidths=0
-    )
-    scatter.set_xlabel("one-hot LR coefficient\n(log-odds)")
+    look = {"color": shade, "alpha": 0.6, "linewidths": 0}
+    scatter.scatter(table["coefficient"], table["imbalance"], s=12, **look)
+    scatter.set_xlabel(f"{display_name('one_hot_lr')} coefficient\n(log-odds)")
     scatter.set_ylabel("class imbalance\n(share of positives in training)")
-    scatter.set_ylim(-0.03, 1.03)
-    histogram.hist(table["imbalance"], bins=_BINS, orientation="horizontal", color=BLUE)
+    histogram.hist(table["imbalance"], bins=_BINS, orientation="horizontal", color=shade)
     histogram.set_xlabel("regulators\n(count)")
-    histogram.xaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    style.share_axis(scatter.yaxis)
+    scatter.set_ylim(bottom=-0.03)
+    for axes in (scatter, histogram):
+        axes.xaxis.set_major_locator(style.few_ticks(whole=axes is histogram))
     p_value = max(correlation.p_value, 1e-4)
     sign = "<" if p_value > correlation.p_value else "="
     text = (
         f"Spearman {correlation.spearman:.2f} (p {sign} {p_value:.1g}), {correlation.n} regulators"
     )
-    figure.suptitle(f"{headline(title, width)}\n{text}" if title else text)
+    figure.suptitle(
+        "\n".join(line for line in (style.wrapped(title, style.letters(width)), text) if line)
+    )
     return figure
 
 
-@styled
+@style.styled
 def probability_figure(
-    table: pd.DataFrame,
-    *,
-    title: str = "",
-    names: Sequence[str] | None = None,
-    width: float = WIDTHS["column"],
+    table: pd.DataFrame, *, title: str = "", width: float = style.WIDTHS["column"]
 ) -> "Figure":
     """Draw figure 3c: what methods predict for the pairs of a few regulators.
 
-    A panel for each regulator with its training imbalance above; in it a histogram and a kernel
-    density for each method (:func:`density`).
+    A line of panels for each method, a column for each regulator with its training imbalance
+    above: which share of the pairs has a prediction in each twentieth.
 
     Parameters
     ----------
     table
         Of :func:`~grn_exp.report.bias.predicted_probabilities`, of two or three regulators (more
-        do not fit into a column), of one run or of several below
-        each other; runs of one method are drawn as one.
-    names
-        Names of the methods in the legend, in the order in which ``table`` has them.
+        do not fit into a column), of one run or of several below each other; runs of one method
+        are drawn as one. A column ``method`` names the methods, else their model does.
 
     Raises
     ------
     InputError
-        If the table is empty, there are more methods than colours, or other than one name each.
+        If the table is empty.
     """
-    models = list(dict.fromkeys(table["model"]))
-    regulators = list(dict.fromkeys(table["regulator"]))
-    names = models if names is None else list(names)
-    if not 0 < len(models) <= len(LINE_COLOURS) or len(names) != len(models):
-        raise InputError(
-            f"figure of predicted probabilities: {len(models)} methods, {len(names)} names; "
-            f"give 1 to {len(LINE_COLOURS)} methods and a name for each"
-        )
-    figure = new_figure(width, 2.2)
-    panels = figure.subplots(1, len(regulators), sharex=True, squeeze=False)[0]
-    for axes, regulator in zip(panels, regulators, strict=True):
-        pairs = table.loc[table["regulator"] == regulator]
-        for model, name, colour in zip(models, names, LINE_COLOURS, strict=False):
-            values = pairs.loc[pairs["model"] == model, "probability"].to_numpy(np.float64)
-            _distribution(axes, values, name, colour)
-        axes.set_title(f"{regulator}\nimbalance {_imbalance(pairs)}")
-        axes.set_xlim(0, 1)
-        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    figure.supxlabel("predicted probability", fontsize="medium")
-    panels[0].set_ylabel("density of pairs")
-    legend_above(figure, panels[0], n_columns=3, title=headline(title, width) if title else "")
+    if table.empty:
+        raise InputError("figure of predicted probabilities: no predictions; give runs of pairs")
+    if "method" not in table:
+        table = table.assign(method=table["model"].map(display_name))
+    methods = table["method"].unique()
+    regulators = table["regulator"].unique()
+    figure = style.new_figure(width, 0.7 * len(methods) + style.line_height(7 + len(methods) / 2))
+    handles = {}
+    panels = figure.subplots(
+        len(methods), len(regulators), sharex=True, sharey=True, squeeze=False
+    )
+    for method, line in zip(methods, panels, strict=True):
+        for regulator, axes in zip(regulators, line, strict=True):
+            pairs = table.loc[(table["regulator"] == regulator) & (table["method"] == method)]
+            shares = np.full(len(pairs), 1 / len(pairs))
+            shade = colour(pairs["model"].iloc[0])
+            *_, bars = axes.hist(pairs["probability"], bins=_BINS, weights=shares, color=shade)
+            handles[method] = bars[0]
+    for regulator, axes in zip(regulators, panels[0], strict=True):
+        imbalance = _imbalance(table.loc[table["regulator"] == regulator])
+        axes.set_title(f"{regulator}\nimbalance {imbalance}")
+    style.share_axis(panels[0, 0].xaxis)
+    style.share_axis(panels[0, 0].yaxis)
+    figure.supylabel("share of pairs", fontsize="medium")
+    style.legend(figure, handles, title=style.wrapped(title, style.letters(width)))
+    style.caption(figure, "predicted probability")
     return figure
-
-
-def density(values: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the kernel density of values in [0, 1], which integrates to 1 over [0, 1].
-
-    Gaussian, reflected at both ends; Scott's bandwidth, but at least half a bin of the histogram,
-    or a method that predicts nearly one value would dwarf the others.
-
-    Parameters
-    ----------
-    values, grid
-        Shape ``(n,)`` and ``(n_grid,)``; the result is over ``grid``.
-    """
-    scott = float(np.std(values)) * len(values) ** -0.2
-    width = max(scott, _BINS[1] / 2)
-    reflected = np.concatenate([values, -values, 2 - values])
-    kernels = np.exp(-0.5 * np.square((grid[:, None] - reflected) / width))
-    return kernels.sum(axis=1) / (len(values) * width * np.sqrt(2 * np.pi))
-
-
-def _distribution(axes: "Axes", values: NDArray[np.float64], name: str, colour: str) -> None:
-    axes.hist(values, bins=_BINS, density=True, color=colour, alpha=0.35)
-    grid = np.linspace(0, 1, 401)
-    axes.plot(grid, density(values, grid), color=colour, linewidth=1.2, label=name)
 
 
 def _imbalance(pairs: pd.DataFrame) -> str:

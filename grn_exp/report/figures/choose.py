@@ -1,27 +1,49 @@
-"""Which rows and runs a figure shows where the table holds more than fit."""
+"""Which rows and runs a figure shows where the table holds more than fit, and their names."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.report.bias_run import ScoredRun, finished_run, read_run
+from grn_exp.report.bias_run import ScoredRun, finished_run, missing_file, read_run
 from grn_exp.report.collect import BENCHMARK, METHOD
+from grn_exp.report.figures import style
+from grn_exp.report.names import display_name
 from grn_exp.report.tables import CONTROLS, labelled, summarise
 
 _ORDER = ["dataset", "method", "split_seed", "seed", "folder", "metric", "subset", "set_size", "k"]
-_JUDGED = ("test_unseen", "test_seen")
 TABLE_2 = "python -m grn_exp -m experiment=infosem_table2"
 
 
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Name methods and datasets and sort, so that the order of the rows changes nothing."""
-    return labelled(rows).sort_values(_ORDER, kind="stable", ignore_index=True)
+    """Name methods as a reader calls them, and datasets; sort: their order changes nothing."""
+    rows = labelled(rows)
+    known = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
+    names = {method: _shown(method, model) for method, model in known.items()}
+    if len(set(names.values())) == len(names):
+        rows = rows.assign(method=[names[method] for method in rows["method"]])
+    return rows.sort_values(_ORDER, kind="stable", ignore_index=True)
+
+
+def _shown(method: str, model: str) -> str:
+    """Return a method's label with its model's and retriever's names, settings without paths."""
+    if not method.startswith(model):
+        return method
+    retriever, _, rest = method[len(model) :].partition(" ")
+    on = f" on {display_name(retriever[1:])}" if retriever else ""
+    return f"{display_name(model)}{on}" + (f", {setting_text(rest)}" if rest else "")
+
+
+def setting_text(settings: str) -> str:
+    """Return ``a.b._target_=c.D; a.e_f=1`` as a reader takes it in: ``b=D, e f=1``."""
+    classes = re.sub(r"\._target_=(\w+\.)*", "=", settings)
+    return re.sub(r"\b(\w+\.)+(\w+=)", r"\2", classes).replace("; ", ", ").replace("_", " ")
 
 
 def of_metric(
-    rows: pd.DataFrame, metric: str, subsets: Sequence[str] = tuple(reversed(_JUDGED))
+    rows: pd.DataFrame, metric: str, subsets: Sequence[str] = tuple(style.SUBSETS)
 ) -> pd.DataFrame:
     """Return one metric's rows on some subsets, sorted; names are those of the whole table."""
     rows = labelled(rows)
@@ -60,26 +82,23 @@ def most_datasets(rows: pd.DataFrame, n_most: int) -> tuple[pd.DataFrame, str]:
 
 
 def best_methods(rows: pd.DataFrame, n_most: int) -> tuple[list[str], str]:
-    """Return the methods of highest mean average precision, best first, and what was left out.
+    """Return the methods of highest mean, best first, and what was left out.
 
     Parameters
     ----------
     rows
-        Of ``ap``; unseen genes count where they were judged. Controls are no methods.
+        Of one metric; unseen genes count where they were judged. Controls are no methods.
     """
     means = summarise(rows.loc[~rows["model"].isin(CONTROLS)])
-    subsets = means["subset"].unique().tolist()
-    subset = next((name for name in _JUDGED if name in subsets), min(subsets, default=""))
+    subset = max(means["subset"], default="")
     means = means.loc[means["subset"] == subset].groupby("method")["mean"].mean()
     names = sorted(means.index, key=lambda name: (-means[name], name))
-    return names[:n_most], left_out(len(names), n_most, subset)
-
-
-def left_out(n: int, n_most: int, subset: str) -> str:
-    """Return the note that says which methods are shown; empty if all are."""
-    if n <= n_most:
-        return ""
-    return f"{n_most} of {n} methods, by mean AUPRC on {subset.replace('_', ' ')}"
+    note = (
+        f"the {n_most} best of {len(names)} methods on {style.genes(subset)}"
+        if len(names) > n_most
+        else ""
+    )
+    return names[:n_most], note
 
 
 def judged_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -145,9 +164,49 @@ def best_run(rows: pd.DataFrame, *, run_key: str | None, dataset: str | None) ->
     return first_split(of_method).iloc[0]
 
 
+def best_runs(
+    rows: pd.DataFrame, n_most: int, *, run_key: str | None, dataset: str | None
+) -> tuple[pd.DataFrame, str]:
+    """Return a dataset's rows of its best methods, or one run's, and what was left out.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or only controls have runs.
+    """
+    found = judged_pairs(rows)
+    if run_key is not None:
+        return one_run(found, run_key), ""
+    found = of_dataset(found, dataset)
+    names, note = best_methods(found, n_most)
+    if not names:
+        raise InputError(f"only controls have runs; {TABLE_2} makes runs of methods")
+    return found.loc[found["method"].isin(names)], note
+
+
 def read_scored(run: pd.Series) -> ScoredRun:
     """Read the scores, labels and split of a row's run."""
     return read_run(Path(str(run["folder"])))
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a table of a run's folder.
+
+    Raises
+    ------
+    InputError
+        If it is missing, or lacks one of the columns that a run writes.
+    """
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise missing_file(path) from error
+    except ValueError as error:
+        raise InputError(f"{path} is broken; run again with force=true") from error
+    absent = [name for name in columns if name not in table]
+    if absent:
+        raise InputError(f"{path}: no column {absent[0]!r}; run again with force=true")
+    return table
 
 
 def with_setting(rows: pd.DataFrame, key: str) -> pd.DataFrame:

@@ -9,172 +9,117 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
-from grn_exp.report.bias_run import ScoredRun, missing_file
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    DASHED,
-    LINE_COLOURS,
-    SUBSETS,
-    WIDTHS,
-    caption,
-    few_ticks,
-    grid,
-    new_figure,
-    panel_title,
-    spaced,
-    styled,
-)
-from grn_exp.report.tables import CONTROLS, labelled, summarise
+from grn_exp.report.bias_run import ScoredRun
+from grn_exp.report.figures import choose, style
+from grn_exp.report.names import colour
+from grn_exp.report.tables import CONTROLS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_FEW_PAIRS = 0.02  # a precision at a recall below this is of a handful of pairs
+_STEPS = np.linspace(0, 1, 101)  # of recall
 _MOST_TRAINED = 6
 _MOST_RUNS = 10  # of a method
+_LOSS = "train/loss"
 
 Numbers = NDArray[np.float64]
 
 
-@styled
+@style.styled
 def pr_curves(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
     """Draw precision over recall, on seen and on unseen genes.
 
-    Curves are of one split, as steps whose area is the average precision; the legend has the
-    mean average precision and its standard error over all splits. The dashed line is the share
-    of positives, a random ranking.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read are the scores of the runs that are drawn.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        One run only; or the dataset, by default the one with most methods, on its first split.
-
-    Raises
-    ------
-    InputError
-        If there is no such run.
+    A curve is the mean over splits, as steps whose area is the mean average precision, which the
+    legend has with its standard error. The dashed line is the share of positives, a random
+    ranking.
     """
-    found = choose.judged_pairs(rows)
-    chosen = found if run_key is None else choose.one_run(found, run_key)
-    chosen = choose.of_dataset(chosen, dataset)
-    names, note = choose.best_methods(chosen, len(LINE_COLOURS))
-    if run_key is None:
-        chosen = chosen.loc[chosen["method"].isin(names)]
-    if chosen.empty:
-        raise InputError(f"only controls have runs; {choose.TABLE_2} makes runs of methods")
-    runs = choose.first_split(chosen).sort_values("method")
-    scored = [choose.read_scored(run) for _, run in runs.iterrows()]
-    subsets = _judged(scored[0])
+    runs, note = choose.best_runs(rows, style.MOST_LINES, run_key=run_key, dataset=dataset)
+    runs = runs.drop_duplicates(["method", "split_seed"]).sort_values("method", kind="stable")
+    scored = {
+        str(method): [choose.read_scored(run) for _, run in part.iterrows()]
+        for method, part in runs.groupby("method")
+    }
+    everything = [run for found in scored.values() for run in found]
+    subsets: list[Subset] = [
+        s for s in style.SUBSETS if any(run.has_both_classes(s) for run in everything)
+    ]
     if not subsets:
-        raise InputError(f"{scored[0].folder}: no test pairs of both classes; take another split")
-    figure = new_figure(width, 1.9 + 0.13 * (len(scored) + 1))
-    panels = figure.subplots(1, len(subsets), squeeze=False)[0]
-    means = summarise(found.loc[found["dataset"] == runs["dataset"].iloc[0]])
-    cut = [
-        _panel(axes, subset, scored, [_with_mean(name, means, subsets) for name in runs["method"]])
+        folder = everything[0].folder
+        raise InputError(f"{folder}: no test pairs of both classes; take another split")
+    figure = style.new_figure(width, 2.0 + style.line_height(len(scored) + 3))
+    panels = figure.subplots(1, len(subsets), squeeze=False, sharex=True, sharey=True)[0]
+    areas = [
+        _mean_curves(axes, subset, scored, style.looks(runs))
         for axes, subset in zip(panels, subsets, strict=True)
     ]
+    style.share_axis(panels[0].xaxis)
+    panels[0].set_ylim(bottom=0)
+    panels[0].yaxis.set_major_locator(style.few_ticks())
     panels[0].set_ylabel("precision")
-    of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}; dashed: random"
-    low = f"precision axis fits recall above {_FEW_PAIRS}" if any(cut) else ""
-    caption(figure, "recall", [of, low, note])
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        title=f"AUPRC, {' | '.join(map(spaced, subsets))} (mean ± s.e. over splits)",
-    )
+    n = runs["split_seed"].nunique()
+    of = f"{runs['dataset'].iloc[0]}, " + ("mean over splits" if n > 1 else "one split")
+    style.caption(figure, "recall", [of, "dashed: random", note])
+    texts = [f"{method}  {' | '.join(area[method] for area in areas)}" for method in scored]
+    which = " | ".join(style.SUBSETS[subset] for subset in subsets)
+    title = f"AUPRC: {which}" + " (± standard error)" * (n > 1)
+    style.legend(figure, dict(zip(texts, panels[0].lines, strict=False)), title=title)
     return figure
 
 
-def _judged(run: ScoredRun) -> list[Subset]:
-    return [subset for subset in SUBSETS if run.has_both_classes(subset)]
+def _mean_curves(
+    axes: "Axes", subset: Subset, scored: dict[str, list[ScoredRun]], looks: dict[str, Any]
+) -> dict[str, str]:
+    """Draw each method's mean over splits; return its area, and the area's standard error."""
+    areas, shares = {}, {}
+    for method, runs in scored.items():
+        judged = [run for run in runs if run.has_both_classes(subset)]
+        shares |= {run.split.seed: run.labels[run.split.mask(subset)].mean() for run in judged}
+        found: Any = pd.DataFrame([curve(run, subset) for run in judged])
+        mean, of_run = found.mean().to_numpy(), found.mean(axis=1)
+        x, y = (_STEPS, np.append(mean[0], mean)) if judged else ([], [])
+        axes.plot(x, y, drawstyle="steps-pre", **looks[method])
+        error = f" ± {of_run.sem():.3f}" if len(judged) > 1 else ""
+        areas[method] = f"{of_run.mean():.3f}{error}" if judged else "-"
+    axes.axhline(float(np.mean(list(shares.values()))), **style.DASHED)
+    axes.set_title(style.SUBSETS[subset])
+    return areas
 
 
-def curve(run: ScoredRun, subset: Subset) -> tuple[Numbers, Numbers]:
-    """Return recall and precision, at the scores where the recall rises.
+def curve(run: ScoredRun, subset: Subset) -> Numbers:
+    """Return the mean precision in each hundredth of the recall; their mean is the AUPRC.
 
-    The average precision is the sum of the precisions, each times the rise of its recall.
+    The average precision is the area below precisions that hold from one recall to the next. The
+    area below each hundredth is kept, so the precision of a handful of pairs makes no spike.
     """
     from sklearn.metrics import precision_recall_curve
 
     mask = run.split.mask(subset)
     precision, recall, _ = precision_recall_curve(run.labels[mask], run.scores[mask])
-    precision, recall = precision[-2::-1], recall[-2::-1]  # the point at no pair left out
-    rises = np.diff(recall, prepend=0.0) > 0
-    return recall[rises], precision[rises]
+    precision, recall = precision[::-1], recall[::-1]  # of no pair first
+    area = np.append(0.0, np.cumsum(np.diff(recall) * precision[1:]))
+    return np.diff(np.interp(_STEPS, recall, area)) / np.diff(_STEPS)
 
 
-def _panel(axes: "Axes", subset: Subset, scored: list[ScoredRun], names: list[str]) -> bool:
-    """Draw one subset's curves; say whether some leave the frame."""
-    tops, wholes = [], []
-    for run, name, colour in zip(scored, names, LINE_COLOURS, strict=False):
-        recall, precision = curve(run, subset)
-        x, y = np.append(0.0, recall), np.append(precision[0], precision)
-        axes.plot(x, y, drawstyle="steps-pre", color=colour, label=name, linewidth=0.9)
-        tops.append(precision[recall >= _FEW_PAIRS].max())
-        wholes.append(precision.max())
-    labels = scored[0].labels[scored[0].split.mask(subset)]
-    axes.axhline(float(labels.mean()), **DASHED)
-    top = min(1.02, 1.1 * max(tops))
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, top)
-    axes.set_title(spaced(subset))
-    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.yaxis.set_major_locator(few_ticks())
-    return max(wholes) > top
-
-
-def _with_mean(method: str, means: pd.DataFrame, subsets: list[Subset]) -> str:
-    """Return a method's name with its mean and standard error on each subset."""
-    texts = []
-    for subset in subsets:
-        cell = means.loc[(means["method"] == method) & (means["subset"] == subset)]
-        if cell.empty:
-            texts.append("-")
-            continue
-        mean, error = cell["mean"].iloc[0], cell["standard_error"].iloc[0]
-        texts.append(f"{mean:.3f}" + ("" if np.isnan(error) else f" ± {error:.3f}"))
-    return f"{method}  {' | '.join(texts)}"
-
-
-@styled
+@style.styled
 def training_curves(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
-    """Draw loss and validation score over epochs, a panel each for every trained method.
+    """Draw loss and validation score over epochs, a line of panels for every trained method.
 
     A thin line is a run, the thick one their mean over the epochs that all of them have.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read is ``history.csv`` of at most ten runs of at most six methods.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        One run only; or the dataset, by default the one with most methods.
-
-    Raises
-    ------
-    InputError
-        If no run was trained in epochs.
     """
-    runs = choose.ordered(labelled(rows).drop_duplicates("folder"))
+    runs = choose.ordered(rows).drop_duplicates("folder")
     runs = runs.loc[~runs["model"].isin(CONTROLS)]
     if run_key is not None:
         runs = choose.one_run(runs, run_key)
@@ -185,85 +130,72 @@ def training_curves(
             "no run has a history.csv with epochs; "
             "python -m grn_exp model=infosem_bc data=mesc makes one"
         )
-    drawn = [
-        (
-            method,
-            column,
-            [pd.Series(table[column]).dropna() for table in tables if column in table],
-        )
-        for method, tables in histories.items()
-        for column in _columns(tables)
-    ]
-    figure, panels = grid(width, len(drawn), height=1.2, extra=0.4)
-    for axes, (method, column, lines) in zip(panels, drawn, strict=True):
-        last = max(table.index.to_numpy(np.int64).max() for table in histories[method])
-        _training_panel(axes, panel_title(method, width), column, lines, last=last)
-    of = f"{runs['dataset'].iloc[0]}; thin: up to {_MOST_RUNS} runs; thick: mean"
-    if run_key is not None:
-        of = f"{runs['dataset'].iloc[0]}, run {run_key}"
-    caption(figure, "epoch", [of, note])
+    columns = [_LOSS, *_scores(histories)]
+    n_panels = len(histories) * len(columns)
+    n_columns = 2 if len(columns) == 2 or style.is_narrow(width) else min(3, n_panels)
+    n_lines = -(-n_panels // n_columns)
+    figure = style.new_figure(width, 1.1 * n_lines + style.line_height(3))
+    panels = figure.subplots(n_lines, n_columns, squeeze=False).ravel()
+    for axes in panels[3::2] if len(columns) == 2 else []:  # scores are to be compared
+        axes.sharey(panels[1])
+    models = dict(runs[["method", "model"]].drop_duplicates().itertuples(index=False))
+    for number, (method, tables) in enumerate(histories.items()):
+        for axes, column in zip(panels[number * len(columns) :], columns, strict=False):
+            _training_panel(axes, column, tables, colour(models[method]))
+            measure = "loss" if column == _LOSS else style.short_title(column.removeprefix("val/"))
+            name = style.wrapped(f"{method}: {measure}", style.letters(0.85 * width / n_columns))
+            axes.set_title(name, loc="left")
+    for axes in panels:
+        if not axes.lines:
+            axes.remove()
+    which = f"thin: runs (at most {_MOST_RUNS}); thick: their mean"
+    which = which if run_key is None else f"run {run_key}"
+    of = "" if len(columns) == 1 else "scores are of the validation set"
+    style.caption(figure, "epoch", [str(runs["dataset"].iloc[0]), which, of, note])
     return figure
 
 
 def _trained(runs: pd.DataFrame) -> tuple[dict[str, list[pd.DataFrame]], str]:
     """Return the first methods' histories, and whether there are more methods."""
     histories: dict[str, list[pd.DataFrame]] = {}
-    n_more = 0
     for method, part in runs.groupby("method"):
-        first = _read_history(Path(part["folder"].iloc[0]))
-        if first.empty:
+        first, *others = (Path(name) for name in part["folder"].iloc[:_MOST_RUNS])
+        if (table := _read_history(first)).empty:
             continue
-        if len(histories) == _MOST_TRAINED:
-            n_more += 1
-            continue
-        others = [_read_history(Path(name)) for name in part["folder"].iloc[1:_MOST_RUNS]]
-        histories[str(method)] = [first, *(table for table in others if len(table))]
-    n = _MOST_TRAINED + n_more
-    return histories, f"{_MOST_TRAINED} of {n} trained methods" if n_more else ""
+        more = [_read_history(folder) for folder in others if len(histories) < _MOST_TRAINED]
+        histories[str(method)] = [table, *(other for other in more if len(other))]
+    shown = dict(list(histories.items())[:_MOST_TRAINED])
+    few = len(shown) < len(histories)
+    return shown, f"{_MOST_TRAINED} of {len(histories)} trained methods" if few else ""
 
 
 def _read_history(folder: Path) -> pd.DataFrame:
-    """Return loss and validation score by epoch; empty for a method without epochs."""
-    path = folder / "history.csv"
-    try:
-        table = pd.read_csv(path, index_col="epoch")
-    except FileNotFoundError as error:
-        raise missing_file(path) from error
-    except ValueError as error:
-        raise InputError(f"{path} is broken; run again with force=true") from error
-    kept = [name for name in table if name == "train/loss" or str(name).startswith("val/")]
-    return table.loc[:, kept].dropna(how="all").astype("float64") if kept else table.iloc[:0]
+    """Return loss and validation scores by epoch; empty for a method without epochs."""
+    table: Any = choose.read_table(folder / "history.csv", ["epoch"]).set_index("epoch")
+    kept = [name for name in table if name == _LOSS or str(name).startswith("val/")]
+    return table[kept].dropna(how="all").dropna(axis="columns", how="all").astype("float64")
 
 
-def _columns(tables: list[pd.DataFrame]) -> list[str]:
-    """Return the loss and the first validation score that a method's histories have."""
-    names = tables[0].dropna(axis="columns", how="all").columns.tolist()
-    validated = sorted(name for name in names if name.startswith("val/"))
-    return [name for name in names if name == "train/loss"] + validated[:1]
+def _scores(histories: dict[str, list[pd.DataFrame]]) -> list[str]:
+    """Return the validation score that is drawn; none where nothing was validated."""
+    names = {str(name) for tables in histories.values() for name in tables[0]} - {_LOSS}
+    return sorted(names)[:1]
 
 
-def _training_panel(
-    axes: "Axes", title: str, column: str, lines: list[pd.Series], *, last: int
-) -> None:
-    colour = LINE_COLOURS[0] if column == "train/loss" else LINE_COLOURS[1]
+def _training_panel(axes: "Axes", column: str, tables: list[pd.DataFrame], shade: str) -> None:
+    """Draw a column of a method's histories; nothing where they lack it."""
+    lines: list[Any] = [table[column].dropna() for table in tables if column in table]
+    if not lines:
+        return
     for line in lines:
-        look = {"color": colour, "linewidth": 0.5, "alpha": 0.6, "markersize": 3}
         marker = "o" if len(line) == 1 else ""  # a single epoch makes no line
-        axes.plot(line.index.to_numpy(), line.to_numpy(), marker=marker, **look)
+        look: dict[str, Any] = {"color": shade, "marker": marker, "markersize": 3}
+        thin: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.6} if len(lines) > 1 else {}
+        axes.plot(line.index.to_numpy(), line.to_numpy(), **look, **thin)
     if len(lines) > 1:
-        shared = pd.concat(lines, axis=1, join="inner")
-        mean = shared.to_numpy().mean(axis=1)
-        axes.plot(shared.index.to_numpy(), mean, color=colour, linewidth=1.4)
-    axes.set_title(title)
+        mean: Any = pd.concat(lines, axis=1, join="inner").mean(axis=1)
+        axes.plot(mean.index.to_numpy(), mean.to_numpy(), color=shade, linewidth=1.6)
+    last = max(int(table.index.to_numpy().max()) for table in tables)
     axes.set_xlim(-0.02 * last, 1.02 * max(last, 1))
-    label = "training loss" if column == "train/loss" else column.replace("val/", "validation ")
-    axes.set_ylabel(label)
-    axes.xaxis.set_major_locator(whole_ticks())
-    axes.yaxis.set_major_locator(few_ticks())
-
-
-def whole_ticks() -> Any:  # noqa: ANN401 - matplotlib's own
-    """Return a locator for epochs."""
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4, integer=True)
+    axes.xaxis.set_major_locator(style.few_ticks(whole=True))
+    axes.yaxis.set_major_locator(style.few_ticks())

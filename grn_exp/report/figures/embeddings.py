@@ -1,111 +1,103 @@
 """InfoSEM-B with different embeddings beside each other."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
-from grn_exp.metrics.titles import title
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    BLACK,
-    BLUE,
-    DASHED,
-    GREEN,
-    GREY,
-    PURPLE,
-    SKY,
-    VERMILION,
-    WIDTHS,
-    YELLOW,
-    caption,
-    is_narrow,
-    legend_above,
-    new_figure,
-    spaced,
-    styled,
-    wrapped,
-)
+from grn_exp.report.figures import choose, style
+from grn_exp.report.names import colour, display_name
 from grn_exp.report.tables import labelled, per_split
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PRIOR_COLOURS = (BLUE, GREEN, SKY, PURPLE, VERMILION, YELLOW)
 _MOST_DATASETS = 6
 
 
-@styled
+@style.styled
 def embeddings_compared(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     subset: str = "test_unseen",
     model: str = "infosem_b",
     reference: str = "deepsem",
 ) -> "Figure":
     """Draw InfoSEM-B's AUPRC with different embeddings (InfoSEM figure 4).
 
-    A bar is the mean over splits, its error bar the standard deviation over model seeds within a
-    split, a point one split; the dashed line is a random ranking.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows.
-    width
-        Of the figure, inches.
-    subset
-        Pairs that are judged.
-    model, reference
-        The method with embeddings, and one without that stands beside it.
-
-    Raises
-    ------
-    InputError
-        If the method was not run.
+    A bar is the mean over splits, its error bar the standard error, a point one split (the mean
+    over model seeds); the dashed line is a random ranking.
     """
-    found = choose.of_metric(rows, "ap", (subset,))
-    splits = _splits_by_embedding(found, model, reference)
-    names = sorted(splits["method"].unique(), key=lambda name: (name == reference, name))
-    if names in ([], [reference]):
+    splits = _splits_by_embedding(choose.of_metric(rows, "ap", (subset,)), model, reference)
+    priors = sorted(splits.loc[splits["model"] == model, "method"].unique())
+    if len(priors) < 2:
         raise InputError(
-            f"no run of {model} has ap on {subset}; "
+            f"no run of {model} has ap on {subset} with two embeddings; "
             "python -m grn_exp -m experiment=infosem_figure4 makes such runs"
         )
-    if len(names) > len(_PRIOR_COLOURS) + 1:
-        raise InputError(f"{len(names)} embeddings; {len(_PRIOR_COLOURS)} can be told apart")
+    free = [shade for shade in style.OKABE_ITO if shade != colour(reference)]
+    if len(priors) > len(free):
+        raise InputError(f"{len(priors)} embeddings; {len(free)} can be told apart")
     splits, few_datasets = choose.most_datasets(splits, _MOST_DATASETS)
-    datasets = splits["dataset"].drop_duplicates().tolist()
-    figure = new_figure(width, 2.3 if is_narrow(width) else 2.5)
+    shades = dict(zip(priors, free, strict=False))
+    if reference in set(splits["model"]):
+        shades[_without(reference)] = colour(reference)
+    figure = style.new_figure(width, 1.9 + style.line_height(5))
     axes = figure.subplots()
-    for number, name in enumerate(names):
-        colour = GREY if name == reference else _PRIOR_COLOURS[number]
-        offset = (number - (len(names) - 1) / 2) * 0.8 / len(names)
-        of_bar = splits.loc[splits["method"] == name]
-        parts = [of_bar.loc[of_bar["dataset"] == dataset] for dataset in datasets]
-        label = f"{reference} (no embedding)" if name == reference else f"{model} {name}"
-        places = np.arange(len(datasets)) + offset
-        _prior_bars(axes, parts, places, 0.8 / len(names), colour=colour, label=label)
-    random = splits.groupby("dataset")["prevalence"].mean()
-    for number, dataset in enumerate(datasets):
-        level = random[dataset]
-        label = "random ranking" if number == 0 else None
-        axes.plot([number - 0.45, number + 0.45], [level, level], label=label, **DASHED)
-    letters = max(8, int(13 * width / len(datasets)))
-    _finish(axes, [wrapped(name, letters) for name in datasets], subset)
-    spread = "bar: mean of the splits (points); error bar: s.d. over model seeds within a split"
-    caption(figure, spread, [few_datasets], axis=False)
-    legend_above(figure, axes, n_columns=2 if is_narrow(width) else 4)
+    values: Any = (
+        splits.groupby(["method", "dataset"])["value"].agg(["mean", "sem", list]).unstack()
+    )
+    datasets = values["mean"].columns
+    bar = 0.8 / len(shades)
+    error: dict[str, Any] = {
+        "fmt": "none",
+        "ecolor": style.BLACK,
+        "elinewidth": 0.8,
+        "capsize": 1.5,
+    }
+    dot: dict[str, Any] = {
+        "s": 5,
+        "color": "white",
+        "edgecolors": style.BLACK,
+        "linewidths": 0.4,
+        "zorder": 3,
+    }
+    for number, (name, shade) in enumerate(shades.items()):
+        of_bar = values.loc[name]
+        places = np.arange(len(datasets)) + (number - (len(shades) - 1) / 2) * bar
+        axes.bar(places, of_bar["mean"], 0.92 * bar, color=shade, label=name)
+        axes.errorbar(places - 0.25 * bar, of_bar["mean"], of_bar["sem"], **error)
+        for place, points in zip(places, map(np.atleast_1d, of_bar["list"]), strict=True):
+            axes.scatter(place + np.linspace(0.0, 0.35, len(points)) * bar, points, **dot)
+    levels = splits.groupby("dataset")["prevalence"].mean().to_numpy()
+    ends = np.arange(len(datasets)) + np.array([[-0.45], [0.45]])
+    lines = axes.plot(ends, np.stack([levels, levels]), **style.DASHED)
+    lines[0].set_label(style.RANDOM)
+    room = style.letters(0.8 * width / len(datasets))
+    names = [style.wrapped(choose.setting_text(name), room) for name in datasets]
+    axes.set_xticks(range(len(datasets)), names)
+    axes.set_xlim(-0.5, len(datasets) - 0.5)
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel(f"{style.short_title('ap')}\n{style.genes(subset)}")
+    axes.yaxis.set_major_locator(style.few_ticks())
+    axes.tick_params(axis="x", length=0)
+    text = "bar, error bar: mean and standard error of the splits (points)"
+    style.caption(figure, text, [few_datasets], axis=False)
+    style.legend_above(figure, [axes], title=f"{display_name(model)} with embedding")
     return figure
 
 
+def _without(reference: str) -> str:
+    return f"{display_name(reference)} (no embedding)"
+
+
 def _splits_by_embedding(rows: pd.DataFrame, model: str, reference: str) -> pd.DataFrame:
-    """Return :func:`per_split` with the embedding, or the reference, as the method's name."""
+    """Return :func:`per_split` with the embedding, or the reference, as the method's name.
+
+    Only the datasets with most embeddings are kept; elsewhere a group of bars would be empty.
+    """
     found = labelled(rows.loc[rows["model"].isin((model, reference))])
     found = found.loc[found["ensemble"] == found["ensemble"].min()]
     for name, part in found.groupby("model"):
@@ -113,47 +105,12 @@ def _splits_by_embedding(rows: pd.DataFrame, model: str, reference: str) -> pd.D
             settings = ", ".join(sorted(part["method_variant"].unique()))
             raise InputError(f"{name} was run with several settings ({settings}); draw one")
     # a reference that reads no embedding is the same run under every prior
-    bars = found["prior"].where(found["model"] == model, reference)
+    priors = found["prior"].map(choose.setting_text)
+    bars = priors.where(found["model"] == model, _without(reference))
     found = found.assign(method=bars, prior=bars)
-    same = ["method", "dataset", "subset", "split_seed", "seed"]
-    return per_split(found.drop_duplicates(same))
-
-
-def _prior_bars(
-    axes: "Axes",
-    parts: Sequence[pd.DataFrame],
-    places: NDArray[Any],
-    width: float,
-    *,
-    colour: str,
-    label: str,
-) -> None:
-    """Draw one embedding's bar, its seed spread and, beside that, its splits at each dataset."""
-    means = np.array([part["value"].mean() for part in parts])
-    variances = [part["seed_variance"].to_numpy(dtype=np.float64) for part in parts]
-    spreads = np.sqrt(
-        [v[np.isfinite(v)].mean() if np.isfinite(v).any() else np.nan for v in variances]
+    splits = per_split(
+        found.drop_duplicates(["method", "dataset", "subset", "split_seed", "seed"])
     )
-    known = np.isfinite(spreads)
-    axes.bar(places, means, width * 0.92, zorder=1, color=colour, label=label)
-    error = {"fmt": "none", "ecolor": BLACK, "elinewidth": 0.8, "capsize": 1.5, "zorder": 3}
-    axes.errorbar(places[known] - 0.25 * width, means[known], yerr=spreads[known], **error)
-    for place, part in zip(places, parts, strict=True):
-        values = part["value"].to_numpy(dtype=np.float64)
-        axes.scatter(
-            place + np.linspace(0.0, 0.35, len(values)) * width,
-            values,
-            s=3,
-            color="white",
-            edgecolors=BLACK,
-            linewidths=0.4,
-            zorder=2,
-        )
-
-
-def _finish(axes: "Axes", datasets: Sequence[str], subset: str) -> None:
-    axes.set_xticks(range(len(datasets)), datasets)
-    axes.set_xlim(-0.5, len(datasets) - 0.5)
-    axes.set_ylim(bottom=0.0)
-    axes.set_ylabel(f"{title('ap')}\n{spaced(subset)}")
-    axes.tick_params(axis="x", length=0)
+    n_priors = splits["method"].where(splits["model"] == model)
+    n_priors = n_priors.groupby(splits["dataset"]).transform("nunique")
+    return splits.loc[n_priors == n_priors.max()]

@@ -1,7 +1,6 @@
 """One run's network: a heat map of its strongest part, and the edges around a gene."""
 
-import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,21 +8,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.bias_run import ScoredRun
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    SMALL_FONT_SIZE,
-    VERMILION,
-    WIDTHS,
-    caption,
-    headline,
-    is_narrow,
-    new_figure,
-    styled,
-)
+from grn_exp.report.figures import choose, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,28 +18,17 @@ _HUB_EDGES = 100  # the gene that most of the best edges touch is shown by defau
 _MOST_EDGES = 60
 # of an edge: colour, line style, name
 _KINDS = {
-    "train": (BLUE, "-", "known, in training"),
-    "held_out": (GREEN, "-", "known, held out"),
-    "other": (VERMILION, (0, (3, 1.5)), "not in the network"),
+    "train": (style.BLUE, "-", "known, in training"),
+    "held_out": (style.GREEN, "-", "known, held out"),
+    "other": (style.VERMILION, (0, (3, 1.5)), "not in the network"),
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Neighbour:
-    """A gene beside another one, on the side of its regulators or of its targets."""
-
-    symbol: str
-    rank: int
-    kind: str
-    x: float
-    y: float
-
-
-@styled
+@style.styled
 def heat_map(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
@@ -62,52 +36,41 @@ def heat_map(
 
     A colour is the share of all pairs that score at least as high, on a logarithmic scale: the
     score's own scale differs from method to method. A white dot is an edge of the network.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read are the scores of one run.
-    width
-        Of the figure, inches: 12 regulators and 20 targets fit into a column.
-    run_key, dataset
-        By default the best method's run on the first split of the dataset with most methods.
-
-    Raises
-    ------
-    InputError
-        If there is no such run.
     """
     from matplotlib.colors import LogNorm
 
     run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
     scored = choose.read_scored(run)
-    n_rows, n_columns = (12, 20) if is_narrow(width) else (24, 50)
-    shares = 100 * _ranks(scored, ties="max") / np.isfinite(_values(scored)).sum()
+    n_rows, n_columns = (12, 20) if style.is_narrow(width) else (20, 28)
+    shares = 100 * _ranks(scored) / np.isfinite(_values(scored)).sum()
     chosen = _strongest(shares, n_rows, n_columns)
     regulators = scored.split.regulators.array[chosen[0]]
     targets = scored.split.genes.array[chosen[1]]
-    part = shares[np.ix_(*chosen)]
-    figure = new_figure(width, 1.3 + 0.115 * len(regulators))
+    part = np.ma.masked_invalid(shares[np.ix_(*chosen)])
+    figure = style.new_figure(width, 1.6 + style.line_height(1.05 * len(regulators)))
     axes = figure.subplots()
-    axes.set_facecolor(GREY)  # a gene with itself
-    shown = np.ma.masked_invalid(part)
-    norm = LogNorm(float(shown.min()), 100.0)
-    image = axes.imshow(shown, cmap="cividis_r", norm=norm, aspect="auto", interpolation="none")
-    known = np.argwhere(scored.labels[np.ix_(*chosen)] & ~np.isnan(part))
-    axes.scatter(known[:, 1], known[:, 0], s=4, color="white", edgecolors=BLACK, linewidths=0.3)
+    axes.set_facecolor(style.GREY)  # a gene with itself
+    norm = LogNorm(float(part.min()), 100.0)
+    image = axes.imshow(part, cmap="cividis_r", norm=norm, aspect="auto", interpolation="none")
+    known = np.argwhere(scored.labels[np.ix_(*chosen)] & ~part.mask)
+    axes.scatter(
+        known[:, 1], known[:, 0], s=6, color="white", edgecolors=style.BLACK, linewidths=0.4
+    )
     axes.set_xticks(range(len(targets)), targets.tolist(), rotation=90)
     axes.set_yticks(range(len(regulators)), regulators.tolist())
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("target")
-    axes.set_ylabel("regulator")
+    axes.set(xlabel="target", ylabel="regulator")
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=15)
-    bar.set_label("pairs that score\nat least as high (%)", fontsize=SMALL_FONT_SIZE)
-    bar.ax.tick_params(labelsize=SMALL_FONT_SIZE)
-    title = f"{run['method']}, {run['dataset']}, split {run['split_seed']}"
-    figure.suptitle(headline(title, width))
-    caption(figure, "dots: edges of the network; grey: a gene with itself", axis=False)
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    bar.set_label("pairs that score as high (%)", fontsize=style.small_font())
+    figure.suptitle(style.wrapped(_title(run), style.letters(0.9 * width)))
+    style.caption(figure, "dots: edges of the network; grey: a gene with itself", axis=False)
     return figure
+
+
+def _title(run: pd.Series) -> str:
+    return f"{run['method']}, {run['dataset']}, split {run['split_seed']}"
 
 
 def _values(run: ScoredRun) -> NDArray[np.float64]:
@@ -118,12 +81,12 @@ def _values(run: ScoredRun) -> NDArray[np.float64]:
     return values
 
 
-def _ranks(run: ScoredRun, *, ties: str) -> NDArray[np.float64]:
-    """Return each pair's place among all, 1 is best; NaN for a gene with itself."""
+def _ranks(run: ScoredRun) -> NDArray[np.float64]:
+    """Return how many pairs score at least as high as each; NaN for a gene with itself."""
     from scipy.stats import rankdata
 
     values = _values(run)
-    return rankdata(-values, method=ties, axis=None, nan_policy="omit").reshape(values.shape)
+    return rankdata(-values, method="max", axis=None, nan_policy="omit").reshape(values.shape)
 
 
 def _strongest(
@@ -148,11 +111,11 @@ def _strongest(
     return rows, columns
 
 
-@styled
+@style.styled
 def network_view(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     run_key: str | None = None,
     dataset: str | None = None,
     gene: str | None = None,
@@ -161,33 +124,15 @@ def network_view(
     """Draw a run's best edges around a gene: its regulators on the left, its targets on the right.
 
     Thicker is higher in rank. Colours tell known edges of training, known edges that were held
-    out, and pairs that the network does not have.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read are the scores of one run.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        By default the best method's run on the first split of the dataset with most methods.
-    gene
-        A symbol; by default the gene that most of the run's 100 best edges touch.
-    n_edges
-        How many, from 1 to 60.
-
-    Raises
-    ------
-    InputError
-        If there is no such run or gene.
+    out, and pairs that the network does not have. ``gene`` is by default the one that most of the
+    run's 100 best edges touch; ``n_edges`` goes from 1 to 60.
     """
     if not 1 <= n_edges <= _MOST_EDGES:
         raise InputError(f"--n-edges {n_edges}: a view holds 1 to {_MOST_EDGES} edges")
     run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
     scored = choose.read_scored(run)
     edges = _ranked_edges(scored)
-    if gene is None:
-        gene = _hub(edges)
+    gene = _hub(edges) if gene is None else gene
     around = edges.loc[(edges["regulator"] == gene) | (edges["target"] == gene)]
     if around.empty:
         known = sorted(set(edges["regulator"]) | set(edges["target"]))
@@ -195,26 +140,27 @@ def network_view(
             f"--gene {gene}: {close_matches(gene, known)}{run['dataset']} has no gene of this name"
         )
     shown = around.iloc[:n_edges]
-    left, right = (
-        place_neighbours(shown.loc[shown[end] == gene], other, side)
-        for end, other, side in (("target", "regulator", -1), ("regulator", "target", 1))
-    )
-    n_lines = max(len(left), len(right), 4)
-    figure = new_figure(width, 0.9 + 0.125 * n_lines)
+    shown = shown.assign(width=np.linspace(1.8, 0.5, len(shown)))
+    left = shown.loc[shown["target"] == gene].rename(columns={"regulator": "symbol"})
+    right = shown.loc[shown["regulator"] == gene].rename(columns={"target": "symbol"})
+    figure = style.new_figure(width, style.line_height(8 + 1.1 * max(len(left), len(right), 6)))
     axes = figure.subplots()
-    for neighbour in left + right:
-        _arrow(axes, neighbour, len(shown), shown["rank"].tolist())
-    _hub_label(axes, gene)
-    title = f"{gene}: {run['method']}, {run['dataset']}, split {run['split_seed']}"
-    _finish(axes, headline(title, width))
+    _half(axes, left, side=-1)
+    _half(axes, right, side=1)
+    box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "linewidth": 0.8}
+    axes.text(0, 0, gene, ha="center", va="center", bbox=box, zorder=5, weight="bold")
+    axes.set(xlim=(-1.45 if len(left) else -0.4, 1.45 if len(right) else 0.4), ylim=(-1.12, 1.25))
+    axes.set_axis_off()
+    lines = {
+        name: axes.plot([], [], color=shade, linestyle=line)[0]
+        for shade, line, name in _KINDS.values()
+    }
+    title = style.wrapped(f"{gene}: {_title(run)}", style.letters(0.9 * width))
+    style.legend(figure, lines, title=title)
     ranks = f"ranks {shown['rank'].iloc[0]:,} to {shown['rank'].iloc[-1]:,} of {len(edges):,}"
-    both = {item.symbol for item in left} & {item.symbol for item in right}
-    caption(
-        figure,
-        f"{len(shown)} best of {len(around):,} pairs of {gene} ({ranks}); thicker: higher rank",
-        [f"on both sides: {', '.join(sorted(both))}" if both else ""],
-        axis=False,
-    )
+    label = f"{len(shown)} best of {len(around):,} pairs of {gene} ({ranks}); thicker: higher rank"
+    both = ", ".join(sorted(set(left["symbol"]) & set(right["symbol"])))
+    style.caption(figure, label, [f"on both sides: {both}" if both else ""], axis=False)
     return figure
 
 
@@ -247,87 +193,35 @@ def _hub(edges: pd.DataFrame) -> str:
     return min(symbols)
 
 
-def place_neighbours(edges: pd.DataFrame, column: str, side: int) -> list[Neighbour]:
-    """Put genes on a half ellipse around the origin, the best edge in the middle.
+def _half(axes: "Axes", edges: pd.DataFrame, *, side: int) -> None:
+    """Draw genes on a half ellipse around the gene in the middle, the best edge at half height.
 
     Lines are equally far apart, so that names of genes do not lie on each other.
 
     Parameters
     ----------
     edges
-        Best first, with ``rank`` and ``kind``.
-    column
-        Which end of the edges.
+        Best first: ``symbol`` of the other gene, ``kind``, ``width``.
     side
-        -1 for the left half, 1 for the right one.
+        -1 for regulators, on the left, 1 for targets.
     """
     n = len(edges)
-    middle_out = sorted(range(n), key=lambda line: (abs(line - (n - 1) / 2), line))
-    found = []
-    for edge, line in zip(edges.to_dict("records"), middle_out, strict=True):
-        y = ((n - 1) / 2 - line) / max((n - 1) / 2, 1)
-        x = side * (0.55 + 0.45 * np.sqrt(1 - 0.9 * y * y))
-        found.append(Neighbour(edge[column], edge["rank"], edge["kind"], float(x), float(y)))
-    return found
-
-
-def _arrow(axes: "Axes", neighbour: Neighbour, n: int, ranks: list[int]) -> None:
-    """Draw a neighbour, its name on the outside, and the arrow from regulator to target."""
-    is_target = neighbour.x > 0
-    here, gene = (neighbour.x, neighbour.y), (0.0, 0.0)
-    start, end = (gene, here) if is_target else (here, gene)
-    colour, style, _ = _KINDS[neighbour.kind]
-    place = ranks.index(neighbour.rank) / max(n - 1, 1)
-    look = {"arrowstyle": "-|>", "mutation_scale": 5, "shrinkA": 2, "shrinkB": 2}
-    if is_target:
-        look["shrinkA"] = 14
-    else:
-        look["shrinkB"] = 14
-    axes.annotate(
-        "",
-        end,
-        start,
-        arrowprops={
-            **look,
-            "color": colour,
-            "linestyle": style,
-            "linewidth": 1.8 - 1.3 * place,
-        },
-    )
-    axes.plot(*here, "o", color=colour, markersize=2.5)
-    axes.annotate(
-        neighbour.symbol,
-        here,
-        xytext=(3 if is_target else -3, 0),
-        textcoords="offset points",
-        ha="left" if is_target else "right",
-        va="center",
-        fontsize=SMALL_FONT_SIZE,
-    )
-
-
-def _hub_label(axes: "Axes", gene: str) -> None:
-    box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": BLACK, "linewidth": 0.8}
-    axes.text(0, 0, gene, ha="center", va="center", bbox=box, zorder=5, weight="bold")
-
-
-def _finish(axes: "Axes", title: str) -> None:
-    from matplotlib.lines import Line2D
-
-    axes.set_xlim(-1.45, 1.45)
-    axes.set_ylim(-1.12, 1.12)
-    axes.set_axis_off()
-    axes.text(-1.45, 1.1, "regulators", ha="left", va="top", style="italic")
-    axes.text(1.45, 1.1, "targets", ha="right", va="top", style="italic")
-    handles = [
-        Line2D([], [], color=colour, linestyle=style, label=name)
-        for colour, style, name in _KINDS.values()
-    ]
-    axes.figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=3,
-        handlelength=1.6,
-        columnspacing=1.0,
-        title=title,
-    )
+    middle = (n - 1) / 2
+    shrink = {"shrinkA": 20, "shrinkB": 2} if side > 0 else {"shrinkA": 2, "shrinkB": 20}
+    look = {"arrowstyle": "-|>", "mutation_scale": 6, **shrink}
+    lines = sorted(range(n), key=lambda line: (abs(line - middle), line))
+    for edge, line in zip(edges.to_dict("records"), lines, strict=True):
+        y = (middle - line) / max(middle, 1)
+        here = (side * (0.55 + 0.45 * np.sqrt(1 - 0.9 * y * y)), y)
+        start, end = ((0.0, 0.0), here)[::side]
+        shade, dashes, _ = _KINDS[edge["kind"]]
+        own = {"color": shade, "linestyle": dashes, "linewidth": edge["width"]}
+        axes.annotate("", end, start, arrowprops={**look, **own})
+        axes.plot(*here, "o", color=shade, markersize=2.5)
+        text: dict[str, Any] = {"ha": "left" if side > 0 else "right", "va": "center"}
+        outside: dict[str, Any] = {"xytext": (3 * side, 0), "textcoords": "offset points"}
+        axes.annotate(edge["symbol"], here, **outside, **text, fontsize=style.small_font())
+    if n:
+        ha = "right" if side > 0 else "left"
+        role = "targets" if side > 0 else "regulators"
+        axes.text(1.45 * side, 1.25, role, ha=ha, va="top", style="italic")

@@ -10,19 +10,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
 from grn_exp.metrics.ranking import average_precision
 from grn_exp.report.bias_run import ScoredRun
-from grn_exp.report.figures import choose
-from grn_exp.report.figures.style import (
-    BLACK,
-    DASHED,
-    SUBSETS,
-    WIDTHS,
-    caption,
-    is_narrow,
-    new_figure,
-    spaced,
-    styled,
-    wrapped,
-)
+from grn_exp.report.figures import choose, style
+from grn_exp.report.names import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,11 +20,11 @@ if TYPE_CHECKING:
 _MOST_METHODS = 10
 
 
-@styled
+@style.styled
 def regulator_precision(
     rows: pd.DataFrame,
     *,
-    width: float = WIDTHS["page"],
+    width: float = style.WIDTHS["page"],
     run_key: str | None = None,
     dataset: str | None = None,
 ) -> "Figure":
@@ -44,47 +33,32 @@ def regulator_precision(
     A dot is a regulator with positive and negative pairs, the black line goes from the lower to
     the upper quartile, the diamond is the mean, ``ap_per_regulator``; the dashed line is the mean
     share of positives. One split.
-
-    Parameters
-    ----------
-    rows
-        Tidy rows; read are the scores of at most ten runs.
-    width
-        Of the figure, inches.
-    run_key, dataset
-        One run only; or the dataset, by default the one with most methods, on its first split.
-
-    Raises
-    ------
-    InputError
-        If there is no such run, or no regulator with both classes.
     """
-    found = choose.judged_pairs(rows)
-    if run_key is not None:
-        found = choose.one_run(found, run_key)
-    found = choose.of_dataset(found, dataset)
-    best, note = choose.best_methods(found, _MOST_METHODS)
-    runs = choose.first_split(found.loc[found["method"].isin(best)] if best else found)
-    runs = runs.sort_values("method")
+    rows, note = choose.best_runs(rows, _MOST_METHODS, run_key=run_key, dataset=dataset)
+    runs = choose.first_split(rows).sort_values("method")
     scored = [choose.read_scored(run) for _, run in runs.iterrows()]
-    subsets = _judged(scored[0])
+    subsets: list[Subset] = [
+        subset for subset in style.SUBSETS if len(_regulators(scored[0], subset))
+    ]
     if not subsets:
         raise InputError(
             f"{scored[0].folder}: no regulator has positive and negative test pairs; take "
             "another split or a larger network"
         )
-    letters = 22 if is_narrow(width) else 40
-    names = [wrapped(name, letters) for name in runs["method"]]
-    slot = 0.1 + 0.1 * max(name.count("\n") + 1 for name in names)
-    figure = new_figure(width, 0.95 + slot * len(scored))
+    names = [style.wrapped(name, style.letters(0.35 * width)) for name in runs["method"]]
+    n_lines = max(name.count("\n") + 1 for name in names)
+    figure = style.new_figure(
+        width, style.line_height(6.5 + max(1.8, n_lines + 0.4) * max(2, len(scored)))
+    )
     panels = figure.subplots(1, len(subsets), sharey=True, sharex=True, squeeze=False)[0]
     for axes, subset in zip(panels, subsets, strict=True):
         _panel(axes, scored, subset)
+    style.share_axis(panels[0].xaxis)
     panels[0].set_yticks(range(len(runs)), names)
     panels[0].invert_yaxis()
     of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}"
     marks = "dot: regulator; diamond: mean; line: quartiles; dashed: random"
-    caption(figure, "average precision of a regulator's pairs", [of, marks, note])
+    style.caption(figure, "average precision of a regulator's pairs", [of, marks, note])
     return figure
 
 
@@ -96,10 +70,6 @@ def precision_by_regulator(run: ScoredRun, subset: Subset) -> NDArray[np.float64
         for row in _regulators(run, subset)
     ]
     return np.asarray(values, dtype=np.float64)
-
-
-def _judged(run: ScoredRun) -> list[Subset]:
-    return [subset for subset in SUBSETS if len(_regulators(run, subset))]
 
 
 def _regulators(run: ScoredRun, subset: Subset) -> NDArray[np.int64]:
@@ -114,13 +84,15 @@ def _panel(axes: "Axes", scored: list[ScoredRun], subset: Subset) -> None:
         values = precision_by_regulator(run, subset)
         # spread by a rule, so that the same runs give the same figure
         offsets = 0.32 * (np.modf(np.arange(len(values)) * 0.618)[0] * 2 - 1)
-        colour = SUBSETS[subset]
-        axes.scatter(values, place + offsets, s=4, color=colour, alpha=0.5, linewidths=0)
-        axes.plot(np.quantile(values, [0.25, 0.75]), [place, place], color=BLACK, linewidth=1)
-        axes.plot(values.mean(), place, "D", color="white", markeredgecolor=BLACK, markersize=3.5)
+        shade = colour(run.name["model"])
+        axes.scatter(values, place + offsets, s=7, color=shade, alpha=0.6, linewidths=0)
+        axes.plot(
+            np.quantile(values, [0.25, 0.75]), [place, place], color=style.BLACK, linewidth=1.2
+        )
+        axes.plot(
+            values.mean(), place, "D", color="white", markeredgecolor=style.BLACK, markersize=4
+        )
     mask = scored[0].split.mask(subset)[rows]
     shares = (mask & scored[0].labels[rows]).sum(axis=1) / mask.sum(axis=1)
-    axes.axvline(float(shares.mean()), **DASHED)
-    axes.set_title(f"{spaced(subset)}\n{len(rows)} regulators")
-    axes.set_xlim(0, 1.02)
-    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.axvline(float(shares.mean()), **style.DASHED)
+    axes.set_title(f"{style.SUBSETS[subset]}\n{len(rows)} regulators")

@@ -1,54 +1,55 @@
-"""What figures have in common: sizes, colours, captions, files. No pyplot: nothing stays open."""
+"""What figures have in common: sizes, looks, captions, files. No pyplot: nothing stays open."""
 
 import functools
+import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+import numpy as np
+import pandas as pd
+
 from grn_exp.core.splits import Subset
+from grn_exp.metrics.titles import title
+from grn_exp.report.names import colour
 from grn_exp.storage.atomic import write_with
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTHS = {"column": 3.3, "page": 7.0}  # inches
-# Okabe and Ito (2008): told apart by colour-blind readers
-BLUE, ORANGE, GREEN, SKY, VERMILION, PURPLE, YELLOW, BLACK = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#56B4E9",
-    "#D55E00",
-    "#CC79A7",
-    "#F0E442",
-    "#000000",
+WIDTHS = {"column": 3.3, "page": 5.5}  # inches
+# points; a page is also read on a telephone, 400 dots wide, where 10 points are 10 dots
+_FONT_SIZES = {"column": 7.0, "page": 10.0}
+_SMALL = 0.9
+_SMALL_TEXTS = (
+    *("axes.titlesize", "xtick.labelsize", "ytick.labelsize"),
+    *("legend.fontsize", "legend.title_fontsize"),
 )
+# Okabe and Ito (2008): told apart by colour-blind readers
+OKABE_ITO = ("#0072B2", "#009E73", "#56B4E9", "#CC79A7", "#D55E00", "#E69F00", "#F0E442")
+BLUE, GREEN, _, _, VERMILION, *_ = OKABE_ITO
+BLACK = "#000000"
 GREY = "#999999"
-# yellow is too pale for lines
-LINE_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-SUBSETS: dict[Subset, str] = {"test_seen": BLUE, "test_unseen": ORANGE}
+SUBSETS: dict[Subset, str] = {"test_seen": "seen genes", "test_unseen": "unseen genes"}
+RANDOM = "random ranking"
+MOST_LINES = 7  # that can be told apart in one panel
 DASHED: dict[str, Any] = {"color": BLACK, "linestyle": "--", "linewidth": 0.8}
-FONT_SIZE, SMALL_FONT_SIZE = 7, 6
 STYLE: dict[Any, Any] = {
-    "font.size": FONT_SIZE,
-    "axes.titlesize": FONT_SIZE,
-    "axes.labelsize": FONT_SIZE,
-    "figure.titlesize": FONT_SIZE,
-    "xtick.labelsize": SMALL_FONT_SIZE,
-    "ytick.labelsize": SMALL_FONT_SIZE,
-    "legend.fontsize": SMALL_FONT_SIZE,
-    "legend.title_fontsize": SMALL_FONT_SIZE,
+    "axes.labelsize": "medium",
+    "figure.titlesize": "medium",
     "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
-    "lines.linewidth": 1.0,
+    "lines.linewidth": 1.2,
     "pdf.fonttype": 42,  # text that can be edited
 }
-_LETTERS_PER_INCH = 20  # of the small font
-_TITLE_LETTERS_PER_INCH = 16
+# what a model's colour is mixed with for its variants, and their line and marker
+_VARIANTS = (("", "-", "o"), (BLACK, (0, (4, 1.5)), "s"), (GREY, (0, (1, 1)), "^"),
+             ("#FFFFFF", (0, (5, 1, 1, 1)), "D"))  # fmt: skip
 
 P = ParamSpec("P")
 
@@ -60,10 +61,34 @@ def styled(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
     def inside(*args: P.args, **kwargs: P.kwargs) -> "Figure":
         import matplotlib as mpl
 
-        with mpl.rc_context(STYLE):
-            return draw(*args, **kwargs)
+        width: Any = kwargs.get("width", (draw.__kwdefaults__ or {}).get("width"))
+        size = _FONT_SIZES["column" if is_narrow(width) else "page"]
+        style = {**STYLE, **dict.fromkeys(_SMALL_TEXTS, _SMALL * size), "font.size": size}
+        with mpl.rc_context(style):
+            figure = draw(*args, **kwargs)
+            # ticks and layout are made here: in another style they would come out otherwise
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            return figure
 
     return inside
+
+
+def small_font() -> float:
+    """Return the size of notes and of names beside axes, in points."""
+    import matplotlib as mpl
+
+    return _SMALL * float(mpl.rcParams["font.size"])
+
+
+def letters(inches: float) -> int:
+    """Return how many letters of the small font fit."""
+    return int(inches * 135 / small_font())
+
+
+def line_height(n_lines: float = 1) -> float:
+    """Return the height of lines of the small font, inches."""
+    return n_lines * 1.25 * small_font() / 72
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -73,39 +98,25 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def headline(name: str, width: float) -> str:
-    """Break a title of a whole figure into lines."""
-    return wrapped(name, int(_TITLE_LETTERS_PER_INCH * width))
-
-
-def panel_title(name: str, width: float) -> str:
-    """Break a title of one of the panels of :func:`grid` into lines."""
-    return wrapped(name, 22 if is_narrow(width) else 25)
-
-
 def is_narrow(width: float) -> bool:
     """Say whether a figure is for one column of text."""
     return width < 5
 
 
 def grid(
-    width: float, n_panels: int, *, height: float, extra: float, shared: bool = False
+    width: float, n_panels: int, *, height: float, extra: float
 ) -> tuple["Figure", list["Axes"]]:
-    """Return a figure with a panel each: two side by side in a column, four on a page.
+    """Return a figure of panels that have the same axes: two side by side in a column, or three.
 
     Parameters
     ----------
     height, extra
         Of a line of panels, and of what stands around them, inches.
-    shared
-        All panels have the same axes.
     """
-    n_columns = min(n_panels, 2 if is_narrow(width) else 4)
+    n_columns = min(n_panels, 2 if is_narrow(width) or n_panels == 4 else 3)
     n_lines = -(-n_panels // n_columns)
     figure = new_figure(width, n_lines * height + extra)
-    panels = figure.subplots(
-        n_lines, n_columns, squeeze=False, sharex=shared, sharey=shared
-    ).ravel()
+    panels = figure.subplots(n_lines, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes in panels[n_panels:]:
         axes.remove()
     # a shared axis is numbered in the last line, which may be shorter than the others
@@ -114,7 +125,33 @@ def grid(
     return figure, list(panels[:n_panels])
 
 
-def caption(figure: "Figure", label: str, notes: Sequence[str] = (), *, axis: bool = True) -> None:
+def looks(rows: pd.DataFrame, *, marker: bool = False) -> dict[str, dict[str, Any]]:
+    """Return each method's look by its name: its model's colour, and what tells variants apart.
+
+    Parameters
+    ----------
+    rows
+        With ``method`` and ``model``.
+    marker
+        Variants of a model differ in their markers too.
+    """
+    from matplotlib.colors import to_hex, to_rgb
+
+    found: dict[str, dict[str, Any]] = {}
+    used: Counter[str] = Counter()
+    pairs = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
+    for method, model in sorted(pairs.items()):
+        shade = colour(model)
+        towards, line, mark = _VARIANTS[used[shade] % len(_VARIANTS)]
+        used[shade] += 1
+        mixed: Any = 0.5 * np.add(to_rgb(shade), to_rgb(towards or shade))
+        found[method] = {"color": to_hex(mixed), "linestyle": line}
+        if marker:
+            found[method]["marker"] = mark
+    return found
+
+
+def caption(figure: "Figure", label: str, notes: Iterable[str] = (), *, axis: bool = True) -> None:
     """Write what all panels' x axis shows, and below it what a reader has to know.
 
     Parameters
@@ -124,40 +161,74 @@ def caption(figure: "Figure", label: str, notes: Sequence[str] = (), *, axis: bo
     """
     lines = [label] if axis else []
     text = "; ".join(note for note in [*([] if axis else [label]), *notes] if note)
-    lines += textwrap.wrap(text, int(figure.get_figwidth() * _LETTERS_PER_INCH))
-    size = FONT_SIZE if axis and len(lines) == 1 else SMALL_FONT_SIZE
-    figure.supxlabel("\n".join(lines), fontsize=size)
+    lines += textwrap.wrap(text, letters(figure.get_figwidth() - 0.1))
+    figure.supxlabel("\n".join(lines), fontsize=small_font())
 
 
-def legend_above(figure: "Figure", axes: "Axes", *, n_columns: int, title: str = "") -> None:
-    """Put the legend of one panel above all."""
-    handles, labels = axes.get_legend_handles_labels()
+def legend_above(figure: "Figure", panels: Sequence["Axes"], *, title: str = "") -> None:
+    """Put one legend of all panels above them, in as many columns as fit."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    found |= {name: found.pop(name) for name in (RANDOM,) if name in found}  # last
+    legend(figure, found, title=title)
+
+
+def legend(figure: "Figure", handles: Mapping[str, Any], *, title: str = "") -> None:
+    """Put a legend above all panels, in as many columns as fit."""
+    fit = letters(figure.get_figwidth()) // (max(map(len, handles)) + 6)
+    n_lines = -(-len(handles) // max(1, fit))
     figure.legend(
-        handles,
-        labels,
+        list(handles.values()),
+        list(handles),
         loc="outside upper center",
-        ncols=min(n_columns, max(1, len(labels))),
-        handlelength=1.4,
+        ncols=-(-len(handles) // n_lines),
+        handlelength=1.6,
         columnspacing=1.2,
+        labelspacing=0.3,
         title=title or None,
     )
 
 
-def few_ticks() -> Any:  # noqa: ANN401 - matplotlib's own
-    """Return a locator for a narrow axis."""
+def genes(subset: str) -> str:
+    """Return which genes a subset's pairs are of, as a reader writes it."""
+    return {str(name): text for name, text in SUBSETS.items()}.get(subset, subset)
+
+
+def short_title(metric: str) -> str:
+    """Return a metric's title without its second name, which is too long for a y axis."""
+    return title(metric).partition(" (")[0]
+
+
+def few_ticks(*, whole: bool = False) -> Any:  # noqa: ANN401 - matplotlib's own
+    """Return a locator for a narrow axis; ``whole`` for epochs and counts."""
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(4, steps=[1, 2, 5, 10])
+    return MaxNLocator(4, integer=whole, steps=[1, 2, 5, 10])
+
+
+def log_axis(axes: "Axes", low: float, high: float) -> None:
+    """Let the x axis be logarithmic, from a power of ten at most ``low`` to ``high``."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.set_xlim(10 ** math.floor(math.log10(low)), high)
+    axes.xaxis.set_major_locator(LogLocator(numticks=5))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def share_axis(axis: Any) -> None:  # noqa: ANN401 - matplotlib's own
+    """Let an axis reach from 0 to 1, in three ticks."""
+    axis.axes.set(**{f"{axis.axis_name}lim": (0, 1.02)})
+    axis.set_ticks([0, 0.5, 1], ["0", "0.5", "1"])
 
 
 def wrapped(name: str, width: int) -> str:
-    """Break a name into lines of ``width`` letters."""
-    return "\n".join(textwrap.wrap(name, width)) or name
-
-
-def spaced(subset: str) -> str:
-    """Return a subset's name as a reader writes it."""
-    return subset.replace("_", " ")
+    """Break a name between its words into lines of about ``width`` letters."""
+    lines = textwrap.wrap(name, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines) or name
 
 
 def save(figure: "Figure", path: Path) -> tuple[Path, Path]:

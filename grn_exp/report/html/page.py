@@ -10,7 +10,7 @@ from grn_exp import __version__
 from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import title
 from grn_exp.report import claims
-from grn_exp.report.collect import Collected, assemble, read_runs
+from grn_exp.report.collect import Collected, assemble, by_experiment, read_runs
 from grn_exp.report.html import summary
 from grn_exp.report.html.blocks import Cell, Groups, HtmlTable, Line, Section, relative_link
 from grn_exp.report.html.sections import experiment_section, main_rows
@@ -90,7 +90,7 @@ def render(found: list[Run | Problem], whole: Collected, page: Path) -> str:
     own = {
         name: (_PARTS / name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
     }
-    of_experiment = _by_experiment(found)
+    of_experiment = by_experiment(found)
     n_left_out = sum(len(each.problems) for each in of_experiment.values())
     n_runs = sum(each.n_runs for each in of_experiment.values())
     return environment.get_template("report.html").render(
@@ -102,15 +102,6 @@ def render(found: list[Run | Problem], whole: Collected, page: Path) -> str:
         style=Markup(own["style.css"]),  # noqa: S704 - a file of this package
         script=Markup(own["script.js"]),  # noqa: S704
     )
-
-
-def _by_experiment(found: list[Run | Problem]) -> dict[str, Collected]:
-    """Put each experiment together for itself: a run may be part of several."""
-    parts: dict[str, list[Run | Problem]] = {}
-    for item in found:
-        folder = item.names["folder"] if isinstance(item, Run) else item.folder
-        parts.setdefault(Path(folder).parts[-4], []).append(item)
-    return {name: assemble(part) for name, part in parts.items()}
 
 
 def _sections(
