@@ -80,7 +80,8 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[TextTable]
     A cell is ``ours | the paper's (difference)``; ``†`` where the gene sets differ.
     """
     found = []
-    for (paper, table), part in comparison.groupby(["paper", "table"]):
+    for key, part in comparison.groupby(["paper", "table"]):
+        paper, table = key  # type: ignore[misc]
         entries: list[dict[Any, Any]] = part.to_dict("records")
         counts = sorted({entry["n_splits"] for entry in entries})
         differ = [entry["paper_gene_set"] not in ("", entry["gene_set"]) for entry in entries]

@@ -54,7 +54,8 @@ def experiment_section(name: str, rows: pd.DataFrame, groups: Groups) -> Section
 def _headlines(summary: pd.DataFrame) -> list[str]:
     """Say in a line per measure and test set which methods are best, and on how many datasets."""
     found, labels = [], layout.Labels()
-    for (metric, subset), part in summary.groupby(["metric", "subset"], sort=False):
+    for key, part in summary.groupby(["metric", "subset"], sort=False):
+        metric, subset = map(str, key)  # type: ignore[arg-type]
         wins = part.loc[part["place"] == 1, "method"].value_counts().to_dict()
         if wins and part["method"].nunique() > 1:
             n = part["dataset"].nunique()
