@@ -14,6 +14,7 @@ from grn_exp.metrics.titles import title
 from grn_exp.report.tables import COLUMN, CONTROLS
 from grn_exp.runs.methods import display_name, rank
 
+_SUBSETS = {"test_unseen": "unseen genes", "test_seen": "new pairs of seen genes"}
 _HEADER_WIDTH = 20  # no wider than a cell with its comparison
 _SETTINGS = re.compile(r"(?<!,) (?=\w[\w.]*=)")  # where a label's ``model.alpha=1; ...`` begins
 
@@ -79,7 +80,8 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[TextTable]
     A cell is ``ours | the paper's (difference)``; ``†`` where the gene sets differ.
     """
     found = []
-    for (paper, table), part in comparison.groupby(["paper", "table"]):
+    for key, part in comparison.groupby(["paper", "table"]):
+        paper, table = key  # type: ignore[misc]
         entries: list[dict[Any, Any]] = part.to_dict("records")
         counts = sorted({entry["n_splits"] for entry in entries})
         differ = [entry["paper_gene_set"] not in ("", entry["gene_set"]) for entry in entries]
@@ -122,7 +124,7 @@ def _pivoted(
         for method in methods
     ]
     datasets = [labels.dataset(one) + mark for one, mark in marks.items() if len(marks) == 1]
-    title = f"{name}: {', '.join(datasets + subsets)}"
+    title = f"{name}: {', '.join(datasets + [spaced(subset) for subset in subsets])}"
     notes = [note, *labels.notes]
     return TextTable(title, ["method", *header], lines, places, notes, sources=sources)
 
@@ -194,8 +196,14 @@ def _column(entry: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(None if pd.isna(entry[name]) else entry[name] for name in COLUMN)
 
 
+def spaced(subset: str) -> str:
+    """Return a subset as a reader knows it."""
+    return _SUBSETS.get(subset, subset)
+
+
 def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple((part is not None, part) for part in key)
+    dataset, metric, *others = key  # what the sets' papers are about goes first
+    return dataset, metric != "exact_match", metric, *((p is not None, p) for p in others)
 
 
 def _header(
@@ -204,7 +212,7 @@ def _header(
     dataset, metric, subset, size, k = key
     lines = [] if len(marks) == 1 else [labels.dataset(dataset) + marks[dataset]]
     lines += textwrap.wrap(title(metric, k), _HEADER_WIDTH)
-    lines += [subset] if with_subset else []
+    lines += [spaced(subset)] if with_subset else []
     lines += [] if size is None else [f"R={size}"]
     return "\n".join(lines)
 

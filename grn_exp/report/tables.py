@@ -59,9 +59,9 @@ def select(
 def like(rows: pd.DataFrame, entries: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Keep the rows that agree with one of the published ``entries`` in what all of these fix."""
     for name in names:
-        of_paper = entries[name]
-        if of_paper.notna().all() and (of_paper != "").all():
-            rows = rows.loc[rows[name].isin(of_paper.unique())]
+        of_paper = entries[name].tolist()
+        if not any(pd.isna(value) or value == "" for value in of_paper):
+            rows = rows.loc[rows[name].isin(of_paper)]
     return rows
 
 

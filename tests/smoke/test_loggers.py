@@ -80,7 +80,7 @@ def test_wandb_without_a_key_goes_offline(command):
     assert found["test_unseen/prevalence"] == outcome.rows()[-1]["prevalence"]
     assert found["seconds/fit"] > 0
     assert summary["config"]["model"]["hidden_width"] == 8
-    assert summary["config"]["label"] == "toy/infosem_bc"
+    assert summary["config"]["label"] == "toy/InfoSEM-BC"
     facts = json.loads((outcome.folder / "provenance.json").read_text())
     assert summary["config"]["provenance"]["git_commit"] == facts["git_commit"]
     records = json.dumps(inspect(folder))

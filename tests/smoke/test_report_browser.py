@@ -207,12 +207,12 @@ def test_the_report_in_a_browser(page, report):
         f'{box}.querySelector("input").dispatchEvent(new Event("input", {{bubbles: true}}))'
     )
     hidden = '[...document.querySelectorAll("#all-runs tbody tr")].map((row) => row.hidden)'
-    assert page.run(hidden) == [text != "degree" for text in texts]
+    assert page.run(hidden) == [text != "Degree" for text in texts]
     assert page.run(f'{box}.querySelector("output").textContent') == "2 of 5 lines"
     # a value leads to its runs, whatever the filter was
     page.run("""[...document.querySelectorAll("section[id^=experiment] tbody tr")]
-        .find((row) => row.cells[0].textContent === "one_hot_lr").querySelector("a").click()""")
-    assert page.run(hidden) == [text != "one_hot_lr" for text in texts]
+        .find((row) => row.cells[0].textContent === "One-hot LR").querySelector("a").click()""")
+    assert page.run(hidden) == [text != "One-hot LR" for text in texts]
     assert page.run(f'{box}.querySelector(".tools button").click(), 0') == 0
     assert page.run(hidden) == [False] * 5
     for width in (1280, 360):

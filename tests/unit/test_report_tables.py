@@ -151,7 +151,7 @@ def test_choosing(rows):
 
 def test_the_laid_out_table(rows):
     table = paper_table(summarise(rows), name="e")
-    assert table.header == ["method", "hesc\nAUPRC\n(average precision)"]
+    assert table.header == ["method", "AUPRC (average\nprecision)"]
     assert [line[0] for line in table.lines] == [
         "GRNBoost2",
         "DeepSEM",
@@ -194,15 +194,15 @@ def test_markdown(rows):
     assert lines[1] == "| --- | ---: |"
     assert "| InfoSEM-B | **0.400 ± 0.000 (n=3)** |" in lines
     assert "| DeepSEM | *0.300 ± 0.153 (n=3)* |" in lines
-    assert "e\\_1: test\\_unseen" in text
+    assert "e\\_1: hesc, unseen genes" in text
 
 
 def test_latex(rows):
     text = latex(paper_table(summarise(rows), name="e_1"))
     assert r"InfoSEM-B & \textbf{0.400 $\pm$ 0.000 (n=3)} \\" in text
     assert r"DeepSEM & \underline{0.300 $\pm$ 0.153 (n=3)} \\" in text
-    assert r"\shortstack{hesc\\AUPRC\\(average precision)}" in text
-    assert r"\caption{e\_1: test\_unseen." in text
+    assert r"\shortstack{AUPRC (average\\precision)}" in text
+    assert r"\caption{e\_1: hesc, unseen genes." in text
     assert "_" not in text.replace(r"\_", "")
     assert escape_latex(r"50%_\&<") == r"50\%\_\textbackslash{}\&\textless{}"
 

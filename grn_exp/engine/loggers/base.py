@@ -117,7 +117,7 @@ def described(identity: RunIdentity) -> dict[str, Any]:
         **identity.config,
         "benchmark": identity.data,
         "method": identity.model,
-        "label": f"{identity.data}/{identity.model}",
+        "label": f"{identity.data}/{methods.display_name(identity.model)}",
         "split_seed": identity.config["split"].get("seed"),
         "run_key": identity.run_key,
     }

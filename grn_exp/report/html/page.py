@@ -112,64 +112,59 @@ def _sections(
     groups = Groups()
     rows = {name: labelled(c.rows) for name, c in of_experiment.items() if len(c.rows)}
     experiments = [experiment_section(name, part, groups) for name, part in rows.items()]
+    left_out = summary.problems_table(problems, page)
     what = [
         summary.experiments_table(of_experiment),
+        *([left_out] if left_out.lines else []),
         summary.data_table(runs),
         summary.versions_table(runs),
     ]
-    left_out = summary.problems_table(problems, page)
     return [
-        Section("run", "What was run", what),
-        Section(
-            "left-out-runs",
-            "Left out",
-            [left_out] if left_out.lines else [],
-            notes=["Their numbers are in no table."] if left_out.lines else ["Nothing."],
-        ),
-        _claims_section(whole),
         *experiments,
+        _claims_section(whole),
         _runs_section(rows, of_experiment, groups, page),
+        Section("run", "What was run", what),
     ]
 
 
 def _claims_section(whole: Collected) -> Section:
     found = claims.verdicts(whole)
-    lines = [
-        Line(
-            [
-                Cell(verdict.text, kind="claim"),
-                Cell(verdict.decision, kind=f"decision {_KINDS[verdict.decision]}"),
-                Cell(
-                    verdict.reason,
-                    details=tuple(
-                        f"{check.name}: {check.outcome}: {check.told}"
-                        for check in verdict.checks
-                        if len(verdict.checks) > 1 and check.outcome != "not here"
-                    ),
-                    kind="numbers",
-                ),
-                Cell(f"{verdict.paper}, {verdict.where}", kind="where"),
-                Cell(
-                    "; ".join(f"python -m grn_exp {command}" for command in verdict.commands)
-                    if verdict.is_open
-                    else "-"
-                ),
-            ]
-        )
-        for verdict in found
-    ]
-    header = ["claim", "decision", "numbers", "where", "runs that are missing"]
     counts = {each: sum(v.decision == each for v in found) for each in claims.DECISIONS}
-    told = "; ".join(f"{count} {decision}" for decision, count in counts.items())
-    table = HtmlTable(
-        "claims-table", f"{len(found)} claims: {told}", header, lines, [claims.RULE], 5
-    )
-    notes = []
+    told = "; ".join(f"{count} {decision}" for decision, count in counts.items() if count)
+    untested = [v for v in found if v.decision == "cannot be tested here"]
+    tested = [v for v in found if v.decision != "cannot be tested here"]
+    notes = [f"{len(found)} claims: {told}.", claims.RULE]
     if (whole.problems["kind"] == "duplicate").any():
-        notes = [
+        notes.append(
             "A configuration that several experiments share counts once here, the newest run."
+        )
+    parts = [("claims-table", "What these runs decide", tested)] if tested else []
+    parts += [("claims-untested", "What needs other runs", untested)] if untested else []
+    header = ["claim", "decision", "numbers", "where", "runs that are missing"]
+    tables = [
+        HtmlTable(name, title, header, list(map(_claim, of)), n_names=5, folded=of is untested)
+        for name, title, of in parts
+    ]
+    return Section("claims", "The papers' claims", tables, notes=notes)
+
+
+def _claim(verdict: claims.Verdict) -> Line:
+    several = len(verdict.checks) > 1
+    details = tuple(
+        f"{check.name}: {check.outcome}: {check.told}"
+        for check in verdict.checks
+        if several and check.outcome != "not here"
+    )
+    missing = "; ".join(f"python -m grn_exp {command}" for command in verdict.commands)
+    return Line(
+        [
+            Cell(verdict.text, kind="claim"),
+            Cell(verdict.decision, kind=f"decision {_KINDS[verdict.decision]}"),
+            Cell(verdict.reason, details=details, kind="numbers"),
+            Cell(f"{verdict.paper}, {verdict.where}", kind="where"),
+            Cell(missing if verdict.is_open else "-"),
         ]
-    return Section("claims", "The papers' claims", [table], notes=notes)
+    )
 
 
 def _runs_section(

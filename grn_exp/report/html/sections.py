@@ -47,7 +47,24 @@ def experiment_section(name: str, rows: pd.DataFrame, groups: Groups) -> Section
     found += made.seeds(rows)
     found.append(made.all_numbers(summary))
     pictures, undrawn = _pictures(rows)
-    return Section(f"experiment-{name}", f"Experiment {name}", found, pictures, undrawn)
+    notes = _headlines(tables.summarise(main_rows(rows)))
+    return Section(f"experiment-{name}", f"Experiment {name}", found, pictures, undrawn, notes)
+
+
+def _headlines(summary: pd.DataFrame) -> list[str]:
+    """Say in a line per measure and test set which methods are best, and on how many datasets."""
+    found, labels = [], layout.Labels()
+    for key, part in summary.groupby(["metric", "subset"], sort=False):
+        metric, subset = map(str, key)  # type: ignore[arg-type]
+        wins = part.loc[part["place"] == 1, "method"].value_counts().to_dict()
+        if wins and part["method"].nunique() > 1:
+            n = part["dataset"].nunique()
+            best = ", ".join(
+                f"{labels.method(method)} on {count}" for method, count in wins.items()
+            )
+            what = f"{TITLES[metric].format(k='k')}, {layout.spaced(subset)}"
+            found.append(f"Best {what}, {n} dataset{'s' * (n > 1)}: {best}.")
+    return [*found, *labels.notes]
 
 
 def main_rows(rows: pd.DataFrame) -> pd.DataFrame:
