@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.defaults import options
 from benchmarks.sem import training_view
 from grn_exp.core.errors import InputError
 from grn_exp.models.edges.grnboost2 import GRNBoost2
@@ -51,7 +50,7 @@ def measure() -> BoostingTimes:
     except ImportError as error:
         raise InputError(f"{error}; pip install arboreto 'dask[dataframe]' distributed") from error
     view = training_view("mDC")
-    model = GRNBoost2(view, **options("model/grnboost2.yaml"))
+    model = GRNBoost2().attach(view)
     names, symbols = list(view.regulators), list(view.genes)
     inputs = np.asfortranarray(view.expression.values[:, view.regulator_positions])
     targets = np.setdiff1d(np.arange(len(view.genes)), view.regulator_positions)[:_N_TARGETS]

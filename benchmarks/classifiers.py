@@ -1,7 +1,6 @@
 """Time training steps of the pair classifiers, as run and written out."""
 
 import dataclasses
-import functools
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -143,23 +142,9 @@ def _batch(size: Size, batch_size: int, number: int) -> Tensor:
 
 def _genelink(size: Size, share: float) -> tuple[int, Step, Step]:
     rates = (share * _ATTENTION_DROPOUT, share * _CHANNEL_DROPOUT)
-    torch.manual_seed(0)
     model = GENELink(
-        size.view(),
-        attention_widths=(128, 64),
-        n_heads=3,
-        attention_slope=0.2,
-        attention_dropout=rates[0],
-        self_loops=False,
-        channel_width=32,
-        channel_outputs=16,
-        channel_dropout=rates[1],
-        stop_below_rate=0.0,
-        learning_rate=3e-3,
-        learning_rate_decay=0.99,
-        batch_size=256,
-        optimizer=functools.partial(torch.optim.Adam, fused=True),
-    )
+        attention_dropout=rates[0], channel_dropout=rates[1], stop_below_rate=0.0
+    ).attach(size.view())
     plain = PlainGENELink(model, attention_dropout=rates[0], channel_dropout=rates[1])
     return (
         model.batch_size,
@@ -170,23 +155,8 @@ def _genelink(size: Size, share: float) -> tuple[int, Step, Step]:
 
 def _scgreat(size: Size, share: float) -> tuple[int, Step, Step]:
     rates = (share * _LAYER_DROPOUT, share * _HEAD_DROPOUT)
-    torch.manual_seed(0)
-    model = SCGREAT(
-        size.view(),
-        dim=768,
-        expression_width=512,
-        n_layers=2,
-        n_heads=4,
-        ff_width=2048,
-        layer_dropout=rates[0],
-        head_widths=(1024, 512, 256),
-        head_dropout=rates[1],
-        gradient_clip=0.1,
-        mixed_precision=False,
-        learning_rate=1e-5,
-        learning_rate_decay=0.9999,
-        batch_size=32,
-        optimizer=functools.partial(torch.optim.Adam, fused=True),
+    model = SCGREAT(layer_dropout=rates[0], head_dropout=rates[1], mixed_precision=False).attach(
+        size.view()
     )
     plain = PlainSCGREAT(model, layer_dropout=rates[0], head_dropout=rates[1])
     return (

@@ -91,20 +91,9 @@ def _forms(*, noise: float, dropout: float) -> tuple[Callable[[Tensor], float], 
     """Return a training step of the plain form and one of the package's."""
     torch.manual_seed(0)
     model = ContextAttentionRetriever(
-        _view(),
-        embedding_dim=128,
-        n_heads=4,
-        encoder_width=512,
-        encoder_depth=1,
-        scorer_width=256,
-        scorer_gain=1.0,
-        positive_weight=100.0,
-        noise=noise,
-        dropout=dropout,
-        learning_rate=2e-4,
-        batch_size=_BATCH_SIZE,
-        optimizer=functools.partial(torch.optim.AdamW, weight_decay=1e-3),
-    ).train()
+        scorer_gain=1.0, noise=noise, dropout=dropout, batch_size=_BATCH_SIZE
+    )
+    model = model.attach(_view()).train()
     plain = PlainContextAttention(model, dropout=dropout)
     return (
         _step(plain.loss, plain.parameters()),

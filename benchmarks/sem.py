@@ -13,9 +13,7 @@ import torch
 from benchmarks.plain_deepsem import PlainDeepSEM
 from grn_exp.core.views import TrainView
 from grn_exp.data.edges.beeline import BeelineDataModule
-from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.models.edges.deepsem import DeepSEM
-from grn_exp.priors.uninformative import OneHotPrior
 
 _EPOCHS_IN_A_RUN = 151
 
@@ -102,32 +100,13 @@ def training_view(dataset: str) -> TrainView:
     """
     data = BeelineDataModule(
         dataset=dataset,  # type: ignore[arg-type]
-        gene_set="tfs500",
-        network="cell_type_specific",
-        splitter=SeenUnseenSplitter(),
-        prior=OneHotPrior(),
     )
-    return data.view(labels=False, embedding=False)
+    return data.view()
 
 
 def _model(dataset: str) -> DeepSEM:
     view = training_view(dataset)
-    torch.manual_seed(0)
-    return DeepSEM(
-        view,
-        alpha=1.0,
-        beta=0.01,
-        standardise="nonzero",
-        regulators="all",
-        score="abs",
-        learning_rate=1e-4,
-        learning_rate_decay=0.95,
-        adjacency_learning_rate=2e-5,
-        hidden_width=128,
-        table_points=2048,
-        batch_size=64,
-        optimizer=torch.optim.RMSprop,
-    )
+    return DeepSEM().attach(view)
 
 
 def _run(name: str, dataset: str, n_epochs: int) -> Form:
@@ -152,9 +131,7 @@ def _package_epochs(model: DeepSEM) -> Callable[[int], float]:
     def epoch(number: int) -> float:
         model.begin_epoch(number)
         total = 0.0
-        batches = model.train_dataloader()
-        batches.epoch = lambda: number
-        for batch in batches:
+        for batch in model.batches(lambda: number):
             optimizer.zero_grad(set_to_none=True)
             loss = model.loss(batch)["total"]
             loss.backward()

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.defaults import options
-
 N_RUNS = 200
 N_FINISHED = 1000
 N_ROWS = 1_000_000
@@ -102,20 +100,13 @@ def _sweep(outputs: Path, n_runs: int) -> Seconds:
 
 def _library(n_runs: int) -> Seconds:
     """Do what the runs do without folders, configurations and logs."""
-    from grn_exp.data.edges.splitting import SeenUnseenSplitter
     from grn_exp.data.edges.toy import ToyDataModule
     from grn_exp.models.edges.random import Random
-    from grn_exp.priors.base import DatasetPrior
 
-    sizes, split = options("data/toy.yaml"), options("split/seen_unseen.yaml")
     start = _now(resource.RUSAGE_SELF)
     for seed in range(n_runs):
-        splitter = SeenUnseenSplitter(**{**split, "seed": seed})
-        data = ToyDataModule(splitter=splitter, prior=DatasetPrior(), **sizes)
-        data.setup()
-        model = Random(data.view(labels=False, embedding=False))
-        model.fit()
-        data.evaluate(model.prediction())
+        data = ToyDataModule(split_seed=seed)
+        data.evaluate(Random().attach(data.view()).predict())
     return _now(resource.RUSAGE_SELF) - start
 
 

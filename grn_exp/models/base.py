@@ -70,6 +70,11 @@ class GRNModel(pl.LightningModule, abc.ABC):
         self.seed = seed
         self._view: TrainView | None = None
 
+    @property
+    def options(self) -> Any:
+        """The hyper-parameters by name, as plain types."""
+        return self.hparams
+
     # -- data ------------------------------------------------------------------------------
 
     @property

@@ -3,7 +3,7 @@
 import abc
 import logging
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -154,7 +154,7 @@ class EdgeDataModule(Benchmark):
         return own.take(expression.genes)
 
     def evaluate(
-        self, prediction: EdgeScores, subsets: Sequence[str] | None = None
+        self, prediction: EdgeScores, subsets: Sequence[Any] | None = None
     ) -> list[RankingRow]:
         """Judge scores on every subset that holds both classes."""
         truth = self.truth
@@ -173,7 +173,7 @@ class EdgeDataModule(Benchmark):
                 )
         return rows
 
-    def can_judge(self, subset: str) -> bool:
+    def can_judge(self, subset: Any) -> bool:  # noqa: ANN401 - a subset's name
         """Say whether a subset holds both edges and pairs without one."""
         labels = self.truth.labels[self.split.mask(subset)]
         return bool(labels.any() and not labels.all())

@@ -112,10 +112,10 @@ class Retriever(GradientModel):
             self.register_buffer(name, tensor, persistent=False)
         self.encoder = GeneEncoder(
             view.expression.n_cells,
-            hidden_width=self.hparams.encoder_width,
-            dim=self.hparams.embedding_dim,
-            depth=self.hparams.encoder_depth,
-            dropout=self.hparams.dropout,
+            hidden_width=self.options.encoder_width,
+            dim=self.options.embedding_dim,
+            depth=self.options.encoder_depth,
+            dropout=self.options.dropout,
         )
 
     @property

@@ -81,7 +81,7 @@ class ContextAttentionRetriever(Retriever):
     ) -> None:
         super().__init__(positive_weight=positive_weight, **options)
         require_positive(n_heads=n_heads, scorer_width=scorer_width, scorer_gain=scorer_gain)
-        dim = self.hparams.embedding_dim
+        dim = self.options.embedding_dim
         if dim % n_heads:
             raise InputError(
                 f"model.n_heads={n_heads} does not divide model.embedding_dim={dim}; "
@@ -91,7 +91,7 @@ class ContextAttentionRetriever(Retriever):
     def build(self, view: TrainView) -> None:
         """Add attention and scorer."""
         super().build(view)
-        own = self.hparams
+        own = self.options
         self.attention = ContextAttention(own.embedding_dim, n_heads=own.n_heads)
         self.scorer = FactoredContextScorer(
             own.embedding_dim,

@@ -29,7 +29,7 @@ class DotProductRetriever(Retriever):
     def build(self, view: TrainView) -> None:
         """Add the two heads."""
         super().build(view)
-        dim, dropout = self.hparams.embedding_dim, self.hparams.dropout
+        dim, dropout = self.options.embedding_dim, self.options.dropout
         self.activation = nn.Sequential(nn.GELU(), Dropout(dropout))
         self.source = nn.Linear(dim, dim)
         self.target = nn.Linear(dim, dim)

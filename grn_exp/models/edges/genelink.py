@@ -133,7 +133,7 @@ class GENELink(PairClassifier):
     def build(self, view: TrainView) -> None:
         """Make the graph of the training edges and the layers."""
         super().build(view)
-        own = self.hparams
+        own = self.options
         edges = self.pair_labels == 1
         self.graph = AttentionGraph(
             self.regulator_positions[self.pair_rows[edges]].numpy(),

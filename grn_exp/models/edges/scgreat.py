@@ -135,7 +135,7 @@ class SCGREAT(PairClassifier):
         super().build(view)
         if view.embedding is None:
             raise RuntimeError("the view has no embedding although the model reads it")
-        own = self.hparams
+        own = self.options
         self.register_buffer("features", gene_features(view.expression), persistent=False)
         embedding = torch.from_numpy(view.embedding.values)
         self.register_buffer("embedding", embedding, persistent=False)

@@ -98,7 +98,7 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     def build(self, view: TrainView) -> None:
         """Make the encoder."""
-        own = self.hparams
+        own = self.options
         self.encoder = GeneEncoder(
             view.expression.n_cells,
             hidden_width=own.encoder_width,

@@ -40,9 +40,9 @@ class PairScoring(NeuralSelector):
         """Return ``phi``, untrained."""
         return FactoredPairScorer(
             dim=self.encoder.dim,
-            hidden_width=self.hparams.scorer_width,
-            n_hidden=self.hparams.scorer_depth,
-            dropout=self.hparams.scorer_dropout,
+            hidden_width=self.options.scorer_width,
+            n_hidden=self.options.scorer_depth,
+            dropout=self.options.scorer_dropout,
         )
 
 

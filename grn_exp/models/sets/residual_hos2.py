@@ -45,10 +45,10 @@ class SetScoring(PairScoring):
         """Return ``psi``, untrained; with ``zero_head`` it starts at zero."""
         return SetTransformer(
             dim=self.encoder.dim,
-            n_heads=self.hparams.n_heads,
-            n_layers=self.hparams.n_layers,
-            ff_width=self.hparams.ff_width,
-            dropout=self.hparams.layer_dropout,
+            n_heads=self.options.n_heads,
+            n_layers=self.options.n_layers,
+            ff_width=self.options.ff_width,
+            dropout=self.options.layer_dropout,
             zero_head=zero_head,
         )
 
@@ -97,7 +97,7 @@ class ResidualHOS2(SetScoring):
         super().build(view)
         self.pair_scorer = self.make_pair_scorer()
         self.set_transformer = self.make_set_transformer(zero_head=True)
-        kind = self.evidence_kind
+        kind: Any = self.evidence_kind
         self.evidence = (
             None
             if kind == "none"
