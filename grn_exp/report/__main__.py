@@ -91,7 +91,15 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, metavar="FILE", help="instead of OUTPUTS/report.html"
     )
     for command in (page, decide, table, draw, upload):
-        command.add_argument("--experiment", help="one of the folder's experiments")
+        command.add_argument("--experiment", help="a folder in OUTPUTS, or one of conf/experiment")
+    _add_table_options(table)
+    decide.add_argument("--checks", action="store_true", help="show every comparison")
+    for command in (decide, table):
+        command.add_argument("--format", choices=get_args(render.Format), default="text")
+    return parser
+
+
+def _add_table_options(table: argparse.ArgumentParser) -> None:
     table.add_argument("--paper", help="with --table: what that table shows (infosem, ...)")
     table.add_argument("--table", metavar="NUMBER", help="of --paper")
     table.add_argument("--metric", nargs="+", default=[], help="as in metrics.json; ap by itself")
@@ -104,10 +112,6 @@ def _parser() -> argparse.ArgumentParser:
         help="over splits; spread over model seeds; paired tests; beside the published numbers",
     )
     table.add_argument("--reference", help="with --show tests: compare with this method only")
-    decide.add_argument("--checks", action="store_true", help="show every comparison")
-    for command in (decide, table):
-        command.add_argument("--format", choices=get_args(render.Format), default="text")
-    return parser
 
 
 def write_page(arguments: argparse.Namespace) -> None:
@@ -249,9 +253,7 @@ def _asked_for(
     rows = tables.select(rows, metrics=metrics, subsets=arguments.subset, ks=arguments.k)
     if arguments.show == "seeds":
         frame = tables.spread_over_seeds(rows)
-        shown = frame.loc[:, [*tables.COLUMN, "method", "seed_sd", "n_splits"]]
-        note = "standard deviation over model seeds within a split, root mean square over splits"
-        return frame, [layout.plain_table(shown, name="spread over seeds", notes=[note])]
+        return frame, [layout.seeds_table(frame)]
     if arguments.show == "tests":
         frame = compare.paired_tests(rows, reference=arguments.reference)
         return frame, [layout.plain_table(frame, name="paired tests", notes=[compare.TEST_NOTE])]

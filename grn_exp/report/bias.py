@@ -6,7 +6,7 @@ the degrees of the genes explain.
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import SUBSETS, Subset
-from grn_exp.report.bias_run import ScoredRun, finished_run, missing_file, name_of
+from grn_exp.report.bias_run import ScoredRun, missing_file
 
 logger = logging.getLogger(__name__)
 
@@ -177,35 +177,6 @@ def predicted_probabilities(
     if not tables:
         raise InputError("regulators: none given; name at least one")
     return pd.concat(tables, ignore_index=True)
-
-
-def seen_against_unseen(folders: Iterable[Path]) -> pd.DataFrame:
-    """Return each run's accuracy on seen and on unseen genes (InfoSEM figure 3a).
-
-    Returns
-    -------
-    DataFrame
-        A row for each run: the columns of :func:`~grn_exp.report.bias_run.name_of`, then
-        ``ap_seen``, ``prevalence_seen``, ``ap_unseen``, ``prevalence_unseen`` of ``metrics.json``
-        and ``relative_drop``, ``1 - ap_unseen / ap_seen``. NaN where a subset was not judged. The
-        prevalences differ, so read an average precision beside its own.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or broken.
-    """
-    rows = []
-    for folder in folders:
-        run = finished_run(folder)
-        of_subset = {row["subset"]: row for row in run.rows if row["metric"] == "ap"}
-        row = name_of(run)
-        for name in ("seen", "unseen"):
-            found = of_subset.get(f"test_{name}", {})
-            row[f"ap_{name}"] = found.get("value", np.nan)
-            row[f"prevalence_{name}"] = found.get("prevalence", np.nan)
-        rows.append({**row, "relative_drop": 1 - row["ap_unseen"] / row["ap_seen"]})
-    return pd.DataFrame(rows)
 
 
 def _regulator_coefficients(path: Path) -> pd.DataFrame:

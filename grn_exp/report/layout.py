@@ -186,6 +186,13 @@ def plain_table(frame: pd.DataFrame, *, name: str, notes: Sequence[str] = ()) ->
     )
 
 
+def seeds_table(frame: pd.DataFrame) -> TextTable:
+    """Lay :func:`grn_exp.report.tables.spread_over_seeds` out."""
+    shown = frame.loc[:, [*COLUMN, "method", "seed_sd", "n_splits"]]
+    note = "standard deviation over model seeds within a split, root mean square over splits"
+    return plain_table(shown, name="spread over model seeds", notes=[note])
+
+
 def with_error(mean: float, error: float) -> str:
     """Return ``mean ± error``, or the mean alone where there is no error."""
     return f"{mean:.3f}" if math.isnan(error) else f"{mean:.3f} ± {error:.3f}"

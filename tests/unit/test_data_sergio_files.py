@@ -47,4 +47,4 @@ def test_ds1_as_it_is_configured(real_data):
     }
     assert set(facts["files"]) == set(DS1)
     with pytest.raises(InputError, match="only 1 targets have 1 regulators"):
-        ds1().setup()
+        ds1(set_sizes=None).setup()

@@ -16,7 +16,6 @@ from grn_exp.report.bias import (
     extreme_regulators,
     imbalance_against_coefficient,
     predicted_probabilities,
-    seen_against_unseen,
 )
 from grn_exp.report.bias_run import read_run
 from grn_exp.report.figures.bias import imbalance_figure, probability_figure
@@ -279,30 +278,6 @@ def test_wrong_choices_are_named(tmp_path, regulators, options, message):
 
 
 # figure 3a
-
-
-def test_seen_against_unseen(tmp_path):
-    rows = [
-        ("ap", "val", 0.9, 0.1), ("ap", "test_seen", 0.8, 0.3), ("auroc", "test_seen", 0.7, 0.3)
-    ]  # fmt: skip
-    both = write_metrics(write_run(tmp_path, model="both"), *rows, ("ap", "test_unseen", 0.2, 0.4))
-    one = write_metrics(write_run(tmp_path, model="one"), *rows)
-    table = seen_against_unseen([both, one])
-    assert table["model"].tolist() == ["both", "one"]
-    numbers = table[["ap_seen", "prevalence_seen", "ap_unseen", "prevalence_unseen"]]
-    np.testing.assert_equal(
-        numbers.to_numpy(float), [[0.8, 0.3, 0.2, 0.4], [0.8, 0.3, np.nan, np.nan]]
-    )
-    np.testing.assert_allclose(table["relative_drop"], [0.75, np.nan])
-    write_metrics(one, *rows, schema=99)
-    with pytest.raises(InputError, match=r"stale .*schema 99"):
-        seen_against_unseen([one])
-    (one / "metrics.json").write_text("{")
-    with pytest.raises(InputError, match=r"unreadable \(metrics\.json"):
-        seen_against_unseen([one])
-    (one / "metrics.json").unlink()
-    with pytest.raises(InputError, match=r"unfinished \(no metrics\.json"):
-        seen_against_unseen([one])
 
 
 # figures

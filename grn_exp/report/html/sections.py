@@ -151,12 +151,9 @@ class _Tables:
     def seeds(self, rows: pd.DataFrame) -> list[HtmlTable]:
         """Return the spread over model seeds, which no standard error above holds."""
         try:
-            frame = tables.spread_over_seeds(rows)
+            text = layout.seeds_table(tables.spread_over_seeds(rows))
         except InputError:
             return []
-        shown = frame.loc[:, [*tables.COLUMN, "method", "seed_sd", "n_splits"]]
-        note = "standard deviation over model seeds within a split, root mean square over splits"
-        text = layout.plain_table(shown, name="spread over model seeds", notes=[note])
         return [from_text(text, self._name("seeds"), folded=True)]
 
     def all_numbers(self, summary: pd.DataFrame) -> HtmlTable:
