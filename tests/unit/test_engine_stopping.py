@@ -10,6 +10,14 @@ from grn_exp.engine import stopping
 from grn_exp.engine.stopping import Stopped, asked, deferred, stop_if_asked, stoppable
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_counts():
+    """A background job of a shell ignores Ctrl-C, and so would these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
