@@ -144,7 +144,8 @@ def _make_trainer(
         kind = SimpleProfiler if options["profiler"] == "simple" else AdvancedProfiler
         own["profiler"] = kind(dirpath=folder.path, filename="profile")
     with _as_input_error("trainer"):
-        return pl.Trainer(**{**options, **own}, callbacks=callbacks, logger=logger or False)
+        # a copy: Lightning adds its own callbacks to the list
+        return pl.Trainer(**{**options, **own}, callbacks=[*callbacks], logger=logger or False)
 
 
 def fit(

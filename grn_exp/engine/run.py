@@ -286,5 +286,6 @@ def _quiet_lightning() -> None:
         ".*LeafSpec.*",  # Lightning 2.6 with torch 2.13
         ".*does not have many workers.*",  # batches are index tensors, no workers wanted
         ".*srun.*",  # wherever Slurm happens to be installed
+        ".*callbacks used to create the checkpoint.*",  # ckpt_path may be another run's
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from grn_exp.core.construct import check_value
 from grn_exp.core.errors import InputError
@@ -134,6 +134,9 @@ class TrainerSettings:
                 f"trainer.num_threads={self.num_threads}: this machine has {n_cores} cores; "
                 f"give {n_cores} or fewer"
             )
+        check_value(self.accelerator, Literal["auto", "cpu", "gpu"], "trainer.accelerator")
+        for name in ("enable_progress_bar", "enable_model_summary", "detect_anomaly"):
+            check_value(self.options.get(name), bool | None, f"trainer.{name}")
         least = {"num_threads": 1, "max_epochs": 1, "check_val_every_n_epoch": 1}
         given = {**self.options, "num_threads": self.num_threads}
         for name, lowest in least.items():

@@ -81,10 +81,13 @@ def own_surroundings(tmp_path, monkeypatch) -> Iterator[None]:
     for name in ("DIR", "DATA_DIR", "CACHE_DIR", "CONFIG_DIR"):
         monkeypatch.setenv(f"WANDB_{name}", str(tmp_path / "wandb"))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    # a shell's background job ignores Ctrl-C, and so would what is tested here
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     root, own = logging.getLogger(), logging.getLogger("grn_exp")
     before = root.handlers[:], root.level, own.handlers[:], own.level
     yield
     root.handlers[:], own.handlers[:] = before[0], before[2]
+    signal.signal(signal.SIGINT, interrupt)
     root.setLevel(before[1])
     own.setLevel(before[3])
 

@@ -10,6 +10,7 @@ import pytest
 
 from grn_exp.report import tables as report_tables
 from grn_exp.report.collect import collect
+from grn_exp.runs.methods import display_name
 from tests.smoke.conftest import TOY
 from tests.smoke.test_bad_input import assert_refused
 
@@ -90,7 +91,7 @@ def test_a_sweep_ends_with_its_means_and_the_command_to_go_on_with(command):
         for _, row in of_test.iterrows():
             cell = f"{row['mean']:.3f} ± {row['standard_error']:.3f}"
             lines = [line for line in outcome.out.splitlines() if cell in line]
-            assert any(row["method"] in line.split() for line in lines)
+            assert any(display_name(row["method"]) in line for line in lines)
         told = outcome.out.splitlines()[-1]
         assert told.endswith(f"grn_exp.report {outcome.outputs} --experiment mine")
 
