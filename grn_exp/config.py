@@ -46,24 +46,18 @@ def choices(group: str) -> list[str]:
 
 
 @functools.cache
-def register(*more: Path) -> None:
+def register() -> None:
     """Make ``${preset:...}`` and ``retriever=`` known to Hydra, once in a process.
 
     Every method that scores edges is a choice of ``retriever`` too, its file mounted below that
     key: no second file is needed for it to retrieve.
-
-    Parameters
-    ----------
-    more
-        Folders of further configuration, whose methods may retrieve as well.
     """
     OmegaConf.register_new_resolver("preset", _preset_value, replace=True)
-    for folder in (conf_dir(), *more):
-        for path in (folder / "model").glob("[!_]*.yaml"):
-            files = _files("model", path.stem, folder)
-            if any("retriever" in str(content.get("defaults")) for content in files):
-                continue  # it has a retriever itself
-            ConfigStore.instance().store(group="retriever", name=path.stem, node=_mounted(files))
+    for path in (conf_dir() / "model").glob("[!_]*.yaml"):
+        files = _files("model", path.stem, conf_dir())
+        if any("retriever" in str(content.get("defaults")) for content in files):
+            continue  # it has a retriever itself
+        ConfigStore.instance().store(group="retriever", name=path.stem, node=_mounted(files))
 
 
 @functools.cache
@@ -72,12 +66,14 @@ def _files(group: str, name: str, folder: Path) -> tuple[DictConfig, ...]:
     path = folder / group / f"{name}.yaml"
     content: Any = OmegaConf.load(path) if path.is_file() else OmegaConf.create()
     add_python_defaults(content, group, name, folder)
-    return (*_bases(content, group, folder), content)
+    bases = [file for base in _base_names(content) for file in _files(group, base, folder)]
+    return (*bases, content)
 
 
-def _bases(content: DictConfig, group: str, folder: Path) -> tuple[DictConfig, ...]:
+def _base_names(content: DictConfig) -> list[str]:
+    """Return the files of its own group that a file builds on."""
     names = [base for base in content.get("defaults", []) if isinstance(base, str)]
-    return tuple(f for base in names if base != "_self_" for f in _files(group, base, folder))
+    return [name for name in names if name != "_self_"]
 
 
 # what a class is given by the engine, or by another group
@@ -111,8 +107,7 @@ def add_python_defaults(content: Any, group: str, name: str, folder: Path) -> No
 def _raw_bases(path: Path) -> tuple[Any, ...]:
     """Return the files that a file builds on, as they are."""
     content: Any = OmegaConf.load(path)
-    names = [base for base in content.get("defaults", []) if isinstance(base, str)]
-    paths = [path.with_name(f"{base}.yaml") for base in names if base != "_self_"]
+    paths = [path.with_name(f"{base}.yaml") for base in _base_names(content)]
     found = [(OmegaConf.load(each), *_raw_bases(each)) for each in paths]
     return tuple(content for contents in found for content in contents)
 
@@ -338,12 +333,15 @@ def _trainer_settings(config: Mapping[str, Any]) -> TrainerSettings:
         )
     own = {name: node[name] for name in _OWN_TRAINER_KEYS if name in node}
     path = config.get("ckpt_path")
-    return TrainerSettings(
+    settings = f"{TrainerSettings.__module__}.{TrainerSettings.__qualname__}"
+    make = partial(
+        {"_target_": settings, **own},
+        "trainer",
         options={k: v for k, v in node.items() if k not in (*own, "_target_")},
         callbacks=config.get("callbacks") or {},
         resume_from=None if path is None else _expanded(path),
-        **own,
     )
+    return make()
 
 
 def _fit_key(config: Mapping[str, Any], model_class: Any) -> str | None:  # noqa: ANN401 - any class

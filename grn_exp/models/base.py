@@ -382,19 +382,16 @@ class GradientModel(GRNModel):
         if node["_target_"] in ("torch.optim.Adam", "torch.optim.adam.Adam"):
             node.setdefault("fused", True)
         optimizer = _made("model.optimizer", node, own)
-        if self.hparams["scheduler"]:
-            made = _made("model.scheduler", dict(self.hparams["scheduler"]), optimizer)
-            return {
-                "optimizer": optimizer,
-                "lr_scheduler": {"scheduler": made, "monitor": "train/loss"},
-            }
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, [lambda count, decay=decay: decay**count for decay in decays]
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": self.decay_interval},
-        }
+        node = self.hparams["scheduler"]
+        if node:
+            made = _made("model.scheduler", dict(node), optimizer)
+            schedule = {"scheduler": made, "monitor": "train/loss"}
+        else:
+            made = torch.optim.lr_scheduler.LambdaLR(
+                optimizer, [lambda count, decay=decay: decay**count for decay in decays]
+            )
+            schedule = {"scheduler": made, "interval": self.decay_interval}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the view, so that the checkpoint alone is enough to predict."""

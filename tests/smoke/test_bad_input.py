@@ -92,6 +92,8 @@ def test_misspelt_keys_at_any_depth(command, overrides, words):
         ("trainer.num_threads=0", "trainer.num_threads=0"),
         ("trainer.checkpoint_seconds=-1", "trainer.checkpoint_seconds=-1"),
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu|choose from auto, cpu, gpu"),
+        ("trainer.num_threads=many", "trainer.num_threads='many'"),
+        ("trainer.checkpoint_seconds=x", "trainer.checkpoint_seconds='x'"),
         ("trainer.enable_progress_bar=maybe", "trainer.enable_progress_bar='maybe'|true or false"),
         ("prior=table", "prior.path=???|set it"),
         ("prior=table prior.path=nowhere.npz", "prior.path=nowhere.npz|no such file"),
