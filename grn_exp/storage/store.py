@@ -11,6 +11,7 @@ import functools
 import hashlib
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from grn_exp.core.errors import InputError, close_matches
@@ -120,6 +121,23 @@ def git_blob_sha1(path: Path) -> str:
     start = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: start).hexdigest()
+
+
+def hashes_of(keys: Iterable[str], *own: Path | None) -> dict[str, str]:
+    """Return the hashes of files that were read, for provenance.
+
+    Parameters
+    ----------
+    keys
+        Registry keys; their hashes are git's.
+    own
+        Files of the user's, of which SHA-256 is taken; None is left out.
+    """
+    hashes = {key: known_file(key).git_blob_sha1 for key in keys}
+    for path in own:
+        if path is not None:
+            hashes[str(path)] = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashes
 
 
 def fetch(key: str) -> Path:

@@ -1,7 +1,6 @@
 """BEELINE's seven single-cell datasets with their reference networks."""
 
 import dataclasses
-import hashlib
 import logging
 from pathlib import Path
 from typing import Literal
@@ -68,11 +67,7 @@ class BeelineDataModule(EdgeDataModule):
             raise InputError(f"data.cell_fraction={cell_fraction}: give a share in (0, 1]")
         if cell_seed < 0:
             raise InputError(f"data.cell_seed={cell_seed}: give a whole number from 0 on")
-        if network == "lofgof" and dataset != "mESC":
-            raise InputError(
-                f"data.network=lofgof: {dataset} has no such network, only mESC; choose "
-                "cell_type_specific, non_specific or string"
-            )
+        refuse_absent_network(dataset, network)
         self.dataset = dataset
         self.gene_set = gene_set
         self.network = network
@@ -113,11 +108,8 @@ class BeelineDataModule(EdgeDataModule):
 
     def describe(self) -> dict[str, object]:
         """Facts for the run's provenance, with the hashes of the files read."""
-        hashes: dict[str, str] = {key: store.known_file(key).git_blob_sha1 for key in self.keys}
-        if self.expression_path is not None:
-            content = self.expression_path.read_bytes()
-            hashes[str(self.expression_path)] = "sha256:" + hashlib.sha256(content).hexdigest()
-        return {**super().describe(), "files": hashes}
+        files = store.hashes_of(self.keys, self.expression_path)
+        return {**super().describe(), "files": files}
 
 
 _LOG_NORMALISE = "log-normalise first (scanpy.pp.normalize_total, scanpy.pp.log1p)"
@@ -148,6 +140,21 @@ def _refuse_other_scales(expression: Expression) -> None:
 def expression_key(dataset: str, gene_set: str) -> str:
     """Registry key of a dataset's expression matrix."""
     return f"beeline/{dataset}/{gene_set}/ExpressionData.csv.gz"
+
+
+def refuse_absent_network(dataset: str, network: str) -> None:
+    """Refuse a reference network that a dataset does not have.
+
+    Raises
+    ------
+    InputError
+        If it is ``lofgof`` and the dataset another one than mESC.
+    """
+    if network == "lofgof" and dataset != "mESC":
+        raise InputError(
+            f"data.network=lofgof: {dataset} has no such network, only mESC; choose "
+            "cell_type_specific, non_specific or string"
+        )
 
 
 def network_key(dataset: str, gene_set: str, network: str) -> str:

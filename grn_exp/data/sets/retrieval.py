@@ -1,12 +1,10 @@
 """Retrieval of regulators from a real network: no sets are chosen, regulators are ranked."""
 
-import hashlib
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
@@ -18,6 +16,7 @@ from grn_exp.data.edges.beeline import (
     expression_key,
     expression_of,
     network_key,
+    refuse_absent_network,
 )
 from grn_exp.data.readers import read_network
 from grn_exp.data.sets.base import SetDataModule
@@ -89,11 +88,7 @@ class RetrievalDataModule(RankedRegulators):
         super().__init__(
             splitter=splitter or TargetCountSplitter(seed=split_seed), candidates="known"
         )
-        if network == "lofgof" and dataset != "mESC":
-            raise InputError(
-                f"data.network=lofgof: {dataset} has no such network, only mESC; choose "
-                "cell_type_specific, non_specific or string"
-            )
+        refuse_absent_network(dataset, network)
         self.dataset = dataset
         self.gene_set = gene_set
         self.network = network
@@ -125,14 +120,10 @@ class RetrievalDataModule(RankedRegulators):
 
     def describe(self) -> dict[str, object]:
         """Facts for the run's provenance, with the hashes of the files read."""
-        hashes: dict[str, str] = {key: store.known_file(key).git_blob_sha1 for key in self.keys}
-        for path in (self.expression_path, self.network_path):
-            if path is not None:
-                hashes[str(path)] = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
         sizes = self.sets.sizes
         in_degree = {"mean": float(sizes.mean()), "median": float(np.median(sizes))}
         return {
             **super().describe(),
             "in_degree": {**in_degree, "max": int(sizes.max())},
-            "files": hashes,
+            "files": store.hashes_of(self.keys, self.expression_path, self.network_path),
         }

@@ -1,6 +1,5 @@
 """SERGIO's networks with cells simulated from them: every regulator set is known exactly."""
 
-import hashlib
 import logging
 import zipfile
 import zlib
@@ -163,11 +162,8 @@ class SergioDataModule(SetDataModule):
 
     def describe(self) -> dict[str, object]:
         """Facts for the run's provenance, with the hashes of the files read."""
-        hashes: dict[str, str] = {key: store.known_file(key).git_blob_sha1 for key in self.keys}
-        if self.expression_path is not None:
-            content = self.expression_path.read_bytes()
-            hashes[str(self.expression_path)] = "sha256:" + hashlib.sha256(content).hexdigest()
-        return {**super().describe(), "files": hashes}
+        files = store.hashes_of(self.keys, self.expression_path)
+        return {**super().describe(), "files": files}
 
 
 def _check_source(
