@@ -278,7 +278,8 @@ def test_without_a_command_the_page_is_written(command, outputs, write_run):
     command(outputs)  # its own page is written again
 
 
-def test_the_claims_as_text_and_as_csv(command, outputs):
+def test_the_claims_as_text_and_as_csv(command, outputs, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")  # in 80 the verdict takes two lines
     out, _ = command("claims", outputs)
     assert "cannot be tested here" in out
     out, _ = command("claims", outputs, "--format", "csv", "--checks")
