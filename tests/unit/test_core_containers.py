@@ -8,6 +8,7 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
+from tests.messages import naming
 
 
 def expression(values, symbols="AB", transform="log"):
@@ -20,13 +21,13 @@ def expression(values, symbols="AB", transform="log"):
 
 
 def test_a_duplicate_gene_is_named_with_both_positions():
-    with pytest.raises(InputError, match=r"matrix: gene 'B' occurs twice \(positions 1 and 3\)"):
+    with pytest.raises(InputError, match=naming("matrix", "'B'", 1, 3)):
         GeneIndex(["A", "B", "C", "B"], name="matrix")
 
 
 @pytest.mark.parametrize("symbol", ["", "  ", "nan", "NA", "<NA>", float("nan"), None])
 def test_a_missing_symbol_is_refused_at_its_position(symbol):
-    with pytest.raises(InputError, match=r"position 1 is .*name it or drop"):
+    with pytest.raises(InputError, match=naming("genes", "position 1")):
         GeneIndex(["A", symbol, "B"])
 
 
@@ -44,7 +45,7 @@ def test_positions_follow_the_order_asked_for():
 
 
 def test_an_unknown_symbol_is_named_and_counted():
-    with pytest.raises(InputError, match=r"matrix: no gene 'X' \(2 of 3 missing\)"):
+    with pytest.raises(InputError, match=naming("matrix", "'X'", "2 of 3")):
         GeneIndex("AB", name="matrix").positions(["A", "X", "Y"])
 
 
@@ -65,13 +66,13 @@ def test_close_matches_name_the_likely_choice_or_nothing():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite_is_named(bad):
-    with pytest.raises(InputError, match=r"for gene 'B' in cell 1 \(1 such values\)"):
+    with pytest.raises(InputError, match=naming(bad, "gene 'B'", "cell 1")):
         expression([[1, 2], [3, bad]], transform="zscore")
 
 
 @pytest.mark.parametrize("transform", ["counts", "log", "log1p", "clean"])
 def test_a_negative_value_is_refused_on_a_scale_that_has_none(transform):
-    with pytest.raises(InputError, match=f"-0.5 for gene 'A' in cell 1.*no {transform} scale"):
+    with pytest.raises(InputError, match=naming("-0.5", "gene 'A'", "cell 1", transform)):
         expression([[1, 2], [-0.5, 1]], transform=transform)
 
 
@@ -82,18 +83,18 @@ def test_a_z_score_may_be_negative(transform):
 
 @pytest.mark.parametrize("n_cells", [0, 1])
 def test_fewer_than_two_cells_are_refused(n_cells):
-    with pytest.raises(InputError, match=f"{n_cells} cell"):
+    with pytest.raises(InputError, match=naming(n_cells, "at least 2")):
         expression(np.ones((n_cells, 2)))
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (4,), (2, 2, 1)])
 def test_a_shape_that_does_not_fit_the_genes_is_refused(shape):
-    with pytest.raises(InputError, match="does not fit 2 genes; cells are rows"):
+    with pytest.raises(InputError, match=naming(shape, "2 genes")):
         expression(np.ones(shape))
 
 
 def test_another_dtype_is_refused():
-    with pytest.raises(InputError, match="float64, expected float32"):
+    with pytest.raises(InputError, match=naming("float64", "float32")):
         Expression(values=np.ones((2, 2)), genes=GeneIndex("AB"), transform="log")
 
 
@@ -101,7 +102,7 @@ def test_genes_and_cells_are_taken_by_name_and_position():
     matrix = expression([[1, 2, 3], [4, 5, 6], [7, 8, 9]], "ABC")
     assert matrix.take_genes(GeneIndex("CA")).values.tolist() == [[3, 1], [6, 4], [9, 7]]
     assert matrix.take_cells(np.array([2, 0])).values.tolist() == [[7, 8, 9], [1, 2, 3]]
-    with pytest.raises(InputError, match="no gene 'Z'"):
+    with pytest.raises(InputError, match=naming("gene 'Z'")):
         matrix.take_genes(GeneIndex("Z"))
 
 
@@ -129,10 +130,10 @@ def test_sparse_x_equals_dense_x(make_expression, form):
 def test_anndata_without_numbers_is_refused(make_expression):
     adata = make_expression("AB").to_anndata()
     adata.X = adata.X > 1
-    with pytest.raises(InputError, match="mine: X is of type bool"):
+    with pytest.raises(InputError, match=naming("mine", "X", "bool")):
         Expression.from_anndata(adata, transform="log", source="mine")
     del adata.X
-    with pytest.raises(InputError, match="mine: the AnnData has no X"):
+    with pytest.raises(InputError, match=naming("mine", "AnnData", "X")):
         Expression.from_anndata(adata, transform="log", source="mine")
 
 
@@ -140,7 +141,7 @@ def test_a_number_beyond_float32_is_refused_not_wrapped(make_expression):
     adata = make_expression("AB").to_anndata()
     adata.X = adata.X.astype(np.float64)
     adata.X[0, 1] = 1e300
-    with pytest.raises(InputError, match="value inf for gene 'B' in cell 0"):
+    with pytest.raises(InputError, match=naming("inf", "gene 'B'", "cell 0")):
         Expression.from_anndata(adata, transform="log", source="mine")
 
 
@@ -172,28 +173,25 @@ def test_the_reverse_edge_is_no_duplicate(make_network):
     assert len(make_network("AB", "A>B B>A")) == 2
 
 
-def test_no_gene_in_common_names_examples_and_the_way_out():
+def test_no_gene_in_common_names_examples():
     genes = GeneIndex(["SOX2", "NANOG", "MYC", "KLF4"], name="expression matrix")
-    with pytest.raises(InputError) as caught:
+    parts = ("net.csv", "2 edges", "'Sox2' -> 'Nanog'", "'SOX2', 'NANOG'", "species")
+    with pytest.raises(InputError, match=naming(*parts)):
         Network.from_names(genes, ["Sox2", "Myc"], ["Nanog", "Klf4"], source="net.csv")
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in ("net.csv", "2 edges", "'Sox2' -> 'Nanog'", "'SOX2', 'NANOG'", "same species"):
-        assert part in message
 
 
 @pytest.mark.parametrize(
-    ("regulator", "target", "message"),
+    ("regulator", "target", "parts"),
     [
-        ([0, 1], [1, 1], "self-loop on gene 'B'"),
-        ([0, 0], [1, 1], "occurs twice"),
-        ([0], [3], r"gene position 3 is outside 0\.\.2"),
-        ([-1], [0], "gene position -1"),
-        ([0, 1], [1], "2,.*regulators for .*1,.*targets"),
+        ([0, 1], [1, 1], ["self-loop", "'B'"]),
+        ([0, 0], [1, 1], ["twice"]),
+        ([0], [3], ["position 3", "0..2"]),
+        ([-1], [0], ["position -1", "0..2"]),
+        ([0, 1], [1], ["(2,)", "(1,)"]),
     ],
 )
-def test_broken_positions_are_refused(regulator, target, message):
-    with pytest.raises(InputError, match=message):
+def test_broken_positions_are_refused(regulator, target, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         Network(
             genes=GeneIndex("ABC"),
             regulator=np.array(regulator, dtype=np.int64),

@@ -10,6 +10,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import SUBSETS, EdgeSplit
 from grn_exp.core.views import GeneEmbedding, TrainView
+from tests.messages import naming
 
 
 def scores(values, regulators="AB", genes="ABC"):
@@ -25,7 +26,7 @@ def scores(values, regulators="AB", genes="ABC"):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_score_that_is_not_finite_names_the_pair(bad):
-    with pytest.raises(InputError, match=r"for B -> C \(1 such pairs\)"):
+    with pytest.raises(InputError, match=naming(bad, "B -> C", "learning rate")):
         scores([[0, 1, 2], [3, 4, bad]])
 
 
@@ -38,7 +39,7 @@ def test_the_pair_of_a_gene_with_itself_may_hold_anything():
 
 @pytest.mark.parametrize("values", [np.zeros((3, 2)), np.zeros((2, 2)), np.zeros(6)])
 def test_scores_of_another_shape_are_refused(values):
-    with pytest.raises(InputError, match=r"expected float32\(2, 3\)"):
+    with pytest.raises(InputError, match=naming(values.shape, "float32(2, 3)")):
         scores(values)
 
 
@@ -52,7 +53,7 @@ def test_scores_are_aligned_by_name():
 
 
 def test_alignment_to_a_gene_without_scores_is_refused():
-    with pytest.raises(InputError, match="genes: no gene 'Z'"):
+    with pytest.raises(InputError, match=naming("genes", "'Z'")):
         scores(np.zeros((2, 3))).align(GeneIndex("A"), GeneIndex("AZ"))
 
 
@@ -106,13 +107,13 @@ def test_a_proper_split_is_taken_and_saved_without_pickle():
 
 
 def test_overlapping_subsets_name_the_pair():
-    with pytest.raises(InputError, match="the pair A -> E is in more than one subset"):
+    with pytest.raises(InputError, match=naming("split", "A -> E")):
         split(train="A>D A>E", test_seen="A>E")
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
 def test_a_self_pair_names_the_gene(subset):
-    with pytest.raises(InputError, match=f"{subset} holds the pair of gene 'B' with itself"):
+    with pytest.raises(InputError, match=naming(subset, "gene 'B'")):
         split(**{subset: "B>B"})
 
 
@@ -127,20 +128,20 @@ def test_a_self_pair_names_the_gene(subset):
     ],
 )
 def test_an_unseen_gene_in_a_training_pair_is_named(subset, seen, unseen, gene):
-    with pytest.raises(InputError, match=f"gene '{gene}' of test_unseen occurs in a training"):
+    with pytest.raises(InputError, match=naming(f"gene '{gene}'", "test_unseen")):
         split(**{subset: seen, "test_unseen": unseen})
 
 
 def test_masks_of_another_shape_or_type_and_unknown_subsets_are_refused():
     genes, empty = GeneIndex("AB"), np.zeros((2, 2), dtype=bool)
     good = {"val": empty, "test_seen": empty, "test_unseen": empty, "seed": 0}
-    with pytest.raises(InputError, match="mask train is int64"):
+    with pytest.raises(InputError, match=naming("train", "int64")):
         EdgeSplit(genes, genes, train=empty.astype(np.int64), **good)
-    with pytest.raises(InputError, match="mask train is bool"):
+    with pytest.raises(InputError, match=naming("train", "bool(1, 2)", "(2, 2)")):
         EdgeSplit(genes, genes, train=empty[:1], **good)
-    with pytest.raises(InputError, match="unknown subset 'test'; choose from train, val"):
+    with pytest.raises(InputError, match=naming("'test'", ", ".join(SUBSETS))):
         EdgeSplit(genes, genes, train=empty, **good).mask("test")
-    with pytest.raises(InputError, match="no gene 'Z'"):
+    with pytest.raises(InputError, match=naming("gene 'Z'")):
         EdgeSplit(GeneIndex("AZ"), genes, train=empty, **good)
 
 
@@ -164,21 +165,21 @@ def test_vectors_are_taken_by_name_with_their_flags():
 
 
 @pytest.mark.parametrize(
-    ("values", "known", "message"),
+    ("values", "known", "parts"),
     [
-        (np.zeros((2, 4)), (True,) * 3, r"\(2, 4\) vectors for 3 genes"),
-        (np.zeros((3, 0)), (True,) * 3, r"\(3, 0\) vectors"),
-        (np.zeros(3), (True,) * 3, r"\(3,\) vectors"),
-        ([[0], [np.nan], [0]], (True,) * 3, "the vector of 'B' has a NaN"),
-        ([[0], [0], [np.inf]], (True,) * 3, "the vector of 'C' has a NaN or infinite"),
-        (np.zeros((3, 1)), (False,) * 3, "no vector for any of the 3 genes .such as 'A', 'B'"),
-        (np.zeros((3, 1)), (True,) * 2, "one known flag a gene"),
-        (np.zeros((3, 1)), (True,) * 3, "the vectors of all 3 genes are zero"),
-        (np.ones((3, 2)), (True, False, False), "all 3 genes have the same vector"),
+        (np.zeros((2, 4)), (True,) * 3, ["(2, 4)", "3 genes"]),
+        (np.zeros((3, 0)), (True,) * 3, ["(3, 0)"]),
+        (np.zeros(3), (True,) * 3, ["(3,)"]),
+        ([[0], [np.nan], [0]], (True,) * 3, ["'B'", "NaN"]),
+        ([[0], [0], [np.inf]], (True,) * 3, ["'C'", "infinite"]),
+        (np.zeros((3, 1)), (False,) * 3, ["3 genes", "'A', 'B'"]),
+        (np.zeros((3, 1)), (True,) * 2, ["float32"]),
+        (np.zeros((3, 1)), (True,) * 3, ["3 genes", "zero"]),
+        (np.ones((3, 2)), (True, False, False), ["3 genes", "same"]),
     ],
 )
-def test_broken_vectors_are_refused_with_their_source(values, known, message):
-    with pytest.raises(InputError, match=f"vectors.npz: .*{message}"):
+def test_broken_vectors_are_refused_with_their_source(values, known, parts):
+    with pytest.raises(InputError, match=naming("vectors.npz", *parts)):
         embedding(values, known=known)
 
 
@@ -190,9 +191,9 @@ def test_a_view_knows_where_its_regulators_are(make_expression):
 
 def test_a_view_refuses_what_does_not_fit_its_genes(make_expression):
     matrix = make_expression("ABC")
-    with pytest.raises(InputError, match="no gene 'Z'"):
+    with pytest.raises(InputError, match=naming("gene 'Z'")):
         TrainView(matrix, GeneIndex("AZ"), None, None)
-    with pytest.raises(InputError, match=r"labels \(3, 2\) do not fit"):
+    with pytest.raises(InputError, match=naming("labels", "(3, 2)")):
         TrainView(matrix, GeneIndex("AB"), np.zeros((3, 2), dtype=np.int8), None)
-    with pytest.raises(InputError, match="not the expression's genes"):
+    with pytest.raises(InputError, match=naming("embedding", "expression")):
         TrainView(matrix, GeneIndex("A"), None, embedding(np.eye(3), "ACB"))

@@ -16,6 +16,7 @@ from grn_exp.decode.exact import Exact, subset_batches, subsets
 from grn_exp.decode.local_search import LocalSearch
 from grn_exp.decode.sample_rerank import SampleRerank
 from grn_exp.decode.top_r import TopR
+from tests.messages import naming
 
 APPROXIMATE = [Beam, LocalSearch, SampleRerank]
 
@@ -116,9 +117,9 @@ def test_top_r_is_exact_for_sums(size):
 def test_top_r_refuses_other_scores():
     assert TopR.needs_decomposable
     assert not Exact.needs_decomposable
-    with pytest.raises(InputError, match="decoder=top_r is right only") as caught:
+    choices = naming("decoder=top_r", "decoder=exact", "decoder=beam")
+    with pytest.raises(InputError, match=choices):
         TopR().decode(random_score(6), 2, seed=0)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("additive", [True, False])
@@ -211,7 +212,7 @@ def test_samples_follow_the_proposal():
 def test_every_decoder_refuses_a_pool_that_is_too_small(decoder, size):
     assert isinstance(decoder, Decoder)
     decoder.check(5, 5)
-    message = f"no set of {size} regulators in a pool of 5"
+    message = naming("decoder", f"{size} regulators", "5 candidates")
     with pytest.raises(InputError, match=message):
         decoder.check(5, size)
     with pytest.raises(InputError, match=message):
@@ -219,20 +220,17 @@ def test_every_decoder_refuses_a_pool_that_is_too_small(decoder, size):
 
 
 def test_exact_refuses_too_many_sets_before_it_scores_any():
-    with pytest.raises(InputError) as caught:
+    limit = "decoder.max_subsets=20000000"
+    with pytest.raises(InputError, match=naming("C(80, 11)", limit, "decoder=beam")):
         Exact().check(80, 11)
-    message = str(caught.value)
-    for part in ("C(80, 11)", "sets of 11 out of 80", "decoder=beam", "smaller pool cap"):
-        assert part in message
-    assert "\n" not in message
     Exact().check(55, 4)
     Exact(max_subsets=10).check(5, 2)
-    with pytest.raises(InputError, match="max_subsets=9"):
+    with pytest.raises(InputError, match=naming("C(5, 2)", "decoder.max_subsets=9")):
         Exact(max_subsets=9).check(5, 2)
 
 
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("build", "part"),
     [
         (lambda: Exact(batch_sets=0), "decoder.batch_sets=0"),
         (lambda: Exact(max_subsets=0), "decoder.max_subsets=0"),
@@ -243,8 +241,8 @@ def test_exact_refuses_too_many_sets_before_it_scores_any():
         (lambda: SampleRerank(temperature=math.nan), "decoder.temperature=nan"),
     ],
 )
-def test_options_out_of_range_are_refused(build, message):
-    with pytest.raises(InputError, match=message):
+def test_options_out_of_range_are_refused(build, part):
+    with pytest.raises(InputError, match=naming(part)):
         build()
 
 

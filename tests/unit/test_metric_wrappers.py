@@ -14,6 +14,7 @@ from torchmetrics.classification import BinaryAveragePrecision
 from grn_exp.core.errors import InputError
 from grn_exp.metrics import ranking
 from grn_exp.metrics.wrappers import AreaUnderROC, AveragePrecision, RankingMetric
+from tests.messages import naming
 
 
 @pytest.fixture
@@ -133,20 +134,20 @@ def test_any_float_and_gradients(dtype, pairs):
 
 
 def test_shapes_are_checked_at_once():
-    with pytest.raises(InputError, match=r"shape \(3,\) and labels \(2,\)"):
+    with pytest.raises(InputError, match=naming("(3,)", "(2,)")):
         AveragePrecision().update(torch.zeros(3), torch.zeros(2))
-    with pytest.raises(InputError, match="one-dimensional"):
+    with pytest.raises(InputError, match=naming("(3, 1)")):
         AveragePrecision().update(torch.zeros(3, 1), torch.zeros(3, 1))
 
 
 def test_values_are_checked_in_compute():
     metric = AveragePrecision()
     metric.update(torch.tensor([1.0, torch.nan]), torch.tensor([0, 1]))
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match=naming("scores[1]", "nan")):
         metric.compute()
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")  # torchmetrics' own notice
 def test_compute_before_update():
-    with pytest.raises(InputError, match="call update before compute"):
+    with pytest.raises(InputError, match=naming("update", "compute")):
         AveragePrecision().compute()

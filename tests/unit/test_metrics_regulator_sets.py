@@ -24,6 +24,7 @@ from grn_exp.metrics.regulator_sets import (
     wilson,
     worst_ranks,
 )
+from tests.messages import naming
 
 CANDIDATES = GeneIndex("ABCDE")
 TARGETS = GeneIndex(["A", "X"])
@@ -159,7 +160,7 @@ def test_a_row_is_of_json_types():
 
 
 def test_scores_of_another_shape_are_refused():
-    with pytest.raises(InputError, match="5 candidates and 2 targets"):
+    with pytest.raises(InputError, match=naming("(2, 5)", "5 candidates", "2 targets")):
         rank_candidates(SCORES.T, CANDIDATES, TARGETS)
-    with pytest.raises(InputError, match="no target"):
+    with pytest.raises(InputError, match=naming("recall", "target")):
         recall_curve(np.empty((0, 5), dtype=np.int64), ())

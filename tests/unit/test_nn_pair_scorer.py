@@ -11,6 +11,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.nn.dropout import Dropout
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
 from grn_exp.nn.pair_scorer import FactoredContextScorer, FactoredPairScorer
+from tests.messages import naming
 
 B, N, D, HIDDEN = 3, 7, 5, 6
 
@@ -152,5 +153,5 @@ def test_dropout_follows_the_global_seed():
 
 
 def test_dropout_refuses_a_rate_that_is_no_share():
-    with pytest.raises(InputError, match="dropout=1"):
+    with pytest.raises(InputError, match=naming("dropout=1.0")):
         Dropout(1.0)

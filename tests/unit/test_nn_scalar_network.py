@@ -13,6 +13,7 @@ from grn_exp.nn.scalar_network import (
     interpolate,
     look_up,
 )
+from tests.messages import naming
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_frozen_table_without_points_is_the_plain_call(network):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_tables_refuse_what_is_not_finite(network, bad):
     x = torch.tensor([0.0, bad, 1.0])
-    with pytest.raises(InputError, match="learning rate"):
+    with pytest.raises(InputError, match=naming(bad, "learning rates")):
         look_up(network, x, n_points=16)
-    with pytest.raises(InputError, match="learning rate"):
+    with pytest.raises(InputError, match=naming(bad, "learning rates")):
         FrozenTable(network, n_points=16)(x)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import pickle
+import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.priors.table import TablePrior
 from grn_exp.priors.uninformative import OneHotPrior, RandomPrior
 from grn_exp.storage import store
+from tests.messages import naming
 
 BIOBERT = [
     f"biobert/{name}/{file}"
@@ -39,7 +41,7 @@ def test_a_gene_without_a_vector_gets_the_mean_of_those_found():
 
 @pytest.mark.parametrize("vectors", [{}, {"Z": np.ones(2, dtype=np.float32)}])
 def test_no_gene_in_common_names_examples(vectors):
-    with pytest.raises(InputError, match=r"test: no vector for any of the 2 genes .*'A', 'B'"):
+    with pytest.raises(InputError, match=naming("test", "2 genes", "'A', 'B'")):
         fill_missing(vectors, GeneIndex("AB"), source="test")
 
 
@@ -87,7 +89,7 @@ def test_files_that_do_not_fit_each_other_are_refused(monkeypatch, tmp_path, mak
     monkeypatch.setattr(
         "grn_exp.priors.published.fetch", lambda key: tmp_path / key.rsplit("/", 1)[-1]
     )
-    with pytest.raises(InputError, match="hESC500: 2 vectors for 3 symbols"):
+    with pytest.raises(InputError, match=naming("hESC500", "2 vectors", "3 symbols")):
         PublishedBioBertPrior().embed(make_expression("ABC"))
 
 
@@ -96,7 +98,7 @@ def test_without_the_files_the_message_says_where_to_put_them(monkeypatch, make_
     entries = {key: store.KnownFile(key, f"http://127.0.0.1:9/{key}", "0" * 40) for key in BIOBERT}
     monkeypatch.setattr(store, "registry", lambda: entries)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with pytest.raises(InputError, match=r"cannot download .*biovect768\.npy.*GRN_EXP_DATA"):
+    with pytest.raises(InputError, match=naming("ConnectionError", BIOBERT[1], "GRN_EXP_DATA")):
         PublishedBioBertPrior().embed(make_expression("ABC"))
 
 
@@ -135,33 +137,29 @@ def test_every_kind_of_table_gives_the_same_vectors(tmp_path, make_expression, e
 
 
 def table_fails(path, expression, *parts, width=None):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=naming(path.name, *parts)):
         TablePrior(path=str(path), width=width).embed(expression)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in (path.name, *parts):
-        assert part in message
 
 
 def test_a_pickle_is_refused_whatever_its_name(tmp_path, make_expression):
     for name in ("vectors.npz", "vectors.json", "vectors.csv"):
         path = tmp_path / name
         path.write_bytes(pickle.dumps({"A": [1.0]}))
-        table_fails(path, make_expression("A"), "reading a pickle can run any code")
+        table_fails(path, make_expression("A"), "pickle", "prior.path=")
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "part"),
     [
         ("gene,a,b\n", "shape (0, 2)"),
         ("gene\ta\nA\t1\nB\t2\n", "shape (2, 0)"),
-        ("gene;a\nA;1\nB;2\n", "separated by commas"),
+        ("gene;a\nA;1\nB;2\n", "shape (2, 0)"),
     ],
 )
-def test_a_table_without_values_is_refused(tmp_path, make_expression, content, message):
+def test_a_table_without_values_is_refused(tmp_path, make_expression, content, part):
     path = tmp_path / "vectors.csv"
     path.write_text(content)
-    table_fails(path, make_expression("AB"), message)
+    table_fails(path, make_expression("AB"), part)
 
 
 def test_a_parquet_without_symbols_is_refused(tmp_path, make_expression):
@@ -170,28 +168,28 @@ def test_a_parquet_without_symbols_is_refused(tmp_path, make_expression):
     table_fails(path, make_expression("AB"), "no gene symbol")
 
 
-def test_zeros_alone_are_told_where_they_stand_for_no_vector(tmp_path, make_expression):
+def test_zeros_alone_are_refused_where_they_stand_for_no_vector(tmp_path, make_expression):
     path = write_table(tmp_path, ".npz", list("AB"), np.zeros((2, 2)))
-    with pytest.raises(InputError, match="all 2 vectors are zero, which stands for no vector"):
+    with pytest.raises(InputError, match=naming("vectors.npz", "2 vectors", "zero")):
         TablePrior(path=str(path), zeros_are_missing=True).embed(make_expression("AB"))
 
 
 def test_a_csv_without_a_header_would_lose_its_first_gene(tmp_path, make_expression):
     path = tmp_path / "vectors.csv"
     path.write_text("A,0.5,-1.25,3\nB,0.25,1.5,2\n")
-    table_fails(path, make_expression("AB"), "its first line holds a vector", "header line")
+    table_fails(path, make_expression("AB"), "header")
 
 
 @pytest.mark.parametrize("ending", [".npz", ".csv", ".parquet"])
 @pytest.mark.parametrize(
     ("genes", "vectors", "width", "parts"),
     [
-        ("ABC", np.ones((3, 2)), 3, ["width 2", "prior.width=3", "correct or drop"]),
-        ("XYZ", np.ones((3, 2)), None, ["no vector for any", "'A', 'B'"]),
-        ("ABA", np.ones((3, 2)), None, ["gene 'A' occurs twice"]),
-        ("ABC", np.full((3, 2), np.nan), None, ["vector of 'A' has a NaN"]),
-        ("ABC", np.full((3, 2), 1e300), None, ["vector of 'A' has a NaN or infinite"]),
-        ("ABC", np.ones((3, 0)), None, ["shape (3, 0)", "one vector a gene"]),
+        ("ABC", np.ones((3, 2)), 3, ["width 2", "prior.width=3"]),
+        ("XYZ", np.ones((3, 2)), None, ["3 genes", "'A', 'B'"]),
+        ("ABA", np.ones((3, 2)), None, ["gene 'A'", "twice"]),
+        ("ABC", np.full((3, 2), np.nan), None, ["'A'", "NaN"]),
+        ("ABC", np.full((3, 2), 1e300), None, ["'A'", "infinite"]),
+        ("ABC", np.ones((3, 0)), None, ["shape (3, 0)"]),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused(
@@ -207,19 +205,19 @@ def test_a_column_without_numbers_is_named(tmp_path, make_expression, ending, co
     frame = pd.DataFrame({"v0": [1.0, 2.0, 3.0], "kind": column}, index=list("ABC"))
     path = tmp_path / f"vectors{ending}"
     frame.to_csv(path) if ending == ".csv" else frame.to_parquet(path)
-    table_fails(path, make_expression("ABC"), "'kind' does not hold numbers; drop it")
+    table_fails(path, make_expression("ABC"), "'kind'")
 
 
 @pytest.mark.parametrize(
     ("arrays", "part"),
     [
-        ({"vectors": np.ones((3, 2))}, "no array 'genes', only ['vectors']"),
-        ({"genes": np.array(list("ABC"))}, "no array 'vectors'"),
-        ({"genes": np.array(list("ABC")), "vectors": np.ones((2, 2))}, "for 3 genes"),
+        ({"vectors": np.ones((3, 2))}, "['vectors']"),
+        ({"genes": np.array(list("ABC"))}, "['genes']"),
+        ({"genes": np.array(list("ABC")), "vectors": np.ones((2, 2))}, "3 genes"),
         ({"genes": np.array(list("ABC")), "vectors": np.ones(3)}, "shape (3,)"),
-        ({"genes": np.array([b"A", b"B", b"C"]), "vectors": np.ones((3, 2))}, "give text"),
-        ({"genes": np.array(list("ABC")), "vectors": np.array([["x"]] * 3)}, "cannot read"),
-        ({"genes": np.array("A"), "vectors": np.ones((1, 2))}, "one symbol a vector"),
+        ({"genes": np.array([b"A", b"B", b"C"]), "vectors": np.ones((3, 2))}, "'genes'"),
+        ({"genes": np.array(list("ABC")), "vectors": np.array([["x"]] * 3)}, "'x'"),
+        ({"genes": np.array("A"), "vectors": np.ones((1, 2))}, "'genes'"),
     ],
 )
 def test_an_npz_of_another_form_is_refused(tmp_path, make_expression, arrays, part):
@@ -243,13 +241,13 @@ def test_an_npz_of_another_form_is_refused(tmp_path, make_expression, arrays, pa
 )
 def test_an_unreadable_table_is_one_line(tmp_path, make_expression, name, content):
     (tmp_path / name).write_bytes(content)
-    table_fails(tmp_path / name, make_expression("AB"), "cannot read gene vectors")
+    table_fails(tmp_path / name, make_expression("AB"))
 
 
 def test_an_npy_under_the_name_of_an_npz_is_one_line(tmp_path, make_expression):
     with (tmp_path / "v.npz").open("wb") as stream:
         np.save(stream, np.ones((2, 2)))
-    table_fails(tmp_path / "v.npz", make_expression("AB"), "cannot read gene vectors")
+    table_fails(tmp_path / "v.npz", make_expression("AB"))
 
 
 def test_an_empty_table_a_missing_file_and_another_ending_are_refused(tmp_path, make_expression):
@@ -258,28 +256,28 @@ def test_an_empty_table_a_missing_file_and_another_ending_are_refused(tmp_path, 
     table_fails(tmp_path / "v.parquet", expression)
     (tmp_path / "v.csv").write_text("gene,v0\n")
     table_fails(tmp_path / "v.csv", expression)
-    table_fails(tmp_path / "none.csv", expression, "prior.path=", "no such file")
+    table_fails(tmp_path / "none.csv", expression, f"prior.path={tmp_path / 'none.csv'}")
     (tmp_path / "v.txt").write_text("A 1")
-    table_fails(tmp_path / "v.txt", expression, "unknown ending", "give .npz")
+    table_fails(tmp_path / "v.txt", expression, "'.txt'", ".npz")
 
 
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ('{"A": [1, 2], "B": [1]}', "1 numbers for gene 'B', 2 for 'A'"),
-        ('{"A": [1, 2], "A": [3, 4]}', "gene 'A' occurs twice"),
-        ('{"A": [1, 2], "B": ["1", "2"]}', "gene 'B' has no list of numbers"),
-        ('{"A": [1, 2], "B": [true, false]}', "gene 'B' has no list of numbers"),
-        ('{"A": [1, 2], "B": [1, null]}', "gene 'B' has no list of numbers"),
-        ('{"A": {"x": 1, "y": 2}}', "gene 'A' has no list of numbers"),
-        ('{"A": [[1, 2]]}', "gene 'A' has no list of numbers"),
-        ('{"A": 1}', "gene 'A' has no list of numbers"),
-        ('{"A": [1, NaN]}', "vector of 'A' has a NaN"),
-        ('{"A": []}', "one vector a gene"),
-        ("[[1, 2]]", "no object"),
-        ("{}", "no gene in it"),
-        ('{"A": [1, 2', "cannot read gene vectors"),
-        ("[" * 100_000, "cannot read gene vectors"),
+        ('{"A": [1, 2], "B": [1]}', "gene 'B', 2 for 'A'"),
+        ('{"A": [1, 2], "A": [3, 4]}', "gene 'A'"),
+        ('{"A": [1, 2], "B": ["1", "2"]}', "gene 'B'"),
+        ('{"A": [1, 2], "B": [true, false]}', "gene 'B'"),
+        ('{"A": [1, 2], "B": [1, null]}', "gene 'B'"),
+        ('{"A": {"x": 1, "y": 2}}', "gene 'A'"),
+        ('{"A": [[1, 2]]}', "gene 'A'"),
+        ('{"A": 1}', "gene 'A'"),
+        ('{"A": [1, NaN]}', "'A' has a NaN"),
+        ('{"A": []}', "shape (1, 0)"),
+        ("[[1, 2]]", '{"symbol": [numbers], ...}'),
+        ("{}", "gene"),
+        ('{"A": [1, 2', "line 1 column 12"),
+        ("[" * 100_000, "recursion"),
     ],
 )
 def test_a_json_of_another_form_is_refused(tmp_path, make_expression, content, part):
@@ -300,7 +298,7 @@ def test_a_vector_of_zeros_is_a_vector_unless_it_stands_for_none(tmp_path, make_
 
 def test_vectors_that_are_all_zero_are_refused(tmp_path, make_expression):
     path = write_table(tmp_path, ".csv", list("ABC"), np.zeros((3, 2)))
-    table_fails(path, make_expression("AB"), "all 2 genes are zero", "choose another prior")
+    table_fails(path, make_expression("AB"), "2 genes", "zero")
 
 
 # -- GenePT --------------------------------------------------------------------------------
@@ -319,7 +317,9 @@ def test_the_same_symbol_goes_before_the_same_letters(tmp_path, make_expression)
 
 def test_two_symbols_that_fit_alike_are_named(tmp_path, make_expression):
     path = write_table(tmp_path, ".npz", ["SOX2", "Sox2"], [[1.0], [2.0]])
-    with pytest.raises(InputError, match="'SOX2' and 'Sox2' both fit gene 'sox2'"):
+    with pytest.raises(
+        InputError, match=naming("'SOX2'", "'Sox2'", "'sox2'", "prior.case_sensitive=true")
+    ):
         TablePrior(path=str(path), case_sensitive=False).embed(make_expression(["sox2"]))
 
 
@@ -333,7 +333,7 @@ def test_a_pickle_is_never_opened(tmp_path, monkeypatch, make_expression, name):
     monkeypatch.chdir(tmp_path)
     content = pickle.dumps(Harmful())
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    table_fails(tmp_path / name, make_expression("AB"), "can run any code", "prior.path=", "v.npz")
+    table_fails(tmp_path / name, make_expression("AB"), "pickle", "prior.path=", "v.npz")
     assert not (tmp_path / "harm_done").exists()
 
 
@@ -344,10 +344,8 @@ def test_the_command_in_the_message_converts_a_pickle(tmp_path, make_expression,
     path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     with pytest.raises(InputError) as caught:
         TablePrior(path=str(path)).embed(make_expression("AB"))
-    command = str(caught.value).split("convert it once: ")[1].split(" and give prior.path=")[0]
-    program, *arguments = shlex.split(command)
-    assert program == "python"
-    subprocess.run([sys.executable, *arguments], check=True)
+    (code,) = re.findall(r"python -c ('[^']*')", str(caught.value))
+    subprocess.run([sys.executable, "-c", *shlex.split(code)], check=True)
     found = TablePrior(path=str(tmp_path / "GenePT.npz")).embed(make_expression("AB"))
     assert found.values.tolist() == [[1, 2], [3, 5]]
 
@@ -375,10 +373,10 @@ def test_random_vectors_follow_their_seed_and_have_about_unit_length(make_expres
 @pytest.mark.parametrize(
     ("prior", "name"),
     [
-        (RandomPrior(width=0), r"prior\.width=0"),
-        (RandomPrior(seed=-1), r"prior\.seed=-1: give a whole number"),
+        (RandomPrior(width=0), "prior.width=0"),
+        (RandomPrior(seed=-1), "prior.seed=-1"),
     ],
 )
 def test_options_out_of_range_are_named(make_expression, prior, name):
-    with pytest.raises(InputError, match=name):
+    with pytest.raises(InputError, match=naming(name)):
         prior.embed(make_expression("AB"))

@@ -16,6 +16,7 @@ from grn_exp.priors import text
 from grn_exp.priors.text import TextPrior
 from grn_exp.priors.text_encoder import TextEncoder
 from grn_exp.storage.store import cache_dir
+from tests.messages import lines_naming, naming
 
 GENES = ["GATA1", "gata1", "TP53", "a", "SOX2 SOX2"]
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"0123456789"]
@@ -80,12 +81,8 @@ def encoded(monkeypatch):
 
 
 def fails(prior, expression, *parts):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=naming(*parts)):
         prior.embed(expression)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
 
 
 # -- what is read and how it is pooled -------------------------------------------------------
@@ -117,7 +114,7 @@ def test_a_model_that_cannot_read_the_case_is_refused(tmp_path, make_expression)
     fails(
         TextPrior(model=str(uncased)),
         expression,
-        *("prior.lower_case=false", "2 of 3 texts (such as 'GATA1')", "prior.lower_case=true"),
+        *("prior.lower_case=false", "2 of 3", "'GATA1'", "prior.lower_case=true"),
     )
     assert TextPrior(model=str(uncased), lower_case=True).embed(expression).width == 16
 
@@ -127,10 +124,12 @@ def test_texts_are_cut_off_at_the_length_asked_for(bert, tokens_of, make_express
     expression = make_expression([long, "a"])
     short = TextPrior(model=str(bert), max_length=6).embed(expression)
     np.testing.assert_allclose(short.values[0], tokens_of(long, max_length=6).mean(0), atol=1e-5)
-    assert "1 of 2 texts have more than 6 tokens" in caplog.text
+    assert lines_naming(caplog.text, "1 of 2", "6 tokens")
     whole = TextPrior(model=str(bert)).embed(expression)  # as many as the model takes
     np.testing.assert_allclose(whole.values[0], tokens_of(long).mean(0), atol=1e-5)
-    fails(TextPrior(model=str(bert), max_length=25), expression, "max_length=25", "24 tokens")
+    fails(
+        TextPrior(model=str(bert), max_length=25), expression, "prior.max_length=25", "24 tokens"
+    )
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -242,7 +241,7 @@ def test_a_broken_chunk_is_encoded_again(bert, make_expression, encoded, caplog,
         chunk.write_bytes(chunk.read_bytes()[:-30] if damage == "cut" else b"")
     again = prior.embed(make_expression(["SOX2", "TP53"]))
     assert len(encoded) == 2
-    assert "is broken" in caplog.text
+    assert lines_naming(caplog.text, "WARNING", chunk)
     np.testing.assert_array_equal(again.values, first.values)
     prior.embed(make_expression(["SOX2"]))
     assert len(encoded) == 2
@@ -267,7 +266,7 @@ def test_without_network_one_line_says_how_to_get_the_model(make_expression, cap
     fails(
         TextPrior(),
         make_expression("AB"),
-        "prior.model=dmis-lab/biobert-base-cased-v1.1: not on this machine",
+        "prior.model=dmis-lab/biobert-base-cased-v1.1",
         "hf download dmis-lab/biobert-base-cased-v1.1",
         "prior=biobert_published",
     )
@@ -305,8 +304,8 @@ def hub_that_answers(error_code):
 @pytest.mark.parametrize(
     ("code", "parts"),
     [
-        ("RepoNotFound", ["prior.model=no/such", "has no such model", "hf auth login"]),
-        ("RevisionNotFound", ["prior.revision=v9", "no/such has no such revision"]),
+        ("RepoNotFound", ["prior.model=no/such", "hf auth login"]),
+        ("RevisionNotFound", ["prior.revision=v9", "no/such"]),
     ],
 )
 def test_a_name_that_the_hub_does_not_know_is_named(
@@ -349,16 +348,18 @@ def test_a_model_that_is_not_whole_is_refused(tmp_path, bert, make_expression):
         return TextPrior(model=str(folder))
 
     expression = make_expression("AB")
-    fails(broken("a", "config.json"), expression, "prior.model=", "no config.json")
-    fails(broken("b", "config.json", b"{"), expression, "prior.model=", "cannot load it")
-    fails(broken("c", "model.safetensors"), expression, "prior.model=", "cannot load it")
-    fails(broken("d", "model.safetensors", b"no"), expression, "prior.model=", "cannot load it")
-    fails(broken("e", "vocab.txt"), expression, "lacks the tokenizer's vocabulary")
+    fails(broken("a", "config.json"), expression, f"prior.model={tmp_path / 'a'}", "config.json")
+    fails(broken("b", "config.json", b"{"), expression, f"prior.model={tmp_path / 'b'}")
+    fails(broken("c", "model.safetensors"), expression, f"prior.model={tmp_path / 'c'}")
+    fails(broken("d", "model.safetensors", b"no"), expression, f"prior.model={tmp_path / 'd'}")
+    fails(broken("e", "vocab.txt"), expression, f"prior.model={tmp_path / 'e'}", "vocabulary")
     weights = load_file(bert / "model.safetensors")
     del weights["encoder.layer.1.output.dense.weight"]
     prior = broken("f", "model.safetensors", b"")
     save_file(weights, tmp_path / "f" / "model.safetensors", metadata={"format": "pt"})
-    fails(prior, expression, "lacks 1 weights (such as encoder.layer.1.output.dense.weight)")
+    fails(
+        prior, expression, f"prior.model={tmp_path / 'f'}", "encoder.layer.1.output.dense.weight"
+    )
 
 
 def test_a_vector_that_is_not_finite_is_refused_and_not_kept(tmp_path, bert, make_expression):
@@ -368,7 +369,7 @@ def test_a_vector_that_is_not_finite_is_refused_and_not_kept(tmp_path, bert, mak
     model.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
     prior = TextPrior(model=str(tmp_path / "model"), precision="float32")
-    fails(prior, make_expression("AB"), "prior.model=", "float32 is not finite")
+    fails(prior, make_expression("AB"), "prior.model=", "prior.precision=float32")
     assert not list(cache_dir().rglob("*.npz"))
 
 

@@ -8,27 +8,24 @@ from grn_exp.core.errors import InputError
 from grn_exp.priors import text
 from grn_exp.priors.text import TextPrior
 from grn_exp.storage.atomic import write_npz
+from tests.messages import naming
 
 
 def fails(prior, expression, *parts):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=naming(*parts)):
         prior.embed(expression)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
 
 
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        ("gene,description\nX,text\n", ["no vector for any of the 2 genes", "'A', 'B'"]),
-        ("gene,description\n", ["no vector for any of the 2 genes"]),
+        ("gene,description\nX,text\n", ["2 genes", "'A', 'B'"]),
+        ("gene,description\n", ["2 genes"]),
         ("gene,summary\nA,text\n", ["prior.text_column=description", "gene, summary"]),
-        ("symbol,description\nA,x\n", ["prior.gene_column=gene", "no such column"]),
-        ("gene,description\nA,x\nA,y\n", ["two descriptions of gene 'A'"]),
-        ("gene,description\nA,x,y,z\n1,2\n1,2,3,4,5,6\n", ["cannot read the descriptions"]),
-        ("", ["cannot read the descriptions"]),
+        ("symbol,description\nA,x\n", ["prior.gene_column=gene", "symbol, description"]),
+        ("gene,description\nA,x\nA,y\n", ["gene 'A'"]),
+        ("gene,description\nA,x,y,z\n1,2\n1,2,3,4,5,6\n", ["line 4"]),
+        ("", []),
     ],
 )
 def test_a_table_of_descriptions_that_cannot_be_used(tmp_path, make_expression, content, parts):
@@ -40,7 +37,7 @@ def test_a_table_of_descriptions_that_cannot_be_used(tmp_path, make_expression, 
 
 def test_a_missing_table_and_another_ending_are_named(tmp_path, make_expression):
     (tmp_path / "texts.xlsx").write_text("x")
-    for name, part in (("none.csv", "no such file"), ("texts.xlsx", "unknown ending")):
+    for name, part in (("none.csv", "prior.descriptions="), ("texts.xlsx", ".parquet")):
         prior = TextPrior(descriptions=str(tmp_path / name))
         fails(prior, make_expression("AB"), name, part)
 
@@ -48,12 +45,12 @@ def test_a_missing_table_and_another_ending_are_named(tmp_path, make_expression)
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ({"model": "/no/such/folder"}, ["prior.model=/no/such/folder", "neither a folder"]),
-        ({"model": "a/b/c"}, ["prior.model=a/b/c", "a name on the Hugging Face hub"]),
-        ({"revision": "main"}, ["prior.revision=main", "drop prior.revision"]),
-        ({"device": "no_such"}, ["prior.device=no_such", "give auto, cpu or cuda"]),
-        ({"batch_size": 0}, ["prior.batch_size=0", "from 1 on"]),
-        ({"max_length": 0}, ["prior.max_length=0", "from 1 on"]),
+        ({"model": "/no/such/folder"}, ["prior.model=/no/such/folder", "Hugging Face"]),
+        ({"model": "a/b/c"}, ["prior.model=a/b/c", "Hugging Face"]),
+        ({"revision": "main"}, ["prior.revision=main", "prior.model="]),
+        ({"device": "no_such"}, ["prior.device=no_such", "auto", "cpu", "cuda"]),
+        ({"batch_size": 0}, ["prior.batch_size=0"]),
+        ({"max_length": 0}, ["prior.max_length=0"]),
     ],
 )
 def test_options_that_do_not_fit_are_named(tmp_path, make_expression, options, parts):
@@ -84,7 +81,12 @@ def test_no_flipped_byte_gives_another_vector(tmp_path):
 def test_a_cache_that_cannot_be_written_is_one_line(make_expression, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GRN_EXP_CACHE", str(tmp_path / "file"))
-    fails(TextPrior(model="some/model"), make_expression("AB"), "cannot write", "GRN_EXP_CACHE")
+    fails(
+        TextPrior(model="some/model"),
+        make_expression("AB"),
+        str(tmp_path / "file"),
+        "GRN_EXP_CACHE",
+    )
 
 
 @pytest.mark.parametrize(("has_amx", "chosen"), [(True, "bfloat16"), (False, "float32")])

@@ -16,6 +16,7 @@ from sklearn import metrics as sklearn_metrics
 
 from grn_exp.core.errors import InputError
 from grn_exp.metrics import ranking
+from tests.messages import lines_naming, naming
 
 CURVE_METRICS = [
     ranking.average_precision,
@@ -260,28 +261,27 @@ def test_macro_average_is_fast_on_a_million_pairs():
     [*CURVE_METRICS, macro_value, functools.partial(ranking.recall_at_threshold, scale=1.0)],
 )
 @pytest.mark.parametrize(
-    ("scores", "labels", "message"),
+    ("scores", "labels", "parts"),
     [
-        ([1.0, 2.0, 3.0], [0, 1], r"shape \(3,\) and labels \(2,\)"),
-        ([[1.0, 2.0]], [[0, 1]], "one-dimensional"),
-        ([], [], "length 0"),
-        ([1.0, np.nan], [0, 1], r"scores\[1\] is nan \(1 of 2"),
-        ([np.inf, 1.0], [0, 1], r"scores\[0\] is inf"),
-        (["a", "b"], [0, 1], "real numbers"),
-        ([1.0, 2.0], [0, 2], r"labels\[1\] is 2"),
-        ([1.0, 2.0], [0, np.nan], r"labels\[1\] is nan"),
-        ([1.0, 2.0], ["0", "1"], "booleans or 0 and 1"),
+        ([1.0, 2.0, 3.0], [0, 1], ["(3,)", "(2,)"]),
+        ([[1.0, 2.0]], [[0, 1]], ["(1, 2)"]),
+        ([], [], ["length 0"]),
+        ([1.0, np.nan], [0, 1], ["scores[1]", "nan", "1 of 2"]),
+        ([np.inf, 1.0], [0, 1], ["scores[0]", "inf"]),
+        (["a", "b"], [0, 1], ["scores", "<U1"]),
+        ([1.0, 2.0], [0, 2], ["labels[1]", 2]),
+        ([1.0, 2.0], [0, np.nan], ["labels[1]", "nan"]),
+        ([1.0, 2.0], ["0", "1"], ["labels", "<U1"]),
     ],
 )
-def test_unusable_input(function, scores, labels, message):
-    with pytest.raises(InputError, match=message) as caught:
+def test_unusable_input(function, scores, labels, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         function(scores, labels)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("function", [f for f in ALL_METRICS if f is not ranking.hit_at_fraction])
 def test_no_positive(function):
-    with pytest.raises(InputError, match=r"none of the \w+"):
+    with pytest.raises(InputError, match=naming("positive")):
         function([1.0, 2.0], [0, 0])
 
 
@@ -290,37 +290,41 @@ def test_hit_without_positives_is_zero():
 
 
 def test_no_negative():
-    with pytest.raises(InputError, match="all 2 labels are positive"):
+    with pytest.raises(InputError, match=naming("2 labels", "AUROC")):
         ranking.auroc([1.0, 2.0], [1, 1])
-    with pytest.raises(InputError, match="both a positive and a negative"):
+    with pytest.raises(InputError, match=naming("1 groups")):
         macro_value([1.0, 2.0], [1, 1])
 
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.5, np.nan])
 def test_unusable_fraction(fraction):
-    with pytest.raises(InputError, match="fraction is"):
+    with pytest.raises(InputError, match=naming("fraction", fraction)):
         ranking.hit_at_fraction(SCORES, LABELS, fraction)
 
 
 @pytest.mark.parametrize(
-    ("threshold", "scale", "message"),
-    [(0.0, 1.0, "threshold is 0"), (1.1, 1.0, "threshold is 1.1"), (0.5, np.nan, "scale is nan")],
+    ("threshold", "scale", "parts"),
+    [
+        (0.0, 1.0, ["threshold", 0.0]),
+        (1.1, 1.0, ["threshold", 1.1]),
+        (0.5, np.nan, ["scale", "nan"]),
+    ],
 )
-def test_unusable_threshold_or_scale(threshold, scale, message):
-    with pytest.raises(InputError, match=message):
+def test_unusable_threshold_or_scale(threshold, scale, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         ranking.recall_at_threshold(SCORES, LABELS, threshold, scale=scale)
 
 
 @pytest.mark.parametrize(
-    ("groups", "message"),
+    ("groups", "parts"),
     [
-        ([0, 1], r"groups have shape \(2,\)"),
-        ([0.0, 1.0, np.nan, 0.0, 1.0], "integers or strings"),
-        (np.array(["a", None, "a", "b", "b"], dtype=object), "integers or strings"),
+        ([0, 1], ["groups", "(2,)", "5 pairs"]),
+        ([0.0, 1.0, np.nan, 0.0, 1.0], ["groups", "float64"]),
+        (np.array(["a", None, "a", "b", "b"], dtype=object), ["groups", "object"]),
     ],
 )
-def test_unusable_groups(groups, message):
-    with pytest.raises(InputError, match=message):
+def test_unusable_groups(groups, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         ranking.macro_average_precision(SCORES, LABELS, groups)
 
 
@@ -360,11 +364,11 @@ def test_evaluate_ranking_without_a_usable_regulator(caplog):
             SCORES, LABELS, np.arange(5), subset="test_seen", scale=4.0
         )
     assert [row.metric for row in rows][-1] == "recall_at_half"
-    assert "test_seen: no regulator has both classes" in caplog.text
+    assert lines_naming(caplog.text, "WARNING", "test_seen")
 
 
 def test_evaluate_ranking_refuses_what_its_metrics_refuse():
-    with pytest.raises(InputError, match="all 5 labels are positive"):
+    with pytest.raises(InputError, match=naming("5 labels", "AUROC")):
         ranking.evaluate_ranking(SCORES, np.ones(5), np.zeros(5, int), subset="all", scale=4.0)
 
 

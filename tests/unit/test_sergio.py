@@ -7,6 +7,7 @@ from grn_exp.simulate import sergio
 from grn_exp.simulate.kinetic import KineticNetwork
 from grn_exp.simulate.production import hill_response
 from grn_exp.simulate.sergio import simulate_steady_state
+from tests.messages import naming
 
 
 def kinetic_network(edges, rates, *, symbols=None):
@@ -231,21 +232,21 @@ def test_seed_decides_the_sample():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "parts"),
     [
-        ({"noise": "pdp"}, r"noise='pdp'; did you mean .*'dpd'.* choose from dpd, sp, spd"),
-        ({"noise_amplitude": -1.0}, r"noise_amplitude=-1"),
-        ({"noise_amplitude": float("nan")}, r"noise_amplitude=nan"),
-        ({"decay": 0.0}, r"decay=0"),
-        ({"dt": 2.0}, r"dt=2.0.*1/decay=1.25"),
-        ({"dt": 0.0}, r"dt=0"),
-        ({"sampling_state": 0}, r"sampling_state=0"),
-        ({"n_cells_per_type": 0}, r"n_cells_per_type=0"),
-        ({"seed": -3}, r"seed=-3"),
+        ({"noise": "pdp"}, ["noise='pdp'", "'dpd'", "dpd, sp, spd"]),
+        ({"noise_amplitude": -1.0}, ["noise_amplitude=-1.0"]),
+        ({"noise_amplitude": float("nan")}, ["noise_amplitude=nan"]),
+        ({"decay": 0.0}, ["decay=0.0"]),
+        ({"dt": 2.0}, ["dt=2.0", "1/decay=1.25"]),
+        ({"dt": 0.0}, ["dt=0.0"]),
+        ({"sampling_state": 0}, ["sampling_state=0"]),
+        ({"n_cells_per_type": 0}, ["n_cells_per_type=0"]),
+        ({"seed": -3}, ["seed=-3"]),
     ],
 )
-def test_options_out_of_range(options, message):
-    with pytest.raises(InputError, match=message):
+def test_options_out_of_range(options, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         simulate_steady_state(three_layers(), **{"seed": 0, **options})
 
 
@@ -257,7 +258,7 @@ def test_layers_follow_the_longest_path():
 
 
 @pytest.mark.parametrize(
-    ("edges", "rates", "symbols", "message"),
+    ("edges", "rates", "symbols", "parts"),
     [
         (
             [
@@ -268,23 +269,22 @@ def test_layers_follow_the_longest_path():
             ],
             {"A": [1.0]},
             None,
-            r"'(B' -> 'C' -> 'B|C' -> 'B' -> 'C)'.*cycle",
+            ["'B' -> 'C'", "cycle"],
         ),
-        ([("A", "A", 1.0, 2.0)], {"B": [1.0]}, None, "self-loop on gene 'A'"),
-        ([("A", "B", 1.0, 2.0)], {"C": [1.0]}, None, "'A' has neither"),
-        ([("A", "B", 1.0, 2.0)], {"A": [1.0]}, ["A", "B", "Z"], "'Z' has neither"),
-        ([("A", "B", 1.0, 2.0)], {"A": [1.0], "B": [1.0]}, None, "'B' is a master regulator but"),
-        ([("A", "B", 1.0, 2.0)], {"A": [1.0, -0.25]}, None, "rate -0.25 .*'A' in cell type 1"),
-        ([("A", "B", 1.0, 2.0)], {"A": [float("nan")]}, None, "rate nan .*'A'"),
-        ([("A", "B", 0.0, 2.0)], {"A": [1.0]}, None, "strength 0 of the edge 'A' -> 'B'"),
-        ([("A", "B", 1.0, -2.0)], {"A": [1.0]}, None, "Hill coefficient -2 .*'A' -> 'B'"),
-        ([("A", "B", 1.0, 2.0)] * 2, {"A": [1.0]}, None, "edge occurs twice"),
+        ([("A", "A", 1.0, 2.0)], {"B": [1.0]}, None, ["self-loop", "'A'"]),
+        ([("A", "B", 1.0, 2.0)], {"C": [1.0]}, None, ["'A'", "1 such"]),
+        ([("A", "B", 1.0, 2.0)], {"A": [1.0]}, ["A", "B", "Z"], ["'Z'", "1 such"]),
+        ([("A", "B", 1.0, 2.0)], {"A": [1.0], "B": [1.0]}, None, ["'B'", "1 such"]),
+        ([("A", "B", 1.0, 2.0)], {"A": [1.0, -0.25]}, None, [-0.25, "'A'", "type 1"]),
+        ([("A", "B", 1.0, 2.0)], {"A": [float("nan")]}, None, ["nan", "'A'"]),
+        ([("A", "B", 0.0, 2.0)], {"A": [1.0]}, None, ["strength 0", "'A' -> 'B'"]),
+        ([("A", "B", 1.0, -2.0)], {"A": [1.0]}, None, ["-2", "'A' -> 'B'"]),
+        ([("A", "B", 1.0, 2.0)] * 2, {"A": [1.0]}, None, ["edge", "twice"]),
     ],
 )
-def test_network_that_cannot_be_simulated(edges, rates, symbols, message):
-    with pytest.raises(InputError, match=message) as raised:
+def test_network_that_cannot_be_simulated(edges, rates, symbols, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         kinetic_network(edges, rates, symbols=symbols)
-    assert "\n" not in str(raised.value)
 
 
 def test_shapes_that_do_not_fit():
@@ -298,11 +298,11 @@ def test_shapes_that_do_not_fit():
         "master_rates": np.array([[1.0]]),
     }
     KineticNetwork(**base)
-    for change, message in (
-        ({"strength": np.ones(2)}, "strength for 1 edges"),
-        ({"master_rates": np.ones((2, 1))}, r"shape \(2, 1\) for 1 master"),
-        ({"masters": np.array([7])}, "position 7 is outside"),
-        ({"masters": np.array([0, 0]), "master_rates": np.ones((2, 1))}, "'A' is listed twice"),
+    for change, parts in (
+        ({"strength": np.ones(2)}, ["strength", "(2,)", "1 edges"]),
+        ({"master_rates": np.ones((2, 1))}, ["(2, 1)", "1 master"]),
+        ({"masters": np.array([7])}, ["position 7", "0..1"]),
+        ({"masters": np.array([0, 0]), "master_rates": np.ones((2, 1))}, ["'A'", "twice"]),
     ):
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=naming(*parts)):
             KineticNetwork(**{**base, **change})

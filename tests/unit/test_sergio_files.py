@@ -8,6 +8,7 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.simulate.sergio import read_sergio, simulate_steady_state
+from tests.messages import naming
 
 
 def write_files(folder, interactions, masters):
@@ -36,42 +37,42 @@ def test_read_sergio(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("interactions", "masters", "message"),
+    ("interactions", "masters", "parts"),
     [
         (
             "1,1,0,2,2\n2,2,0,1,1.5,-2.5,2",
             "0,1",
-            r"interactions.txt, line 2: 7 fields .* expected 8",
+            ["interactions.txt, line 2", "7 fields", 8],
         ),
-        ("1", "0,1", r"interactions.txt, line 1: only the gene id 1"),
-        ("1,0", "0,1", r"line 1: 2 fields for target 1 with 0 regulators"),
-        ("1,1,0,two,2", "0,1", r"line 1: 'two' is not a number"),
-        ("1,1,0.5,2,2", "0,1", r"line 1: regulator id 0.5"),
-        ("1,nan,0,2,2", "0,1", r"line 1: number of regulators nan"),
-        ("-1,1,0,2,2", "0,1", r"line 1: gene id -1"),
-        ("1,1,0,2,2\n1,1,0,2,2", "0,1", r"line 2: target 1 has a line already"),
-        ("1,1,0,2,2", "0,1,2\n3,1\n", r"master_regulators.txt, line 2: 1 production rates"),
-        ("1,1,0,2,2", "0\n", r"master_regulators.txt, line 1: 0 production rates"),
-        ("1,1,0,2,2", "0,1\n0,2\n", r"master_regulators.txt, line 2: master regulator 0"),
-        ("1,1,0,2,2", "0,-1\n", r"rate -1 of master regulator '0'"),
-        ("1,1,0,2,2", "5,1\n", r"gene '0' has neither"),
-        ("", "0,1\n", r"interactions.txt: the file is empty"),
+        ("1", "0,1", ["interactions.txt, line 1", "gene id 1"]),
+        ("1,0", "0,1", ["line 1", "2 fields", "target 1"]),
+        ("1,1,0,two,2", "0,1", ["line 1", "'two'"]),
+        ("1,1,0.5,2,2", "0,1", ["line 1", "regulator id 0.5"]),
+        ("1,nan,0,2,2", "0,1", ["line 1", "nan"]),
+        ("-1,1,0,2,2", "0,1", ["line 1", "gene id -1"]),
+        ("1,1,0,2,2\n1,1,0,2,2", "0,1", ["line 2", "target 1"]),
+        ("1,1,0,2,2", "0,1,2\n3,1\n", ["master_regulators.txt, line 2", 1, 2]),
+        ("1,1,0,2,2", "0\n", ["master_regulators.txt, line 1", 0, 1]),
+        ("1,1,0,2,2", "0,1\n0,2\n", ["master_regulators.txt, line 2", "regulator 0"]),
+        ("1,1,0,2,2", "0,-1\n", ["interactions.txt", -1, "'0'"]),
+        ("1,1,0,2,2", "5,1\n", ["interactions.txt", "gene '0'"]),
+        ("", "0,1\n", ["interactions.txt", "empty"]),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path, interactions, masters, message):
+def test_files_that_cannot_be_read(tmp_path, interactions, masters, parts):
     paths = write_files(tmp_path, interactions, masters)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=naming(*parts)):
         read_sergio(*paths)
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"absent.txt: No such file"):
+    with pytest.raises(InputError, match=naming("absent.txt", "No such file")):
         read_sergio(tmp_path / "absent.txt", tmp_path / "absent.txt")
 
 
 def test_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(InputError, match=r"binary.txt: not a text file"):
+    with pytest.raises(InputError, match=naming("binary.txt", "text")):
         read_sergio(tmp_path / "binary.txt", tmp_path / "binary.txt")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.storage import atomic
+from tests.messages import naming
 
 
 def names(folder):
@@ -90,13 +91,10 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError) as caught:
+    parts = (tmp_path / "t.txt", "No space left", "paths.outputs", "GRN_EXP_CACHE")
+    with pytest.raises(InputError, match=naming(*parts)):
         atomic.write_text(tmp_path / "t.txt", "new text")
     monkeypatch.undo()
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in (str(tmp_path / "t.txt"), "No space left", "paths.outputs", "GRN_EXP_CACHE"):
-        assert part in message
     assert (tmp_path / "t.txt").read_text() == "old"
     assert names(tmp_path) == ["t.txt"]
 
@@ -111,5 +109,5 @@ def test_json_refuses_what_json_has_not(tmp_path, value):
 def test_a_path_below_a_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     for write in (lambda path: atomic.write_text(path, "x"), atomic.make_folder):
-        with pytest.raises(InputError, match=r"cannot write .*file.*give another folder"):
+        with pytest.raises(InputError, match=naming(tmp_path / "file", "paths.outputs")):
             write(tmp_path / "file" / "t.txt")

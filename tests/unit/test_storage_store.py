@@ -12,6 +12,7 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.storage import store
+from tests.messages import naming
 
 KEY = "beeline/hESC/tfs500/ExpressionData.csv.gz"
 CONTENT = bytes(range(256)) * 700
@@ -79,14 +80,9 @@ def part_of(cache):
     return path
 
 
-def fetch_fails(*parts) -> str:
-    with pytest.raises(InputError) as caught:
+def fetch_fails(*parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         store.fetch(KEY)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
-    return message
 
 
 # -- hashes and the registry ---------------------------------------------------------------
@@ -126,9 +122,9 @@ def test_held_files_have_the_registrys_hashes(real_data):
 
 
 def test_an_unknown_key_names_its_neighbours():
-    with pytest.raises(InputError, match=f"did you mean '{KEY}'"):
+    with pytest.raises(InputError, match=naming(f"'{KEY}'")):
         store.fetch(KEY.replace("hESC", "hESX"))
-    with pytest.raises(InputError, match=r"python -m grn_exp\.data list"):
+    with pytest.raises(InputError, match=naming("'zzz'", "python -m grn_exp.data list")):
         store.locate("zzz")
 
 
@@ -139,7 +135,7 @@ def test_a_data_folder_that_is_none_is_named(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     for value in (tmp_path / "none", tmp_path / "file"):
         monkeypatch.setenv("GRN_EXP_DATA", str(value))
-        fetch_fails(f"GRN_EXP_DATA={value} is no folder", "correct or unset")
+        fetch_fails(f"GRN_EXP_DATA={value}")
 
 
 def test_the_platforms_cache_is_used_where_none_is_named(monkeypatch):
@@ -171,7 +167,7 @@ def test_what_the_data_folder_lacks_goes_to_the_cache(server, own_cache, monkeyp
 def test_a_bad_file_in_the_cache_is_deleted_and_said_so(server, own_cache):
     (own_cache / KEY).parent.mkdir(parents=True)
     (own_cache / KEY).write_bytes(CONTENT[:-1])
-    fetch_fails(str(own_cache / KEY), "its hash is not", "deleted, run the command again")
+    fetch_fails(str(own_cache / KEY), sha1(CONTENT, own_cache))
     assert not (own_cache / KEY).exists()
     assert server.asked == []
     assert store.fetch(KEY).read_bytes() == CONTENT  # as the message promised
@@ -185,7 +181,7 @@ def test_a_bad_file_in_the_data_folder_is_left_alone(
     (data / KEY).parent.mkdir(parents=True)
     (data / KEY).write_bytes(b"my own")
     monkeypatch.setenv("GRN_EXP_DATA", str(data))
-    fetch_fails(str(data / KEY), "its hash is not", "replace it or unset GRN_EXP_DATA")
+    fetch_fails(str(data / KEY), sha1(CONTENT, tmp_path), "GRN_EXP_DATA")
     assert (data / KEY).read_bytes() == b"my own"
 
 
@@ -214,7 +210,7 @@ def test_a_download_goes_on_where_it_stopped(server, own_cache):
 
 def test_a_cut_connection_keeps_its_part_and_the_next_try_ends_it(server, own_cache):
     server.stop_after = 70_000
-    fetch_fails("cannot download", str(own_cache / KEY), "GRN_EXP_DATA")
+    fetch_fails("IncompleteRead", str(own_cache / KEY), "GRN_EXP_DATA")
     assert files_in(own_cache) == ["ExpressionData.csv.gz.part"]
     kept = part_of(own_cache).read_bytes()
     assert kept == CONTENT[: len(kept)]
@@ -245,7 +241,7 @@ def test_a_server_without_ranges_sends_the_whole_file(server, own_cache):
 @pytest.mark.parametrize("status", [404, 416, 500])
 def test_a_server_error_says_where_to_put_the_file(server, own_cache, status):
     server.status = status
-    fetch_fails("cannot download", str(status), str(own_cache / KEY), "GRN_EXP_DATA")
+    fetch_fails(str(status), str(own_cache / KEY), "GRN_EXP_DATA")
     assert not (own_cache / KEY).exists()
 
 
@@ -259,13 +255,13 @@ def test_a_server_error_keeps_what_was_already_there(server, own_cache):
 def test_no_server_is_one_line(server, own_cache):
     server.shutdown()
     server.server_close()
-    fetch_fails("cannot download", "ConnectionError", str(own_cache / KEY))
+    fetch_fails("ConnectionError", str(own_cache / KEY))
     assert not (own_cache / KEY).exists()
 
 
-def test_wrong_content_is_deleted(server, own_cache):
+def test_wrong_content_is_deleted(server, own_cache, tmp_path):
     server.content = b"<html>please log in</html>"
-    fetch_fails("is not the file with hash", "deleted", str(own_cache / KEY))
+    fetch_fails("/file.gz", sha1(CONTENT, tmp_path), str(own_cache / KEY))
     assert files_in(own_cache) == []
     server.content = CONTENT
     assert store.fetch(KEY).read_bytes() == CONTENT
@@ -288,7 +284,7 @@ def test_many_at_once_download_once(server, own_cache):
 def test_a_cache_that_cannot_be_written_is_named(server, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GRN_EXP_CACHE", str(tmp_path / "file" / "cache"))
-    fetch_fails("cannot write", "Not a directory", "GRN_EXP_CACHE")
+    fetch_fails(str(tmp_path / "file"), "Not a directory", "GRN_EXP_CACHE")
     assert server.asked == []
 
 
@@ -299,6 +295,6 @@ def test_a_full_disk_is_no_network_failure(server, own_cache, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", full)
-    fetch_fails("cannot write", "No space left", "GRN_EXP_CACHE")
+    fetch_fails(str(own_cache / KEY), "No space left", "GRN_EXP_CACHE")
     assert not (own_cache / KEY).exists()
     monkeypatch.undo()
