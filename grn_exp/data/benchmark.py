@@ -86,6 +86,10 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     def truth(self) -> EdgeTruth:
         """Every label. For judging, and for the oracle control; never for a model."""
 
+    def __str__(self) -> str:
+        """Return its name; Lightning's own text lists loaders, which depend on the method."""
+        return repr(self)
+
     # -- what is shown -------------------------------------------------------------------------
 
     @abc.abstractmethod

@@ -14,7 +14,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
-from grn_exp.core.views import Items, TrainView
+from grn_exp.core.views import UNKNOWN, Items, TrainView
 from grn_exp.metrics.titles import key_of
 from grn_exp.metrics.wrappers import Judged
 from grn_exp.models.state import pack, unpack
@@ -94,13 +94,36 @@ class GRNModel(pl.LightningModule, abc.ABC):
         return self._view
 
     def setup(self, stage: str) -> None:
-        """Take the view of the trainer's benchmark, unless the method has one already."""
-        del stage
-        if self._view is not None:
-            return
-        data: Any = getattr(self.trainer, "datamodule", None)
-        if data is not None:
+        """Take the view of the trainer's benchmark, unless the method has one already.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to train on, or the method knows labels that this benchmark
+            holds out.
+        """
+        data: Any = getattr(self._trainer, "datamodule", None)
+        if self._view is None and data is not None:
             self.attach(data.view_for(self))
+        elif data is not None and not self.reads_truth and self._view is not None:
+            self._refuse_leak(self._view.labels, data.view(labels=True).labels)
+        if stage == "fit":
+            _ = self.view  # refuses a training without data
+
+    def _refuse_leak(self, known: "np.ndarray | None", shown: np.ndarray) -> None:
+        if known is None or known.shape != shown.shape:
+            return
+        n_leaked = int(((known != UNKNOWN) & (shown == UNKNOWN)).sum())
+        if n_leaked:
+            raise InputError(
+                f"{type(self).__name__} was given {n_leaked} labels that this benchmark holds out "
+                "(another split, for example); fit a new model to it"
+            )
+
+    def configure_model(self) -> None:
+        """Make the parameters for callbacks that copy the model before its :meth:`setup`."""
+        if self._trainer is not None:
+            self.setup("configure")
 
     def attach(self, view: TrainView) -> Self:
         """Give the method its training data, and make what depends on their sizes.
