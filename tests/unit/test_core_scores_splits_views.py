@@ -26,7 +26,7 @@ def scores(values, regulators="AB", genes="ABC"):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_score_that_is_not_finite_names_the_pair(bad):
-    with pytest.raises(InputError, match=naming(bad, "B -> C", "learning rate")):
+    with pytest.raises(InputError, match=naming(bad, "B -> C", "learning")):
         scores([[0, 1, 2], [3, 4, bad]])
 
 

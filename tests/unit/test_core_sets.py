@@ -103,7 +103,7 @@ def test_roles_as_masks_positions_and_arrays():
 
 
 def test_a_score_that_is_no_number_names_its_target():
-    with pytest.raises(InputError, match=naming("target 'F'", "learning rate")):
+    with pytest.raises(InputError, match=naming("target 'F'", "learning")):
         predicted(scores=np.asarray([0.0, np.nan]))
 
 

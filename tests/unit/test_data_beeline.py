@@ -22,6 +22,7 @@ from grn_exp.priors.base import DatasetPrior
 from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.priors.uninformative import OneHotPrior
 from grn_exp.storage import store
+from tests.messages import lines_naming, naming
 
 HELD = [("hHEP", "tfs500"), ("mDC", "tfs500"), ("mDC", "tfs1000"), ("mESC", "tfs500")]
 SHAPES = {
@@ -157,7 +158,7 @@ def test_a_corrupt_parsed_copy_is_made_again_and_said_so(tiny, own_cache, caplog
     parsed.write_bytes(damage(whole))
     with caplog.at_level(logging.WARNING):
         again = load_expression("hESC", "tfs500")
-    assert "the parsed copy is made again" in caplog.text
+    assert lines_naming(caplog.text, "WARNING", parsed)
     np.testing.assert_array_equal(again.values, tiny)
     assert len(parsed.read_bytes()) == len(whole)
     caplog.clear()
@@ -210,39 +211,41 @@ def test_a_copy_with_its_rows_in_another_order_is_split_alike(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "parts"),
     [
-        (np.zeros_like, "all 40 cells are alike"),
-        (lambda x: x[:1].repeat(40, axis=0), "all 40 cells are alike"),
-        (np.round, "raw counts"),
-        (lambda x: x * 100, "the largest value is .* no log scale"),
+        (np.zeros_like, ["40 cells"]),
+        (lambda x: x[:1].repeat(40, axis=0), ["40 cells"]),
+        (np.round, ["counts", "scanpy.pp.normalize_total", "scanpy.pp.log1p"]),
+        (lambda x: x * 100, [881.3, "scanpy.pp.log1p"]),
     ],
 )
-def test_a_matrix_of_the_users_on_another_scale_is_refused(tiny, tmp_path, change, message):
+def test_a_matrix_of_the_users_on_another_scale_is_refused(tiny, tmp_path, change, parts):
     path = tmp_path / "own.csv"
     genes = [f"G{i:02d}" for i in range(30)]
     pd.DataFrame(change(tiny).T, index=pd.Index(genes)).to_csv(path)
-    with pytest.raises(InputError, match=rf"own\.csv: .*{message}"):
+    with pytest.raises(InputError, match=naming("own.csv", *parts)):
         module(expression=str(path)).load()
 
 
 @pytest.mark.parametrize("share", [0.01, 0.03])
 def test_too_small_a_share_names_the_option(tiny, share):
-    with pytest.raises(InputError, match=rf"data\.cell_fraction={share}: leaves [01] of 40"):
+    with pytest.raises(
+        InputError, match=naming(f"data.cell_fraction={share}", int(share * 40), "40 cells")
+    ):
         module(cell_fraction=share).setup()
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "parts"),
     [
-        ({"cell_fraction": 0.0}, r"data\.cell_fraction=0\.0"),
-        ({"cell_fraction": 1.1}, r"data\.cell_fraction=1\.1"),
-        ({"cell_seed": -1}, r"data\.cell_seed=-1"),
-        ({"network": "lofgof"}, "hESC has no such network, only mESC; choose"),
+        ({"cell_fraction": 0.0}, ["data.cell_fraction=0.0"]),
+        ({"cell_fraction": 1.1}, ["data.cell_fraction=1.1"]),
+        ({"cell_seed": -1}, ["data.cell_seed=-1"]),
+        ({"network": "lofgof"}, ["data.network=lofgof", "hESC", "mESC", "string"]),
     ],
 )
-def test_options_that_cannot_be_are_refused_at_once(options, message):
-    with pytest.raises(InputError, match=message):
+def test_options_that_cannot_be_are_refused_at_once(options, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         module(**options)
 
 
@@ -251,19 +254,19 @@ def test_lofgof_is_taken_for_mesc():
 
 
 def test_an_unknown_dataset_names_its_neighbours():
-    with pytest.raises(InputError, match="did you mean 'beeline/hESC"):
+    with pytest.raises(InputError, match=naming("beeline/hESC/tfs500/ExpressionData.csv.gz")):
         module(dataset="hESX").prepare_data()
 
 
 def test_a_missing_matrix_of_the_users_is_named(tiny, tmp_path):
-    with pytest.raises(InputError, match=r"none\.csv: no such file"):
+    with pytest.raises(InputError, match=naming("none.csv")):
         module(expression=str(tmp_path / "none.csv")).setup()
 
 
 def test_title_case_symbols_are_not_taken_for_upper_case_ones(tiny, tmp_path):
     path = tmp_path / "lower.csv"
     path.write_text("gene,c1,c2\ng0,1.5,2\ng1,2,3\n")
-    with pytest.raises(InputError, match=r"'G.+' -> 'G.+'.*'g0', 'g1'.*same kind of symbols"):
+    with pytest.raises(InputError, match=naming("'G00' -> 'G02'", "'g0', 'g1'", "lower.csv")):
         module(expression=str(path)).setup()
 
 
@@ -294,12 +297,10 @@ def test_scores_are_judged_by_name(tiny):
     assert judged == [row.as_dict() for row in data.evaluate(oracle)]
     assert {row["value"] for row in judged if row["metric"] == "ap"} == {1.0}
     assert {row.subset for row in data.evaluate(shuffled, ["val"])} == {"val"}
-    with pytest.raises(InputError, match="missing"):
+    with pytest.raises(InputError, match=naming("'G00'", "30 of 30")):
         data.evaluate(EdgeScores(truth.regulators, GeneIndex("A"), oracle.values[:, :1]))
 
 
 def test_a_dataset_without_vectors_of_its_own_says_which_priors_there_are(tiny):
-    with pytest.raises(
-        InputError, match="prior=dataset: this dataset brings no embedding; choose"
-    ):
+    with pytest.raises(InputError, match=naming("prior=dataset", "prior=biobert", "prior=table")):
         module(prior=DatasetPrior()).embedding()

@@ -13,6 +13,7 @@ from grn_exp.data.sets.pools import OraclePool, RetrievedPool
 from grn_exp.data.sets.sergio import SergioDataModule
 from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.storage import store
+from tests.messages import lines_naming, naming
 
 REGULATORS = range(8)
 
@@ -91,7 +92,7 @@ def test_an_unreadable_copy_is_made_again(files, own_cache, caplog):
     for broken in (whole[: len(whole) // 2], b"", b"no archive"):
         copy.write_bytes(broken)
         np.testing.assert_array_equal(module().expression.values, first)
-        assert "made again" in caplog.text
+        assert lines_naming(caplog.text, "WARNING", copy)
         assert len(copy.read_bytes()) == len(whole)
         caplog.clear()
 
@@ -143,7 +144,7 @@ def test_truth_and_view_hold_what_they_should(files):
         else:
             assert (seen == UNKNOWN).all()
     assert data.view(labels=False, embedding=False).labels is None
-    with pytest.raises(InputError, match="no gene embedding"):
+    with pytest.raises(InputError, match=naming("data", "gene embedding")):
         data.view(labels=True, embedding=True)
 
 
@@ -309,66 +310,61 @@ def test_a_matrix_without_ids_is_refused(files, tmp_path):
     path = tmp_path / "matrix.csv"
     rows = np.random.default_rng(0).random((28, 5))
     path.write_text("\n".join(",".join(map(str, row)) for row in rows))
-    with pytest.raises(
-        InputError, match=r"no gene '0' \(28 of the network's 28 missing"
-    ) as caught:
+    with pytest.raises(InputError, match=naming("matrix.csv", "'0'", 28, "first column")):
         module(expression=str(path)).setup()
-    assert "gene ids in the first column" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "gene"),
     [
-        ({1: (27,)}, "cycle|master regulator but has regulators"),
-        ({28: (29,)}, "gene '29' has neither a regulator nor a production rate"),
-        ({7: (0, 1)}, "gene '7' is a master regulator but has regulators"),
+        ({1: (27,)}, 1),
+        ({28: (29,)}, 29),
+        ({7: (0, 1)}, 7),
     ],
 )
-def test_a_network_that_cannot_be_simulated_is_refused_in_one_line(files, change, words):
+def test_a_network_that_cannot_be_simulated_is_refused_in_one_line(files, change, gene):
     files({**sets_by_target(), **change})
-    with pytest.raises(InputError, match=words) as caught:
+    with pytest.raises(InputError, match=naming("DS1/interactions.txt", f"gene '{gene}'")):
         module().setup()
-    assert "\n" not in str(caught.value)
 
 
 def test_a_cycle_is_refused_in_one_line(files):
     files({**sets_by_target(), 7: (27,), 27: (7, 1, 6)}, masters=range(7))
-    with pytest.raises(InputError, match="regulate each other in a cycle") as caught:
+    with pytest.raises(InputError, match=naming("'7' -> '27' -> '7'", "cycle")):
         module().setup()
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "parts"),
     [
-        ({"simulation": -1}, "data.simulation=-1: give a whole number"),
-        ({"simulation": 15, "source": "published"}, "published with simulations 0..14"),
-        ({"sampling_state": 0}, "data.sampling_state=0: give a whole number from 1"),
+        ({"simulation": -1}, ["data.simulation=-1"]),
+        ({"simulation": 15, "source": "published"}, ["data.simulation=15", "0..14"]),
+        ({"sampling_state": 0}, ["data.sampling_state=0", 1]),
         (
             {"sampling_state": 500, "source": "published"},
-            "data.sampling_state=500: data.source=published reads cells that are there",
+            ["data.sampling_state=500", "data.source=published"],
         ),
         (
             {"sampling_state": 500, "expression": "cells.csv"},
-            "data.sampling_state=500: data.expression reads cells that are there",
+            ["data.sampling_state=500", "data.expression"],
         ),
     ],
 )
-def test_simulations_that_do_not_exist_are_refused(options, words):
-    with pytest.raises(InputError, match=words):
+def test_simulations_that_do_not_exist_are_refused(options, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         module(**options)
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "parts"),
     [
-        ({"set_sizes": [2, 4]}, "no target has 4 regulators; the network has sets of 2, 3"),
-        ({"set_sizes": []}, "give each size once"),
-        ({"pool": RetrievedPool(size=2, caps={})}, "pool.size=2: a pool for sets of 3"),
+        ({"set_sizes": [2, 4]}, ["data.set_sizes=[2, 4]", 4, "2, 3"]),
+        ({"set_sizes": []}, ["data.set_sizes=[]"]),
+        ({"pool": RetrievedPool(size=2, caps={})}, ["pool.size=2", "sets of 3"]),
     ],
 )
-def test_choices_that_do_not_fit_the_network_are_refused_at_setup(files, options, words):
-    with pytest.raises(InputError, match=words):
+def test_choices_that_do_not_fit_the_network_are_refused_at_setup(files, options, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         module(**options).setup()
 
 
@@ -379,5 +375,5 @@ def test_a_matrix_on_its_side_is_refused(files, tmp_path):
     rows += [",".join([str(cell), *["1.5"] * n_genes]) for cell in range(n_genes + 20)]
     path = tmp_path / "side.csv"
     path.write_text("\n".join(rows) + "\n")
-    with pytest.raises(InputError, match="lies on its side"):
+    with pytest.raises(InputError, match=naming("side.csv", "48 genes", "28 cells", "28 genes")):
         module(expression=str(path)).setup()

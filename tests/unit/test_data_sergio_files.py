@@ -7,6 +7,7 @@ from grn_exp.data.sets.pools import RetrievedPool
 from grn_exp.data.sets.sergio import SergioDataModule
 from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.storage import store
+from tests.messages import naming
 
 DS1 = ("sergio/DS1/interactions.txt", "sergio/DS1/master_regulators.txt")
 
@@ -46,5 +47,5 @@ def test_ds1_as_it_is_configured(real_data):
         "4": 6,
     }
     assert set(facts["files"]) == set(DS1)
-    with pytest.raises(InputError, match="only 1 targets have 1 regulators"):
+    with pytest.raises(InputError, match=naming("data.set_sizes", "1 targets", "1 regulators")):
         ds1(set_sizes=None).setup()

@@ -11,6 +11,7 @@ from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.priors.base import DatasetPrior
 from grn_exp.priors.uninformative import OneHotPrior
 from grn_exp.storage import store
+from tests.messages import naming
 
 SMALL = {"n_genes": 60, "n_regulators": 12, "n_cell_types": 3, "n_cells_per_type": 8}
 
@@ -100,18 +101,17 @@ def test_another_prior_takes_the_datasets_place():
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"informativeness": 1.5}, r"data\.informativeness=1\.5"),
-        ({"informativeness": -0.1}, r"data\.informativeness=-0\.1"),
-        ({"embedding_width": 0}, r"data\.embedding_width=0"),
-        ({"seed": -1}, "-1"),
-        ({"n_regulators": 0}, "0"),
-        ({"n_regulators": 61}, "61"),
-        ({"n_cells_per_type": 0}, "0"),
-        ({"n_cell_types": 0}, "0"),
-        ({"mean_in_degree": -2.0}, "-2"),
+        ({"informativeness": 1.5}, "data.informativeness=1.5"),
+        ({"informativeness": -0.1}, "data.informativeness=-0.1"),
+        ({"embedding_width": 0}, "data.embedding_width=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"n_regulators": 0}, "n_regulators=0"),
+        ({"n_regulators": 61}, "n_regulators=61"),
+        ({"n_cells_per_type": 0}, "n_cells_per_type=0"),
+        ({"n_cell_types": 0}, "n_cell_types=0"),
+        ({"mean_in_degree": -2.0}, "mean_in_degree=-2.0"),
     ],
 )
 def test_options_out_of_range_are_named(options, name):
-    with pytest.raises(InputError, match=name) as caught:
+    with pytest.raises(InputError, match=naming(name)):
         toy(**options).setup()
-    assert "\n" not in str(caught.value)

@@ -12,6 +12,7 @@ from grn_exp.models.base import ShuffledIndices, epoch_seed
 from grn_exp.models.edges.degree import Degree
 from grn_exp.models.edges.oracle import Oracle
 from grn_exp.models.edges.random import Random
+from tests.messages import naming
 
 GENES = GeneIndex("ABCDE")
 REGULATORS = GeneIndex("CAE")  # not in the genes' order
@@ -56,7 +57,7 @@ def test_degree_ties_all_pairs_of_unseen_genes():
 def test_controls_that_were_not_fitted_or_shown_labels_say_so():
     with pytest.raises(RuntimeError, match="labels"):
         Degree().attach(make_view()).fit()
-    with pytest.raises(InputError, match="fit"):
+    with pytest.raises(InputError, match=naming("Degree", "fit")):
         Degree().attach(make_view(np.zeros((3, 5)))).prediction()
 
 
@@ -81,7 +82,7 @@ def test_oracle_scores_are_the_labels():
 def test_scores_that_are_not_finite_are_refused():
     values = torch.zeros(3, 5)
     values[1, 2] = float("nan")
-    with pytest.raises(InputError, match="A -> C"):
+    with pytest.raises(InputError, match=naming("nan", "A -> C")):
         Random().attach(make_view()).as_scores(values)
 
 

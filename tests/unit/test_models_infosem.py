@@ -19,6 +19,7 @@ from grn_exp.models.edges.infosem import (
     InfoSEMFree,
     scale_embedding,
 )
+from tests.messages import naming
 
 N_GENES = 12
 REGULATORS = (9, 2, 5)
@@ -349,5 +350,5 @@ def test_labels_of_another_class_give_another_target():
     "name", ["sigma_w", "sigma_l", "h", "embedding_learning_rate", "label_learning_rate"]
 )
 def test_options_out_of_range_are_refused_by_name(name):
-    with pytest.raises(InputError, match=rf"model\.{name}=0"):
+    with pytest.raises(InputError, match=naming(f"model.{name}=0")):
         make_model(InfoSEMB, make_view(embedding=make_vectors()), **{name: 0})

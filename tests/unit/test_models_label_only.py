@@ -12,6 +12,7 @@ from grn_exp.models.edges.co_target_vote import CoTargetVote
 from grn_exp.models.edges.degree import DegreeProduct
 from grn_exp.models.edges.matcomp import MatComp
 from grn_exp.models.edges.one_hot_lr import OneHotLR
+from tests.messages import naming
 
 N_REGULATORS, N_GENES = 8, 30
 
@@ -135,24 +136,26 @@ def test_coefficients_are_saved_by_gene_with_their_counts():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "parts"),
     [
-        ({"Cs": []}, r"model\.Cs=\[\]"),
-        ({"Cs": [0.0]}, r"model\.Cs=0\.0"),
-        ({"folds": 1}, r"model\.folds=1"),
-        ({"folds": 10_000}, r"model\.folds=10000: only \d+ positive training pairs"),
+        ({"Cs": []}, ["model.Cs=[]"]),
+        ({"Cs": [0.0]}, ["model.Cs=0.0"]),
+        ({"folds": 1}, ["model.folds=1"]),
+        ({"folds": 10_000}, ["model.folds=10000", "42 positive"]),
     ],
 )
-def test_one_hot_lr_refuses(changes, message):
-    with pytest.raises(InputError, match=message):
+def test_one_hot_lr_refuses(changes, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         one_hot_lr(make_view(random_labels()), **changes)
 
 
 def test_one_class_only_is_refused():
     labels = np.where(random_labels() == UNKNOWN, UNKNOWN, 0)
-    with pytest.raises(InputError, match="only 0 positive training pairs"):
+    with pytest.raises(InputError, match=naming("model.folds=4", "0 positive")):
         one_hot_lr(make_view(labels))
-    with pytest.raises(InputError, match=r"all \d+ training labels are the same"):
+    with pytest.raises(
+        InputError, match=naming("model=matcomp", "142 training labels", "split.seed")
+    ):
         matcomp(make_view(labels))
 
 
@@ -188,7 +191,9 @@ def test_completion_finds_a_low_rank_pattern(variant):
 
 
 def test_a_rank_above_the_matrix_names_the_variant_that_can():
-    with pytest.raises(InputError, match=r"model\.rank=128: .*matrix_factorization"):
+    with pytest.raises(
+        InputError, match=naming("model.rank=128", "model.variant=matrix_factorization")
+    ):
         matcomp(make_view(random_labels()), variant="iterative_svd", rank=128)
     matcomp(make_view(random_labels()), rank=128)
 

@@ -16,6 +16,7 @@ from grn_exp.models.edges.correlation import Correlation
 from grn_exp.models.edges.dot_product import DotProductRetriever
 from grn_exp.models.edges.nearest_targets import NearestTargets
 from grn_exp.models.edges.regulator_frequency import RegulatorFrequency
+from tests.messages import naming
 
 SETTINGS = {
     "embedding_dim": 8,
@@ -274,22 +275,22 @@ def test_planted_regulators_of_unseen_targets_are_found(name):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "part"),
     [
-        ({"positive_weight": 0.0}, "positive_weight"),
-        ({"noise": -1.0}, "noise"),
-        ({"dropout": 1.0}, "dropout"),
-        ({"encoder_depth": 0}, "encoder_depth"),
-        ({"n_heads": 3}, "n_heads=3 does not divide"),
+        ({"positive_weight": 0.0}, "model.positive_weight=0.0"),
+        ({"noise": -1.0}, "model.noise=-1.0"),
+        ({"dropout": 1.0}, "model.dropout=1.0"),
+        ({"encoder_depth": 0}, "model.encoder_depth=0"),
+        ({"n_heads": 3}, "model.n_heads=3"),
     ],
 )
-def test_options_out_of_range_are_refused(view, changes, message):
-    with pytest.raises(InputError, match=message):
+def test_options_out_of_range_are_refused(view, changes, part):
+    with pytest.raises(InputError, match=naming(part)):
         make("context_attention", view, **changes)
 
 
 def test_a_view_without_known_pairs_is_refused(view):
-    with pytest.raises(InputError, match="no pair"):
+    with pytest.raises(InputError, match=naming("pair", "label")):
         make("dot_product", dataclasses.replace(view, labels=np.full((4, 12), -1, dtype=np.int8)))
     with pytest.raises(RuntimeError, match="labels"):
         make("dot_product", dataclasses.replace(view, labels=None))
@@ -355,11 +356,12 @@ def test_nearest_targets_leaves_the_farther_ones_out():
     view = make_view(values, [[-1, 0, 0, 1, -1]], (0,))
     one, three = (fitted(NearestTargets(k=k).attach(view))[0, 4] for k in (1, 3))
     assert one < 1 / 3 * 0.51 < three
-    with pytest.raises(InputError, match="k=0"):
+    with pytest.raises(InputError, match=naming("model.k=0")):
         NearestTargets(k=0).attach(view)
 
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_controls_say_that_they_were_not_fitted(view, name):
-    with pytest.raises(InputError, match="fit"):
-        CONTROLS[name]().attach(view).prediction()
+    model = CONTROLS[name]().attach(view)
+    with pytest.raises(InputError, match=naming(type(model).__name__, "fit")):
+        model.prediction()

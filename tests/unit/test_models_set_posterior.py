@@ -15,6 +15,7 @@ from grn_exp.core.sets import CandidatePools, SetView, TargetSets
 from grn_exp.data.edges.toy import ToySimulation
 from grn_exp.models.sets.evidence_term import EvidenceTerm
 from grn_exp.models.sets.set_posterior import SetPosterior
+from tests.messages import naming
 
 # -- the model -----------------------------------------------------------------------------------
 
@@ -129,15 +130,15 @@ def test_sizes_that_no_training_set_has_can_be_asked_for(view_and_truth):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "parts"),
     [
-        ({"time": "clock"}, "model.time=clock: choose from auto, path, static"),
-        ({"n_pool": -1}, "model.n_pool=-1: give 0 or more"),
-        ({"n_sets": 0}, "model.n_sets=0: give 1 or more"),
+        ({"time": "clock"}, ["model.time=clock", "auto, path, static"]),
+        ({"n_pool": -1}, ["model.n_pool=-1"]),
+        ({"n_sets": 0}, ["model.n_sets=0"]),
     ],
 )
-def test_options_out_of_range_are_refused(view_and_truth, options, words):
-    with pytest.raises(InputError, match=words):
+def test_options_out_of_range_are_refused(view_and_truth, options, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         predicted(view_and_truth[0], **options)
 
 
@@ -230,12 +231,12 @@ def test_residual_hos2_adds_the_evidence_and_learns_its_weight(view_and_truth, k
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("override", "parts"),
     [
-        ("model.evidence=quadratic", "model.evidence=quadratic: choose from none, linear"),
-        ("model.evidence_rate=-1", r"model.evidence_rate=-1\S*: give 0 or more"),
+        ("model.evidence=quadratic", ["none", "linear", "posterior"]),
+        ("model.evidence_rate=-1.0", []),
     ],
 )
-def test_options_of_the_evidence_are_refused(view_and_truth, override, words):
-    with pytest.raises(InputError, match=words):
+def test_options_of_the_evidence_are_refused(view_and_truth, override, parts):
+    with pytest.raises(InputError, match=naming(override, *parts)):
         residual_hos2(view_and_truth[0], override)

@@ -15,6 +15,7 @@ from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.sets import CandidatePools, SetView, TargetSets
 from grn_exp.models.sets.training_sets import MostFrequentSet, NearestTargetSet, SetDictionary
+from tests.messages import naming
 
 
 def make_view(train, queries, values=None, n_cells=40):
@@ -200,7 +201,9 @@ def test_a_warm_start_trains_pairs_first_and_frees_the_encoder_last():
 def test_a_warm_start_that_leaves_no_epoch_is_refused():
     view = make_view(SETS_OF_2, {"N": 2})
     model = make_model("pure_hos2_warm", view, "model.warm_start_epochs=2")
-    with pytest.raises(InputError, match=r"trainer\.max_epochs=2"):
+    with pytest.raises(
+        InputError, match=naming("trainer.max_epochs=2", "model.warm_start_epochs=2")
+    ):
         model.check(2)
     model.check(3)
 

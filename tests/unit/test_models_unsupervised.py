@@ -13,6 +13,7 @@ from grn_exp.core.views import TrainView
 from grn_exp.models.edges.correlation import Correlation, partial_correlations
 from grn_exp.models.edges.genie3 import GENIE3
 from grn_exp.models.edges.grnboost2 import GRNBoost2
+from tests.messages import naming
 
 N_CELLS, N_GENES, N_REGULATORS = 80, 9, 4
 BOOST = {"learning_rate": 0.05, "n_estimators": 200, "max_features": 0.5, "subsample": 0.9}
@@ -126,7 +127,7 @@ def test_partial_correlation_exists_with_fewer_cells_than_genes():
 def test_partial_correlation_without_varying_genes_is_refused():
     values = np.ones((6, 3), dtype=np.float32)
     expression = Expression(values=values, genes=GeneIndex("abc"), transform="log1p")
-    with pytest.raises(InputError, match="0 of 3 genes vary over the 6 cells"):
+    with pytest.raises(InputError, match=naming("0 of 3 genes", "6 cells")):
         partial_correlations(expression)
 
 
@@ -177,14 +178,14 @@ def test_more_processes_give_the_same_scores():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "part"),
     [
-        ({"subsample": 1.0}, r"model\.subsample=1\.0: give a share"),
-        ({"max_features": 0.0}, r"model\.max_features=0\.0"),
-        ({"n_estimators": 0}, r"model\.n_estimators=0"),
-        ({"window": 0}, r"model\.window=0"),
+        ({"subsample": 1.0}, "model.subsample=1.0"),
+        ({"max_features": 0.0}, "model.max_features=0.0"),
+        ({"n_estimators": 0}, "model.n_estimators=0"),
+        ({"window": 0}, "model.window=0"),
     ],
 )
-def test_grnboost2_refuses(changes, message):
-    with pytest.raises(InputError, match=message):
+def test_grnboost2_refuses(changes, part):
+    with pytest.raises(InputError, match=naming(part)):
         boosted(make_view(), **changes)

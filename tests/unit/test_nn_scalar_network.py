@@ -157,7 +157,7 @@ def test_frozen_table_without_points_is_the_plain_call(network):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_tables_refuse_what_is_not_finite(network, bad):
     x = torch.tensor([0.0, bad, 1.0])
-    with pytest.raises(InputError, match=naming(bad, "learning rates")):
+    with pytest.raises(InputError, match=naming(bad, "learning")):
         look_up(network, x, n_points=16)
-    with pytest.raises(InputError, match=naming(bad, "learning rates")):
+    with pytest.raises(InputError, match=naming(bad, "learning")):
         FrozenTable(network, n_points=16)(x)
