@@ -10,6 +10,9 @@ from grn_exp.simulate.kinetic import KineticNetwork
 # A master regulator is low or high in a cell type; SERGIO's DS1 draws from the same two ranges.
 _LOW_RATE = (0.2, 0.5)
 _HIGH_RATE = (0.7, 1.0)
+_STRENGTHS = (1.0, 5.0)  # |K|, as in DS1
+_REPRESSOR_SHARE = 0.5
+_HILL_COEFFICIENT = 2.0
 
 
 def random_kinetic_network(
@@ -20,20 +23,16 @@ def random_kinetic_network(
     n_cell_types: int,
     mean_in_degree: float,
     seed: int,
-    hub_exponent: float = 1.0,
-    repressor_share: float = 0.5,
-    strength_range: tuple[float, float] = (1.0, 5.0),
-    hill_coefficient: float = 2.0,
-    prefix: str = "G",
 ) -> KineticNetwork:
     """Draw an acyclic network in which few regulators have most of the targets.
 
     The regulators stand in a line, master regulators first; a regulator regulates genes behind
-    it only. Each regulator has an attractiveness that follows Zipf's law, ``rank^-hub_exponent``,
-    in an order independent of its place in the line. A gene that is no master has a geometrically
+    it only. Each regulator has an attractiveness that follows Zipf's law, ``1 / rank``, in an
+    order independent of its place in the line. A gene that is not a master has a geometrically
     distributed number of regulators, drawn without replacement by attractiveness. Every regulator
-    has at least one target. Positions and symbols are shuffled at the end, so neither tells a
-    regulator from another gene.
+    has at least one target. One half of the edges repress, and their strengths are uniform.
+    Positions and symbols are shuffled at the end, so neither distinguishes a regulator from
+    another gene.
 
     Parameters
     ----------
@@ -46,20 +45,10 @@ def random_kinetic_network(
     n_cell_types
         Columns of the masters' production rates.
     mean_in_degree
-        Expected number of regulators of a gene that is no master. The mean of one network varies
-        around it, and is lower where few regulators stand in front of a gene.
+        Expected number of regulators of a gene that is not a master. The mean of one network
+        varies around it, and is lower where few regulators stand in front of a gene.
     seed
         Seed of all random numbers.
-    hub_exponent
-        0: all regulators alike; the larger, the more the hubs dominate.
-    repressor_share
-        Probability that an edge represses.
-    strength_range
-        Lowest and highest ``|K|``, drawn uniformly.
-    hill_coefficient
-        Of every edge.
-    prefix
-        Symbols are the prefix and a number.
 
     Returns
     -------
@@ -72,7 +61,8 @@ def random_kinetic_network(
         If the sizes do not fit each other or an option is out of range.
     """
     _check_sizes(n_genes, n_regulators, n_masters, n_cell_types, mean_in_degree)
-    _check_options(seed, hub_exponent, repressor_share, strength_range)
+    if seed < 0:
+        raise InputError(f"seed={seed}; give a whole number of 0 or more")
     rng = np.random.default_rng(seed)
     regulator, target = _draw_edges(
         rng,
@@ -80,23 +70,22 @@ def random_kinetic_network(
         n_regulators=n_regulators,
         n_masters=n_masters,
         mean_in_degree=mean_in_degree,
-        hub_exponent=hub_exponent,
     )
     position = rng.permutation(n_genes)
     regulator, target = position[regulator], position[target]
     order = np.lexsort((regulator, target))
-    sign = np.where(rng.random(len(order)) < repressor_share, -1.0, 1.0)
+    sign = np.where(rng.random(len(order)) < _REPRESSOR_SHARE, -1.0, 1.0)
     is_high = rng.random((n_masters, n_cell_types)) < 0.5
     width = max(4, len(str(n_genes)))
     return KineticNetwork(
         genes=GeneIndex(
-            (f"{prefix}{number:0{width}d}" for number in range(1, n_genes + 1)),
+            (f"G{number:0{width}d}" for number in range(1, n_genes + 1)),
             name="random network",
         ),
         regulator=regulator[order],
         target=target[order],
-        strength=sign * rng.uniform(*strength_range, size=len(order)),
-        hill_coefficient=np.full(len(order), hill_coefficient, dtype=np.float64),
+        strength=sign * rng.uniform(*_STRENGTHS, size=len(order)),
+        hill_coefficient=np.full(len(order), _HILL_COEFFICIENT),
         masters=np.sort(position[:n_masters]),
         master_rates=np.where(
             is_high,
@@ -114,10 +103,9 @@ def _draw_edges(
     n_regulators: int,
     n_masters: int,
     mean_in_degree: float,
-    hub_exponent: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw edges between places in the line: masters, other regulators, genes without targets."""
-    attractiveness = rng.permutation(np.arange(1.0, n_regulators + 1) ** -hub_exponent)
+    attractiveness = rng.permutation(1 / np.arange(1.0, n_regulators + 1))
     # One target for each regulator comes first, so that none ends up without.
     chosen: list[list[int]] = [[] for _ in range(n_genes)]
     for regulator in range(n_regulators):
@@ -149,21 +137,4 @@ def _check_sizes(
     if not 1 <= mean_in_degree <= n_regulators:
         raise InputError(
             f"mean_in_degree={mean_in_degree}; give a number from 1 to n_regulators={n_regulators}"
-        )
-
-
-def _check_options(
-    seed: int, hub_exponent: float, repressor_share: float, strength_range: tuple[float, float]
-) -> None:
-    if seed < 0:
-        raise InputError(f"seed={seed}; give a whole number of 0 or more")
-    if not 0 <= hub_exponent <= 5:
-        raise InputError(f"hub_exponent={hub_exponent}; give a number from 0 to 5")
-    if not 0 <= repressor_share <= 1:
-        raise InputError(f"repressor_share={repressor_share}; give a number from 0 to 1")
-    low, high = strength_range
-    if not (0 < low <= high and np.isfinite(high)):
-        raise InputError(
-            f"strength_range={tuple(strength_range)}; give two finite numbers above 0, the "
-            "lower one first"
         )

@@ -9,18 +9,17 @@ equation is a loop over time in which each step is one array of genes x cell typ
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError, close_matches
+from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.simulate.kinetic import KineticNetwork
 from grn_exp.simulate.production import ConstantProduction, HillProduction
 
-Noise = Literal["dpd", "sp", "spd"]
-
+# SERGIO's demonstration: the decay rate of every gene and the time between two states
+_DECAY, _DT = 0.8, 0.01
 # Time is cut into blocks of about this many values, so that memory does not grow with the number
 # of states; the results do not depend on it.
 _BLOCK_VALUES = 2**18
@@ -179,17 +178,15 @@ def simulate_steady_state(
     network: KineticNetwork,
     *,
     n_cells_per_type: int = 300,
-    noise: Noise = "dpd",
     noise_amplitude: float = 1.0,
-    decay: float = 0.8,
     sampling_state: int = 15,
-    dt: float = 0.01,
     seed: int,
 ) -> SergioSample:
     """Simulate every gene's concentration at steady state and sample cells from it.
 
-    A concentration ``x`` with production ``P`` follows SERGIO's chemical Langevin equation
-    (Dibaeinia & Sinha 2020), stepped by Euler and Maruyama's rule and clipped at 0::
+    A concentration ``x`` with production ``P`` follows SERGIO's chemical Langevin equation with
+    "dual production decay" noise (Dibaeinia & Sinha 2020), stepped by Euler and Maruyama's rule
+    and clipped at 0, with decay 0.8 and dt 0.01 as in its demonstration::
 
         x += dt (P - decay x) + sqrt(dt) q (sqrt(P) xi_1 + sqrt(decay x) xi_2)
 
@@ -206,18 +203,11 @@ def simulate_steady_state(
     n_cells_per_type
         Cells sampled from each cell type, with replacement; the same states for all genes and
         cell types.
-    noise
-        ``"dpd"``: production and decay have noise of their own; ``"sp"``: production only;
-        ``"spd"``: one noise term drives both.
     noise_amplitude
         ``q``, the same for all genes.
-    decay
-        Decay rate (per unit of time), the same for all genes.
     sampling_state
         States simulated per sampled cell: ``sampling_state * n_cells_per_type`` in all, the
         initial one included.
-    dt
-        Time between two states.
     seed
         Seed of all random numbers.
 
@@ -226,8 +216,14 @@ def simulate_steady_state(
     InputError
         If an option is out of range.
     """
-    _check_counts(n_cells_per_type=n_cells_per_type, sampling_state=sampling_state, seed=seed)
-    stepper = _Stepper(noise=noise, noise_amplitude=noise_amplitude, decay=decay, dt=dt)
+    for name, value, lowest in (
+        ("n_cells_per_type", n_cells_per_type, 1),
+        ("noise_amplitude", noise_amplitude, 0),
+        ("sampling_state", sampling_state, 1),
+        ("seed", seed, 0),
+    ):
+        if not (np.isfinite(value) and value >= lowest):
+            raise InputError(f"{name}={value}; give a number of {lowest} or more")
     rng = np.random.default_rng(seed)
     n_states = sampling_state * n_cells_per_type
     states = rng.integers(n_states, size=n_cells_per_type)
@@ -246,7 +242,7 @@ def simulate_steady_state(
         )
         kept = np.flatnonzero(last_use[layer] > depth)
         kept_paths = [np.empty((n_states, n_types), dtype=np.float32) for _ in kept]
-        for start, path in stepper.paths(production, n_states, rng):
+        for start, path in _paths(production, n_states, noise_amplitude, rng):
             stop = start + len(path)
             for gene, kept_path in zip(kept, kept_paths, strict=True):
                 kept_path[start:stop] = path[:, gene]
@@ -264,16 +260,6 @@ def simulate_steady_state(
     )
 
 
-def _check_counts(*, n_cells_per_type: int, sampling_state: int, seed: int) -> None:
-    for name, value, lowest in (
-        ("n_cells_per_type", n_cells_per_type, 1),
-        ("sampling_state", sampling_state, 1),
-        ("seed", seed, 0),
-    ):
-        if value < lowest:
-            raise InputError(f"{name}={value}; give a whole number of {lowest} or more")
-
-
 def _last_use(network: KineticNetwork, layers: tuple[NDArray[np.int64], ...]) -> NDArray[np.int64]:
     """Last layer that a gene regulates, -1 for a gene without targets; shape ``(n_genes,)``."""
     depth = np.empty(network.n_genes, dtype=np.int64)
@@ -284,61 +270,29 @@ def _last_use(network: KineticNetwork, layers: tuple[NDArray[np.int64], ...]) ->
     return last
 
 
-class _Stepper:
-    """Euler-Maruyama steps of a layer whose production is known."""
-
-    def __init__(self, *, noise: Noise, noise_amplitude: float, decay: float, dt: float) -> None:
-        if noise not in get_args(Noise):
-            choices = get_args(Noise)
-            raise InputError(
-                f"noise={noise!r}; {close_matches(str(noise), choices)}choose from "
-                f"{', '.join(choices)}"
-            )
-        if not (np.isfinite(noise_amplitude) and noise_amplitude >= 0):
-            raise InputError(f"noise_amplitude={noise_amplitude}; give a number of 0 or more")
-        if not (np.isfinite(decay) and decay > 0):
-            raise InputError(f"decay={decay}; give a rate above 0")
-        if not (dt > 0 and decay * dt < 1):
-            raise InputError(f"dt={dt}; give a time step above 0 and below 1/decay={1 / decay:g}")
-        self.noise: Noise = noise
-        self.scale = float(np.sqrt(dt) * noise_amplitude)
-        self.decay = decay
-        self.dt = dt
-
-    def paths(
-        self,
-        production: ConstantProduction | HillProduction,
-        n_states: int,
-        rng: np.random.Generator,
-    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Yield the states in blocks: the first one's number, ``(steps, n_layer, n_types)``."""
-        x = production.initial() / self.decay
-        n_steps = max(1, _BLOCK_VALUES // x.size)
-        for start in range(0, n_states, n_steps):
-            rates = production.at(start, min(start + n_steps, n_states))
-            path, x = self._advance(x, rates, rng)
-            yield start, path
-
-    def _advance(
-        self, x: NDArray[np.float64], production: NDArray[np.float64], rng: np.random.Generator
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the states from ``x`` on, one per step of ``production``, and the next one."""
-        n_terms = 2 if self.noise == "dpd" else 1
-        xi = rng.standard_normal((len(production), n_terms, *x.shape), dtype=np.float32)
-        gain = self.dt * production + self.scale * np.sqrt(production) * xi[:, 0]
-        loss = None
-        if self.noise != "sp":
-            loss = (self.scale * np.sqrt(self.decay)) * xi[:, -1].astype(np.float64)
+def _paths(
+    production: ConstantProduction | HillProduction,
+    n_states: int,
+    noise_amplitude: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield a layer's states in blocks: the first one's number, ``(steps, n_layer, n_types)``."""
+    scale = float(np.sqrt(_DT) * noise_amplitude)
+    x = production.initial() / _DECAY
+    root = np.empty_like(x)
+    n_steps = max(1, _BLOCK_VALUES // x.size)
+    for start in range(0, n_states, n_steps):
+        rates = production.at(start, min(start + n_steps, n_states))
+        xi = rng.standard_normal((len(rates), 2, *x.shape), dtype=np.float32)
+        gain = _DT * rates + scale * np.sqrt(rates) * xi[:, 0]
+        loss = (scale * np.sqrt(_DECAY)) * xi[:, 1].astype(np.float64)
         path = np.empty_like(gain)
-        x = x.copy()
-        root = np.empty_like(x)
         for step, state in enumerate(path):
             state[...] = x
-            x *= 1 - self.decay * self.dt
+            x *= 1 - _DECAY * _DT
             x += gain[step]
-            if loss is not None:
-                np.sqrt(state, out=root)
-                root *= loss[step]
-                x += root
+            np.sqrt(state, out=root)
+            root *= loss[step]
+            x += root
             np.maximum(x, 0, out=x)
-        return path, x
+        yield start, path

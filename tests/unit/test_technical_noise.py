@@ -2,13 +2,7 @@ import numpy as np
 import pytest
 
 from grn_exp.core.errors import InputError
-from grn_exp.simulate.technical_noise import (
-    TechnicalNoise,
-    add_outlier_genes,
-    drop_out,
-    scale_library_size,
-    to_umi_counts,
-)
+from grn_exp.simulate.technical_noise import TechnicalNoise
 from tests.messages import naming
 
 
@@ -23,7 +17,8 @@ def concentrations(n_cells=200, n_genes=150):
 
 def test_outlier_gene_is_one_factor_for_all_cells(rng):
     expression = concentrations(n_cells=4, n_genes=20_000)
-    noisy = add_outlier_genes(expression, rng, outlier_prob=0.1, mean=0.8, scale=0.5)
+    noise = TechnicalNoise(outlier_prob=0.1, outlier_mean=0.8, outlier_scale=0.5)
+    noisy = noise.add_outlier_genes(expression, rng)
     factor = noisy / expression
     np.testing.assert_allclose(factor, np.broadcast_to(factor[0], factor.shape), rtol=1e-9)
     is_outlier = factor[0] != 1
@@ -35,14 +30,16 @@ def test_outlier_gene_is_one_factor_for_all_cells(rng):
 
 def test_no_outliers_without_probability(rng):
     expression = concentrations()
-    noisy = add_outlier_genes(expression, rng, outlier_prob=0.0, mean=0.8, scale=1.0)
+    noisy = TechnicalNoise(outlier_prob=0.0).add_outlier_genes(expression, rng)
     np.testing.assert_array_equal(noisy, expression)
     assert noisy is not expression
 
 
 def test_library_sizes_are_log_normal_and_proportions_stay(rng):
     expression = concentrations(n_cells=5000, n_genes=5)
-    scaled = scale_library_size(expression, rng, mean=4.6, scale=0.4)
+    scaled = TechnicalNoise(library_mean=4.6, library_scale=0.4).scale_library_size(
+        expression, rng
+    )
     log_total = np.log(scaled.sum(axis=1))
     assert log_total.mean() == pytest.approx(4.6, abs=4 * 0.4 / np.sqrt(5000))
     assert log_total.std() == pytest.approx(0.4, rel=0.05)
@@ -53,7 +50,9 @@ def test_library_sizes_are_log_normal_and_proportions_stay(rng):
 def test_cell_without_expression_stays_empty(rng):
     expression = concentrations(n_cells=3)
     expression[1] = 0
-    scaled = scale_library_size(expression, rng, mean=4.6, scale=0.4)
+    scaled = TechnicalNoise(library_mean=4.6, library_scale=0.4).scale_library_size(
+        expression, rng
+    )
     assert (scaled[1] == 0).all()
     assert np.isfinite(scaled).all()
 
@@ -63,7 +62,8 @@ def test_dropout_keeps_values_by_the_logistic_curve(rng):
     # the two values are one below and one above it.
     low, high = 1.0, 2.0 * np.exp(2.0) - 1
     expression = np.tile([low, high], (20_000, 1))
-    noisy = drop_out(expression, rng, shape=1.5, percentile=50.0)
+    noise = TechnicalNoise(dropout_shape=1.5, dropout_percentile=50.0)
+    noisy = noise.drop_out(expression, rng)
     expected = 1 / (1 + np.exp([1.5, -1.5]))
     np.testing.assert_allclose((noisy > 0).mean(axis=0), expected, atol=4 * 0.5 / np.sqrt(20_000))
     assert set(np.unique(noisy)) == {0.0, low, high}
@@ -72,7 +72,8 @@ def test_dropout_keeps_values_by_the_logistic_curve(rng):
 def test_higher_percentile_drops_more(rng):
     expression = concentrations()
     zeros = [
-        (drop_out(expression, rng, shape=6.5, percentile=p) == 0).mean() for p in (20, 50, 80)
+        (TechnicalNoise(dropout_percentile=p).drop_out(expression, rng) == 0).mean()
+        for p in (20, 50, 80)
     ]
     assert zeros[0] < zeros[1] < zeros[2]
     assert zeros[1] == pytest.approx(0.5, abs=0.05)
@@ -80,14 +81,23 @@ def test_higher_percentile_drops_more(rng):
 
 def test_steep_dropout_does_not_overflow(rng):
     expression = np.array([[0.0, 1.0, 1e12]])
-    noisy = drop_out(expression, rng, shape=1e6, percentile=50.0)
+    noise = TechnicalNoise(dropout_shape=1e6, dropout_percentile=50.0)
+    noisy = noise.drop_out(expression, rng)
     assert noisy[0, 0] == 0
     assert noisy[0, 2] == 1e12
 
 
 def test_counts_are_poisson(rng):
     expression = np.tile([0.0, 0.5, 30.0], (20_000, 1))
-    counts = to_umi_counts(expression, rng)
+    # no outliers, the cells' own totals, and a step at the lowest value, which is 0: all stays
+    noise = TechnicalNoise(
+        outlier_prob=0.0,
+        library_mean=np.log(30.5),
+        library_scale=0.0,
+        dropout_shape=1e6,
+        dropout_percentile=0.0,
+    )
+    counts = noise.apply(expression, rng)
     assert counts.dtype == np.int64
     assert (counts[:, 0] == 0).all()
     np.testing.assert_allclose(counts.mean(axis=0), expression[0], rtol=0.05)
@@ -100,10 +110,9 @@ def test_all_four_steps_in_order():
     unchanged = expression.copy()
     counts = noise.apply(expression, np.random.default_rng(3))
     rng = np.random.default_rng(3)
-    expected = add_outlier_genes(expression, rng, outlier_prob=0.1, mean=0.8, scale=1.0)
-    expected = scale_library_size(expected, rng, mean=6.0, scale=0.4)
-    expected = drop_out(expected, rng, shape=6.5, percentile=60.0)
-    np.testing.assert_array_equal(counts, to_umi_counts(expected, rng))
+    expected = noise.add_outlier_genes(expression.astype(np.float64), rng)
+    expected = noise.drop_out(noise.scale_library_size(expected, rng), rng)
+    np.testing.assert_array_equal(counts, rng.poisson(expected))
     np.testing.assert_array_equal(expression, unchanged)
     assert counts.shape == expression.shape
 
@@ -131,7 +140,7 @@ def test_wrong_shape(rng):
 
 def test_value_too_large_to_count(rng):
     with pytest.raises(InputError, match=naming("1e+30")):
-        to_umi_counts(np.array([[1e30]]), rng)
+        TechnicalNoise(library_mean=np.log(1e30), library_scale=0.0).apply(np.ones((1, 1)), rng)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +158,3 @@ def test_value_too_large_to_count(rng):
 def test_parameter_out_of_range(name, value):
     with pytest.raises(InputError, match=naming(f"{name}={value}")):
         TechnicalNoise(**{name: value})
-
-
-def test_steps_check_their_own_parameters(rng):
-    expression = concentrations(n_cells=2, n_genes=3)
-    with pytest.raises(InputError, match=naming("outlier_prob=-1")):
-        add_outlier_genes(expression, rng, outlier_prob=-1, mean=0.0, scale=1.0)
-    with pytest.raises(InputError, match=naming("scale=-2")):
-        scale_library_size(expression, rng, mean=0.0, scale=-2)
-    with pytest.raises(InputError, match=naming("percentile=200")):
-        drop_out(expression, rng, shape=1.0, percentile=200)
