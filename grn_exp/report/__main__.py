@@ -7,54 +7,26 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pandas as pd
 from rich.console import Console
 
 from grn_exp.core.errors import InputError
 from grn_exp.report import claims, compare, dashboard, figures, layout, published, render, tables
-from grn_exp.report.bias import (
-    extreme_regulators,
-    imbalance_against_coefficient,
-    predicted_probabilities,
-)
-from grn_exp.report.bias_degree import compare_runs
-from grn_exp.report.bias_run import read_run
+from grn_exp.report.bias import files as bias_files
 from grn_exp.report.collect import Collected, by_experiment, collect, read_runs, write_parquet
-from grn_exp.report.figures.bias import imbalance_figure, probability_figure
 from grn_exp.report.html.page import write_report
-from grn_exp.storage.atomic import write_text
 
 _COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard", "publish")
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 
 
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
     arguments = _parser().parse_args(_with_command(sys.argv[1:]))
     try:
-        if arguments.command == "html":
-            write_page(arguments)
-        elif arguments.command == "dashboard":
-            dashboard.write_dashboard(arguments)
-        elif arguments.command == "publish":
-            publish_runs(arguments)
-        elif arguments.command == "claims":
-            print_claims(arguments)
-        elif arguments.command == "collect":
-            write_rows(arguments.outputs, arguments.output)
-        elif arguments.command == "table":
-            print_table(arguments)
-        elif arguments.command == "figures":
-            draw_figures(arguments)
-        else:
-            write_biases(arguments.runs, arguments.output)
+        arguments.run(arguments)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
@@ -68,25 +40,32 @@ def _with_command(arguments: list[str]) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grn_exp.report", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True)
     page = commands.add_parser("html", help="write everything into one page, report.html")
     decide = commands.add_parser("claims", help="which of the papers' claims hold here")
     gather = commands.add_parser("collect", help="gather all runs; say what was left out and why")
     table = commands.add_parser("table", help="print methods x datasets, means over splits")
     draw = commands.add_parser("figures", help="draw what the runs allow, as PNG and PDF")
     bias = commands.add_parser("bias", help="what of runs' accuracy the genes' degrees explain")
-    bias.add_argument("runs", type=Path, nargs="+", help="run folders, figures need one split")
-    bias.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    workspace = commands.add_parser("dashboard", help="a W&B workspace for the runs")
     upload = commands.add_parser("publish", help="show finished runs in a dashboard")
+    for command, run in (
+        (page, write_page), (decide, print_claims), (gather, write_rows), (table, print_table),
+        (draw, draw_figures), (bias, write_biases), (upload, publish_runs),
+        (workspace, dashboard.write_dashboard),
+    ):  # fmt: skip
+        command.set_defaults(run=run)
+    bias.add_argument("runs", type=Path, nargs="+", help="run folders, figures need one split")
     upload.add_argument("--to", choices=("wandb", "trackio", "tensorboard"), required=True)
     upload.add_argument("--project", help="of the dashboard; grn_exp by itself")
     upload.add_argument("--entity", help="user or team, of W&B")
     for command in (page, decide, gather, table, draw, upload):
         command.add_argument("outputs", type=Path, help="the folder of paths.outputs")
     gather.add_argument("-o", "--output", type=Path, metavar="FILE", help="rows as parquet")
-    draw.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    for command in (draw, bias):
+        command.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     figures.add_options(draw, figures.FIGURES)
-    dashboard.add_arguments(commands.add_parser("dashboard", help="a W&B workspace for the runs"))
+    dashboard.add_arguments(workspace)
     page.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="instead of OUTPUTS/report.html"
     )
@@ -119,129 +98,86 @@ def write_page(arguments: argparse.Namespace) -> None:
     path = arguments.output or arguments.outputs / "report.html"
     if not arguments.outputs.is_dir() and len(arguments.outputs.parts) == 1:
         raise InputError(
-            f"{arguments.outputs}: no such folder, and no command; give the folder of "
+            f"{arguments.outputs} is neither a folder nor a command; give the folder of "
             f"paths.outputs, or one of {', '.join(_COMMANDS)}"
         )
-    collected = write_report(arguments.outputs, path, arguments.experiment)
-    _tell_left_out(collected)
-    _console().print(str(path), soft_wrap=True, highlight=False)
+    _say_what_is_left_out(write_report(arguments.outputs, path, arguments.experiment))
+    _say(path)
 
 
 def publish_runs(arguments: argparse.Namespace) -> None:
     """Show finished runs where ``logger=`` shows running ones."""
     collected = _with_runs(arguments.outputs, arguments.experiment)
-    _tell_left_out(collected)
     # the mirrors bring torch, which nothing else here needs
     from grn_exp.engine.loggers.publish import publish
 
     folders = [Path(folder) for folder in collected.runs]
     publish(folders, arguments.to, project=arguments.project, entity=arguments.entity)
+    _say(f"{len(folders)} runs sent to {arguments.to}")
 
 
 def print_claims(arguments: argparse.Namespace) -> None:
     """Print which of the papers' claims hold."""
     collected = collect(arguments.outputs, arguments.experiment)
-    _tell_left_out(collected)
+    _say_what_is_left_out(collected)
     found = claims.verdicts(collected)
     table = claims.checks_table(found) if arguments.checks else claims.claims_table(found)
     if arguments.format == "csv":
-        lines = pd.DataFrame(table.lines, columns=pd.Index(table.header))
-        sys.stdout.write(lines.to_csv(index=False, lineterminator="\n"))
-    elif arguments.format == "text":
-        _print_folded(table, _console())
+        _write_csv(pd.DataFrame(table.lines, columns=pd.Index(table.header)))
     else:
-        sys.stdout.write(getattr(render, arguments.format)(table))
+        _write_tables([table], arguments.format, folded=True)
 
 
-def write_rows(outputs: Path, output: Path | None) -> None:
+def write_rows(arguments: argparse.Namespace) -> None:
     """Print what was left out; write all runs' rows to a parquet file if one is named."""
+    output = arguments.output
     if output is not None and (output.suffix != ".parquet" or output.is_dir()):
         raise InputError(f"-o {output}: give the name of a file that ends in .parquet")
-    collected = collect(outputs)
+    collected = collect(arguments.outputs)
     if output is not None:
         write_parquet(collected.rows, output)
-    console = _console()
-    _show_problems(collected, console)
-    console.print(
-        f"{collected.n_runs} runs, {len(collected.rows)} rows, "
-        f"{len(collected.problems)} problems" + (f": {output}" if output else ""),
-        soft_wrap=True,
-        highlight=False,
-    )
-
-
-def _show_problems(collected: Collected, console: Console) -> None:
     if not collected.problems.empty:
-        _print_folded(layout.plain_table(collected.problems, name="left out"), console)
-
-
-def _print_folded(table: layout.TextTable, console: Console) -> None:
-    """Print a table of long texts."""
-    for part in render.rich_tables(table, sys.maxsize):
-        for column in part.columns:
-            column.overflow, column.justify = "fold", "left"
-        console.print(part)
-
-
-def _tell_left_out(collected: Collected) -> None:
-    if len(collected.problems):
-        kinds = collected.problems["kind"].value_counts().to_dict()
-        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect tells more\n")
-
-
-def _with_runs(outputs: Path, experiment: str | None) -> Collected:
-    """Collect for what needs a run at least."""
-    collected = collect(outputs, experiment)
-    if not collected.n_runs:
-        raise _no_runs(outputs)
-    return collected
-
-
-def _no_runs(outputs: Path) -> InputError:
-    return InputError(
-        f"{outputs}: no finished run that counts; python -m grn_exp.report collect {outputs} "
-        "tells what is wrong with those that are there"
-    )
+        table = layout.plain_table(collected.problems, name="left out")
+        _write_tables([table], "text", folded=True)
+    counts = f"{collected.n_runs} runs, {len(collected.rows)} rows, "
+    _say(f"{counts}{len(collected.problems)} problems" + (f": {output}" if output else ""))
 
 
 def print_table(arguments: argparse.Namespace) -> None:
     """Print the table that is asked for; what was left out goes to standard error."""
     if arguments.reference and arguments.show != "tests":
-        raise InputError(f"--reference {arguments.reference}: only --show tests has one; drop it")
+        raise InputError(f"--reference {arguments.reference} needs --show tests; add it")
     if (arguments.paper is None) != (arguments.table is None):
         raise InputError("--paper, --table: give both, as in --paper infosem --table 2")
     rows, name = _rows_of_paper(arguments) if arguments.paper else _rows_of_runs(arguments)
     frame, found = _asked_for(rows, arguments, name)
     if arguments.format == "csv":
-        sys.stdout.write(frame.to_csv(index=False, lineterminator="\n"))
-    elif arguments.format == "text":
-        console = _console()
-        for part in (part for each in found for part in render.rich_tables(each, console.width)):
-            console.print(part)
+        _write_csv(frame)
     else:
-        sys.stdout.write("\n".join(getattr(render, arguments.format)(each) for each in found))
+        _write_tables(found, arguments.format)
 
 
 def _rows_of_runs(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     collected = _with_runs(arguments.outputs, arguments.experiment)
-    _tell_left_out(collected)
     return tables.labelled(collected.rows), arguments.experiment or "all experiments"
 
 
 def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     """Return the rows that a paper's table has, of the experiment that is for it."""
     entries, experiment = published.table_of(arguments.paper, arguments.table)
-    collected = _with_runs(arguments.outputs, arguments.experiment or experiment)
-    _tell_left_out(collected)
+    title = f"{entries['paper'].iloc[0]}, table {arguments.table}"
+    how = f"python -m grn_exp -m experiment={experiment} makes the runs of {title}"
+    try:
+        collected = _with_runs(arguments.outputs, arguments.experiment or experiment)
+    except InputError as error:
+        if arguments.experiment or not arguments.outputs.is_dir():
+            raise
+        raise InputError(f"{arguments.outputs} holds no run of {title}; {how}") from error
     rows = tables.like(collected.rows, entries, ("metric", "subset", "set_size", "k"))
     if arguments.experiment is None:  # one that is named may be of other data: a small one
         rows = tables.like(rows, entries, ("data", "network", "split_kind"))
-    title = f"{entries['paper'].iloc[0]}, table {arguments.table}"
     if rows.empty:
-        raise InputError(
-            f"{title}: none of these runs measured that; drop --table, or --experiment"
-        )
+        raise InputError(f"none of these runs measured what {title} shows; {how}")
     return tables.labelled(rows), title
 
 
@@ -278,7 +214,6 @@ def draw_figures(arguments: argparse.Namespace) -> None:
     usable = {name: tables.labelled(each.rows) for name, each in found.items() if each.n_runs}
     if not usable:
         raise _no_runs(arguments.outputs)
-    console = _console()
     impossible: dict[str, str] = {}
     for name, draw in chosen.items():
         drawn = False
@@ -292,45 +227,71 @@ def draw_figures(arguments: argparse.Namespace) -> None:
             drawn = True
             for label, figure in made.items():
                 for path in figures.save(figure, folder / f"{name}_{label}"):
-                    console.print(str(path), soft_wrap=True, highlight=False)
+                    _say(path)
         if drawn:
             impossible.pop(name, None)
     if impossible and arguments.only:
         raise InputError("; ".join(impossible.values()))
     for message in impossible.values():
-        console.print(message, soft_wrap=True, highlight=False)
+        _say(message)
 
 
-def write_biases(runs: Sequence[Path], folder: Path) -> None:
-    """Write ``degrees.csv`` of all runs; figures 3b and 3c of InfoSEM where the runs allow."""
+def write_biases(arguments: argparse.Namespace) -> None:
+    """Write what degrees explain of runs, and figures 3b and 3c of InfoSEM."""
+    for line in bias_files.write(arguments.runs, arguments.output):
+        _say(line)
+
+
+# -- what the commands have in common ----------------------------------------------------------
+
+
+def _with_runs(outputs: Path, experiment: str | None) -> Collected:
+    """Collect for what needs a run at least; say what was left out."""
+    collected = collect(outputs, experiment)
+    if not collected.n_runs:
+        raise _no_runs(outputs)
+    _say_what_is_left_out(collected)
+    return collected
+
+
+def _no_runs(outputs: Path) -> InputError:
+    return InputError(
+        f"{outputs}: none of the runs has finished, or can be used; "
+        f"python -m grn_exp.report collect {outputs} lists them with the reasons"
+    )
+
+
+def _say_what_is_left_out(collected: Collected) -> None:
+    if len(collected.problems):
+        kinds = collected.problems["kind"].value_counts().to_dict()
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect lists them\n")
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
+
+
+def _say(line: object) -> None:
+    """Print a line as it is, whatever its length."""
+    _console().print(str(line), soft_wrap=True, highlight=False, markup=False)
+
+
+def _write_csv(frame: pd.DataFrame) -> None:
+    sys.stdout.write(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _write_tables(found: list[layout.TextTable], form: str, *, folded: bool = False) -> None:
+    """Print tables; ``folded`` breaks the lines of long cells instead of splitting the table."""
+    if form != "text":
+        sys.stdout.write("\n".join(getattr(render, form)(each) for each in found))
+        return
     console = _console()
-    scored = [read_run(run) for run in runs]
-    explained = compare_runs(scored)
-    write_text(folder / "degrees.csv", explained.to_csv(index=False, lineterminator="\n"))
-    console.print(str(folder / "degrees.csv"), soft_wrap=True, highlight=False)
-    drawn: dict[str, Any] = {}
-    for run in scored:
-        if (run.folder / "coefficients.csv").is_file():
-            try:
-                correlation = imbalance_against_coefficient(run.folder)
-            except InputError as error:  # of a run without imbalance; the others have theirs
-                console.print(f"no figure of imbalance: {error}", soft_wrap=True, highlight=False)
-                continue
-            title = f"{run.name['data']}, split {run.name['split_seed']}"
-            drawn[f"imbalance_{run.name['run_key']}"] = imbalance_figure(correlation, title=title)
-    of_split = [[run.name[key] for key in ("data", "network", "split_seed")] for run in scored]
-    if any(each != of_split[0] for each in of_split):
-        console.print("runs of several splits: no figure of predicted probabilities")
-    else:
-        try:
-            chosen = extreme_regulators(scored[0])
-            parts = [predicted_probabilities(run, chosen) for run in scored]
-            drawn["probabilities"] = probability_figure(pd.concat(parts, ignore_index=True))
-        except InputError as error:
-            console.print(f"no figure of predicted probabilities: {error}", soft_wrap=True)
-    for name, figure in drawn.items():
-        for path in figures.save(figure, folder / name):
-            console.print(str(path), soft_wrap=True, highlight=False)
+    for table in found:
+        for part in render.rich_tables(table, sys.maxsize if folded else console.width):
+            for column in part.columns if folded else ():
+                column.overflow, column.justify = "fold", "left"
+            console.print(part)
 
 
 if __name__ == "__main__":

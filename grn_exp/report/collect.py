@@ -16,6 +16,7 @@ from grn_exp.report import experiments
 from grn_exp.report.experiments import Experiment
 from grn_exp.report.runs import COUNTS, NUMBERS, TEXTS, Problem, Run, read_run
 from grn_exp.report.tuned import with_tuned
+from grn_exp.report.usual import is_equal, usual
 from grn_exp.storage.atomic import write_with
 
 METHOD = ("model", "retriever", "prior", "ensemble", "method_variant")
@@ -58,8 +59,9 @@ class Collected:
     ----------
     rows
         One row per run, metric, subset, set size and k. Texts that do not apply are empty,
-        numbers missing. ``method_variant`` and ``benchmark_variant`` name the parameters in which
-        runs differ that agree in all other columns but the seeds.
+        numbers missing. ``method_variant`` and ``benchmark_variant`` name the parameters that
+        have another value than the default, where runs differ in them that agree in all other
+        columns but the seeds.
     problems
         Folders that gave no rows: ``folder``, ``kind``, ``reason``.
     runs
@@ -104,7 +106,8 @@ def read_runs(outputs: Path, experiment: str | None = None) -> list[Run | Proble
     """
     folder, of = _folder_of(outputs, experiment)
     found = [read_run(path) for path in _run_folders(outputs, folder)]
-    found = [item for item in found if of is None or of.has(item)]
+    if of is not None:
+        found = [item for item in with_tuned(found) if of.has(item)]
     if not found:
         raise InputError(
             f"{outputs}: no runs{f' of {experiment}' if experiment else ''}; give the folder of "
@@ -132,7 +135,7 @@ def _folder_of(outputs: Path, experiment: str | None) -> tuple[str | None, Exper
 
 def assemble(found: Sequence[Run | Problem]) -> Collected:
     """Put runs below each other; of two of one configuration the newer counts."""
-    finished = with_tuned([item for item in found if isinstance(item, Run)])
+    finished = [item for item in with_tuned(found) if isinstance(item, Run)]
     runs, duplicates = _newest_of_each(finished)
     problems = [item for item in found if isinstance(item, Problem)] + duplicates
     fields = [field.name for field in dataclasses.fields(Problem)]
@@ -205,8 +208,8 @@ def _add_variants(runs: Iterable[Run]) -> list[dict[str, Any]]:
     found = []
     for run, flat in zip(runs, hidden, strict=True):
         variants = {
-            "method_variant": _settings(flat, of_method[run.names["model"]]),
-            "benchmark_variant": _settings(flat, of_benchmark[run.names["data"]]),
+            "method_variant": _settings(run, flat, of_method[run.names["model"]]),
+            "benchmark_variant": _settings(run, flat, of_benchmark[run.names["data"]]),
         }
         found.append({**run.names, **variants})
     return found
@@ -233,8 +236,12 @@ def _differences(
                     yield indices[0], key
 
 
-def _settings(flat: dict[str, object], keys: Iterable[str]) -> str:
-    return "; ".join(f"{key}={flat[key]}" for key in sorted(keys) if key in flat)
+def _settings(run: Run, flat: dict[str, object], keys: Iterable[str]) -> str:
+    """Return the parameters as text, but those that have their default."""
+    default = usual(run)
+    told = [key for key in sorted(keys) if key in flat]
+    told = [k for k in told if k not in default or not is_equal(flat[k], default[k])]
+    return "; ".join(f"{key}={flat[key]}" for key in told)
 
 
 def _table(runs: Sequence[Run]) -> pd.DataFrame:

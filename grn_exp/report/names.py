@@ -10,9 +10,43 @@ import yaml
 from grn_exp.runs.methods import colour, display_name
 from grn_exp.storage.conf import conf_dir
 
-__all__ = ["choice_name", "colour", "display_name", "flattened", "without"]
+__all__ = ["choice_name", "colour", "dataset_name", "display_name", "flattened", "without"]
 
 _MANDATORY = "???"
+_DATASETS = {
+    "hesc": "hESC",
+    "hhep": "hHEP",
+    "mdc": "mDC",
+    "mesc": "mESC",
+    "mhsc_e": "mHSC-E",
+    "mhsc_gm": "mHSC-GM",
+    "mhsc_l": "mHSC-L",
+    "mesc_retrieval": "mESC (retrieval)",
+    "sergio_ds1": "SERGIO DS1",
+    "sergio_ds2": "SERGIO DS2",
+    "sergio_ds3": "SERGIO DS3",
+    "sergio_ds3_oracle": "SERGIO DS3 (oracle pools)",
+    "toy_sets": "toy (sets)",
+    "toy_retrieval": "toy (retrieval)",
+}
+
+
+def dataset_name(label: str) -> str:
+    """Return how a reader writes a dataset; one of your own keeps its name.
+
+    Parameters
+    ----------
+    label
+        A choice of ``conf/data``, or what tables make of it.
+
+    Examples
+    --------
+    >>> dataset_name("hhep non_specific")
+    'hHEP non-specific'
+    """
+    name, *words = label.split(" ")
+    words = [word if "=" in word else word.replace("_", "-") for word in words]
+    return " ".join([_DATASETS.get(name, name), *words])
 
 
 def choice_name(group: str, node: Mapping[str, Any] | None, *, parameters: bool = False) -> str:

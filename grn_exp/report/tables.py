@@ -94,8 +94,8 @@ def _labels(
     labels = []
     for number, key in enumerate(values[main]):
         told = [name for name in others if name in apart[key]]
-        texts = (forms.get(name, " {}").format(values[name][number] or "-") for name in told)
-        labels.append(key + "".join(texts))
+        of = {name: values[name][number] or "-" * (not name.endswith("_variant")) for name in told}
+        labels.append(key + "".join(forms.get(n, " {}").format(v) for n, v in of.items() if v))
     keyed = combinations.assign(_label=labels)
     merged = rows[list(parts)].merge(keyed, on=list(parts), how="left")
     return pd.Series(merged["_label"].to_numpy(), index=rows.index, dtype="str")

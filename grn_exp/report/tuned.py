@@ -8,19 +8,23 @@ from pathlib import Path
 import yaml
 
 from grn_exp.report.names import without
-from grn_exp.report.runs import Run
+from grn_exp.report.runs import Problem, Run
 
 TUNED = "tuned"
 
 
-def with_tuned(runs: Sequence[Run]) -> list[Run]:
+def with_tuned(found: Sequence[Run | Problem]) -> list[Run | Problem]:
     """Write ``tuned`` for each parameter that a run's ``chosen.yaml`` says was chosen.
 
     What is chosen differs from split to split; the runs are one method all the same, and their
     mean is what is reported.
     """
-    chosen = _chosen({Path(run.names["folder"]).parent for run in runs})
-    return [_marked(run, chosen[Path(run.names["folder"])]) for run in runs]
+    folders = [Path(item.names["folder"]) for item in found if isinstance(item, Run)]
+    chosen = _chosen({folder.parent for folder in folders})
+    return [
+        _marked(item, chosen[Path(item.names["folder"])]) if isinstance(item, Run) else item
+        for item in found
+    ]
 
 
 def _chosen(parents: Iterable[Path]) -> dict[Path, set[str]]:

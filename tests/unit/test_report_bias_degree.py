@@ -16,8 +16,8 @@ from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.metrics.ranking import average_precision
 from grn_exp.priors.base import DatasetPrior
-from grn_exp.report.bias_degree import additive_fit, compare_runs, degree_explained, rank_one_fit
-from grn_exp.report.bias_run import ScoredRun, read_run
+from grn_exp.report.bias.degree import additive_fit, compare_runs, degree_explained, rank_one_fit
+from grn_exp.report.bias.run import ScoredRun, read_run
 
 
 def masked(seed, shape=(7, 11), density=0.6):

@@ -110,7 +110,7 @@ def test_only_the_figures_that_the_rows_allow(command, write_run, tmp_path):
         (("collect", "missing"), "no such folder"),
         (("collect", "outputs", "-o", "outputs"), "a file that ends in .parquet"),
         (("collect", "outputs", "-o", "README.md"), "a file that ends in .parquet"),
-        (("table", "outputs", "--reference", "deepsem"), "only --show tests has one"),
+        (("table", "outputs", "--reference", "deepsem"), "--show tests"),
     ],
 )
 def test_bad_input_is_one_line(command, in_outputs, capsys, arguments, message):
@@ -135,7 +135,7 @@ def test_what_needs_a_run_says_that_there_is_none(command, write_run, tmp_path, 
     with pytest.raises(SystemExit) as error:
         command(name, tmp_path / "outputs", *options)
     assert error.value.code == 2
-    assert "no finished run that counts" in capsys.readouterr().err
+    assert "grn_exp.report collect" in capsys.readouterr().err
 
 
 def test_no_published_number_is_said_to_be_none(command, write_run, tmp_path, capsys):

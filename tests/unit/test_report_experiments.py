@@ -8,6 +8,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.report.__main__ import main
 from grn_exp.report.collect import collect
 from grn_exp.report.experiments import experiment
+from grn_exp.report.usual import contents
 from grn_exp.report.published import published, table_of
 from grn_exp.storage.conf import conf_dir
 from tests.unit.test_report_compare import ATTENTION, HOS2
@@ -57,6 +58,7 @@ def shared(write_run, tmp_path):
                 config={
                     **HOS2,
                     "split.seed": split,
+                    "model._target_": contents("model", model)[-1]["model"]["_target_"],
                     "retriever": {"model": {"_target_": target}},
                 },
                 row={"set_size": 2},
@@ -77,6 +79,32 @@ def test_an_experiment_finds_its_runs_in_a_folder_that_others_share(shared):
         runs("hos2_table1")
     with pytest.raises(InputError, match=r"--experiment hos2_table99: .*hos2_table2"):
         runs("hos2_table99")
+
+
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        ({}, 2),
+        ({"data.network": "non_specific"}, 1),
+        ({"data.cell_fraction": 0.5}, 1),
+        ({"model.variant": "fast_als"}, 1),
+        ({"model.rank": 128}, 2),
+        ({"split.downsample": "per_regulator"}, 1),
+        ({"prior": {"_target_": "grn_exp.priors.uninformative.OneHotPrior"}}, 1),
+        ({"ensemble": 3}, 1),
+        ({"split.seed": 7, "seed": 3, "trainer.accelerator": "gpu"}, 2),
+    ],
+)
+def test_runs_that_differ_in_any_key_that_counts_are_not_the_experiment_s(
+    write_run, tmp_path, changed, wanted
+):
+    target = contents("model", "matcomp")[-1]["_target_"]
+    usual = {"model": {"_target_": target, "rank": 128}}
+    folder = "infosem_cell_type_specific"
+    write_run(model="matcomp", experiment=folder, config=usual)
+    write_run(model="matcomp", experiment=folder, split=1, config={**usual, **changed})
+    assert collect(tmp_path / "outputs", "infosem_table2").n_runs == wanted
+    assert collect(tmp_path / "outputs", folder).n_runs == 2
 
 
 @pytest.fixture

@@ -248,7 +248,7 @@ def test_figures_3b_and_3c_choose_their_runs(write_run, tmp_path):
                 coefficients(folder)
     rows = collect(tmp_path / "outputs").rows
     figure = class_imbalance(rows)
-    assert figure.get_suptitle().startswith("hesc, split 0\nSpearman 1.00")
+    assert figure.get_suptitle().startswith("hESC, split 0\nSpearman 1.00")
     offsets = figure.axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(offsets, [[i, i / 10] for i in range(6)])
     with pytest.raises(InputError, match="30 training pairs"):
@@ -318,7 +318,7 @@ def test_a_dataset_may_be_named(runs, write_run, tmp_path):
     folder = write_run({"test_seen": 0.4, "test_unseen": 0.3}, data="mdc")
     add_scores(folder)
     rows = collect(tmp_path / "outputs").rows
-    assert "hesc" in pr_curves(rows).get_supxlabel()
-    assert "mdc" in pr_curves(rows, dataset="mdc").get_supxlabel()
+    assert "hESC" in pr_curves(rows).get_supxlabel()
+    assert all("mDC" in pr_curves(rows, dataset=d).get_supxlabel() for d in ("mdc", "mDC"))
     with pytest.raises(InputError, match="--dataset mcd: did you mean 'mdc'"):
         pr_curves(rows, dataset="mcd")

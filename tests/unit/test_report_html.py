@@ -297,7 +297,7 @@ def in_outputs(outputs, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("missing",), "missing: no such folder, and no command; give"),
+        (("missing",), "paths.outputs, or one of html, claims"),
         (("html", "a/missing"), "no such folder"),
         (("html", "outputs", "-o", "page.txt"), "ends in .html"),
         (("html", "outputs", "-o", "mine.html"), "was not written by grn_exp.report"),

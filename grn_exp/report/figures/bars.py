@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _MOST_DATASETS = 6
 _MOST_METHODS = 20
 _FIGURE_5 = "python -m grn_exp -m experiment=infosem_figure5"
+_SETS = "python -m grn_exp -m experiment=hos2_table2"
 
 
 @style.styled
@@ -28,24 +29,34 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = style.WIDTHS["page
     mean share of positives. A method with fewer splits than the others says so.
     """
     rows = choose.of_metric(rows, "ap")
-    return _two_columns(rows, _random_level(rows), width=width, notes=["dashed: random"])
+    return _panels(rows, width=width, notes=["dashed: random"])
 
 
 @style.styled
 def early_precision(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
-    """Draw each method's early precision ratio (BEELINE, Pratapa et al. 2020), as figure 3a.
+    """Draw each method's early precision ratio (Pratapa et al. 2020) on seen and unseen genes.
 
     The precision of as many pairs as there are positives, over their share; a random ranking has
     1, the dashed line. Error bars are standard errors over splits.
     """
-    rows = choose.of_metric(rows, "epr")
-    levels = dict.fromkeys(_random_level(rows), 1.0)
-    return _two_columns(rows, levels, width=width, notes=["dashed: random, 1"])
+    rows = choose.of_metric(rows, "epr").assign(prevalence=1.0)
+    return _panels(rows, width=width, notes=["dashed: random, 1"])
+
+
+@style.styled
+def exact_matches(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
+    """Draw the share of test targets whose regulator set is found, for each method.
+
+    All set sizes together; error bars are standard errors over splits.
+    """
+    rows = choose.of_metric(rows, "exact_match", ("test",))
+    rows = rows.loc[rows["set_size"].isna()].assign(prevalence=float("nan"))
+    return _panels(rows, {"test": "test targets"}, width=width, notes=[], command=_SETS)
 
 
 @style.styled
 def downsampled_training(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
-    """Draw figure 3a for methods trained without imbalance of regulators (InfoSEM figure 5).
+    """Draw the AUPRC of training without imbalance of regulators (InfoSEM figure 5).
 
     Bars are of runs with ``split.downsample=per_regulator``; an open circle beside a bar is the
     same method trained on all pairs. Error bars are standard errors over splits.
@@ -60,116 +71,107 @@ def downsampled_training(rows: pd.DataFrame, *, width: float = style.WIDTHS["pag
         "" if plain.empty else "circles: on all training pairs",
         "dashed: random",
     ]
-    levels = _random_level(balanced)
-    return _two_columns(
-        balanced, levels, width=width, notes=notes, beside=plain, command=_FIGURE_5
-    )
+    return _panels(balanced, width=width, notes=notes, beside=plain, command=_FIGURE_5)
 
 
-def _two_columns(
+def _panels(
     rows: pd.DataFrame,
-    levels: dict[tuple[str, str], float],
+    subsets: dict[str, str] = style.SUBSETS,
     *,
     width: float,
     notes: list[str],
     beside: pd.DataFrame | None = None,
     command: str = choose.TABLE_2,
 ) -> "Figure":
-    """Draw a line of two panels per dataset that has both subsets; all panels have one scale."""
-    metric = rows["metric"].iloc[0] if len(rows) else "ap"
+    """Draw a line of panels per dataset that has all subsets; all have one scale."""
+    levels = _random_level(rows)
     summary = summarise(rows)
     summary = summary.loc[~summary["model"].isin(CONTROLS)]
     n_subsets = summary.groupby("dataset")["subset"].transform("nunique")
-    summary = summary.loc[n_subsets == len(style.SUBSETS)]
+    summary = summary.loc[n_subsets == len(subsets)]
     if summary.empty:
+        metric = rows["metric"].iloc[0] if len(rows) else "the metric"
         raise InputError(
-            f"no dataset has {metric} on test_seen and test_unseen; {command} makes such runs"
+            f"no dataset has {metric} on {' and '.join(subsets)}; {command} makes such runs"
         )
     summary, few_datasets = choose.most_datasets(summary, _MOST_DATASETS)
     summary, few_methods = _best_of_each(summary)
-    room, title_room = style.letters(0.38 * width), style.letters(0.32 * width)
-    summary = summary.assign(
-        shown=[style.wrapped(name, room) for name in _with_few_splits(summary)]
-    )
+    summary = summary.assign(shown=_shown(summary, style.letters(0.38 * width)))
     datasets = summary["dataset"].drop_duplicates().tolist()
-    titles = [
-        [
-            style.wrapped(f"{choose.setting_text(name)}, {of}", title_room)
-            for of in style.SUBSETS.values()
-        ]
-        for name in datasets
-    ]
-    heights = []  # inches
-    for name, (_, above) in zip(datasets, titles, strict=True):
-        shown = summary.loc[summary["dataset"] == name, "shown"].unique()
-        n_lines = max(text.count("\n") + 1 for text in shown)
-        heights.append(style.line_height(len(shown) * (n_lines + 0.3) + above.count("\n") + 2.5))
+    lines = {name: summary.loc[summary["dataset"] == name] for name in datasets}
+    heights = [_height(line) for line in lines.values()]  # inches
     figure = style.new_figure(width, style.line_height(5) + sum(heights))
-    ratios = {"height_ratios": heights}
     panels = figure.subplots(
-        len(datasets), 2, squeeze=False, sharey="row", sharex=True, gridspec_kw=ratios
-    )
+        len(datasets), len(subsets), squeeze=False, sharey="row", sharex=True,
+        gridspec_kw={"height_ratios": heights},
+    )  # fmt: skip
     circles = None if beside is None or beside.empty else summarise(beside)
-    for dataset, above, line in zip(datasets, titles, panels, strict=True):
-        of_line = summary.loc[summary["dataset"] == dataset]
-        for axes, subset, title_of_panel in zip(line, style.SUBSETS, above, strict=True):
+    room = style.letters(0.6 * width / len(subsets))
+    for (dataset, of_line), line in zip(lines.items(), panels, strict=True):
+        places = {name: place for place, name in enumerate(of_line["shown"].unique())}
+        for axes, (subset, genes) in zip(line, subsets.items(), strict=True):
             here = of_line.loc[of_line["subset"] == subset]
+            here = here.assign(place=here["shown"].map(places))
             _method_bars(axes, here)
             if circles is not None:
                 _beside(axes, here, circles)
             axes.axvline(levels[dataset, subset], **style.DASHED)
-            axes.set_title(title_of_panel, loc="left")
+            axes.set_title(style.wrapped(f"{dataset}, {genes}", room), loc="left")
+        line[0].set_yticks(list(places.values()), list(places))
+        line[0].set_ylim(len(places) - 0.4, -0.6)  # the first one on top
     panels[0, 0].set_xlim(left=0.0)
     panels[0, 0].xaxis.set_major_locator(style.few_ticks())
     notes = ["mean and standard error over splits", *notes, few_datasets, few_methods]
-    style.caption(figure, title(metric), notes)
+    style.caption(figure, title(summary["metric"].iloc[0]), notes)
     return figure
 
 
 def _best_of_each(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Keep each dataset's best methods on unseen genes."""
-    unseen = summary.loc[summary["subset"] == "test_unseen"]
+    """Keep each dataset's best methods, on unseen genes where there are such."""
+    unseen = summary.loc[summary["subset"] == summary["subset"].max()]
     rank = unseen.groupby("dataset")["mean"].rank(ascending=False, method="first")
     kept = unseen.loc[rank <= _MOST_METHODS, ["dataset", "method"]]
     n = int(rank.max())
-    note = f"the {_MOST_METHODS} best of {n} methods on unseen genes"
+    note = f"the {_MOST_METHODS} best of {n} methods on {style.genes(unseen['subset'].iloc[0])}"
     return summary.merge(kept), note if n > _MOST_METHODS else ""
 
 
-def _with_few_splits(summary: pd.DataFrame) -> list[str]:
+def _shown(summary: pd.DataFrame, room: int) -> list[str]:
     """Return the methods' names, with the number of splits where it is not the dataset's most."""
     most = summary.groupby("dataset")["n_splits"].transform("max")
-    few = summary["n_splits"] < most
-    return [
-        f"{name} (n={n})" if is_few else name
-        for name, n, is_few in zip(summary["method"], summary["n_splits"], few, strict=True)
-    ]
+    few = [f" (n={n})" if n < m else "" for n, m in zip(summary["n_splits"], most, strict=True)]
+    pairs = zip(summary["method"], few, strict=True)
+    return [style.wrapped(name + note, room) for name, note in pairs]
+
+
+def _height(of_line: pd.DataFrame) -> float:
+    """Return the height of a line of panels: that of its names, and of a title of two lines."""
+    names = of_line["shown"].unique()
+    n_lines = max(name.count("\n") + 1 for name in names)
+    return style.line_height(len(names) * (n_lines + 0.3) + 3.5)
 
 
 def _method_bars(axes: "Axes", summary: pd.DataFrame) -> None:
-    """Draw a bar per method, the first one on top."""
     axes.barh(
-        list(summary["shown"]),
+        summary["place"].to_numpy(),
         summary["mean"].to_numpy(),
         xerr=summary["standard_error"].fillna(0.0).to_numpy(),
         color=[colour(model) for model in summary["model"]],
         height=0.7,
         error_kw={"linewidth": 0.8, "capsize": 1.5, "capthick": 0.8},
     )
-    if not axes.yaxis_inverted():
-        axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
 
 
 def _beside(axes: "Axes", summary: pd.DataFrame, others: pd.DataFrame) -> None:
     """Draw an open circle over the bars of the methods that the other runs have too."""
     keys = ["dataset", "subset", "method"]
-    both = summary[[*keys, "shown"]].merge(others[[*keys, "mean", "standard_error"]], on=keys)
+    both = summary[[*keys, "place"]].merge(others[[*keys, "mean", "standard_error"]], on=keys)
     if both.empty:
         return
     axes.errorbar(
         both["mean"].to_numpy(),
-        list(both["shown"]),
+        both["place"].to_numpy(),
         xerr=both["standard_error"].fillna(0.0).to_numpy(),
         fmt="o",
         markersize=3.5,

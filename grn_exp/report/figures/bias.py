@@ -1,13 +1,13 @@
 """Where supervised accuracy comes from: figures 3b and 3c of InfoSEM, one column wide."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from grn_exp.core.errors import InputError
-from grn_exp.report import bias
+from grn_exp.report.bias import imbalance
 from grn_exp.report.figures import choose, style
 from grn_exp.report.names import colour, display_name
 
@@ -38,9 +38,7 @@ def class_imbalance(
         choose.of_dataset(found, dataset) if run_key is None else choose.one_run(found, run_key)
     )
     run = choose.first_split(found).iloc[0]
-    correlation = bias.imbalance_against_coefficient(Path(run["folder"]))
-    title = f"{run['dataset']}, split {run['split_seed']}"
-    return imbalance_figure(correlation, title=title, width=width)
+    return imbalance_figure(Path(run["folder"]), title=choose.split_of(run), width=width)
 
 
 def predicted_probabilities(
@@ -66,31 +64,32 @@ def predicted_probabilities(
     rank = {name: place for place, name in enumerate(_SUPERVISED)}
     runs = runs.sort_values("model", key=lambda names: names.map(rank), kind="stable")
     runs = runs.iloc[:_MOST_METHODS]
-    scored = [choose.read_scored(run) for _, run in runs.iterrows()]
-    chosen = bias.extreme_regulators(scored[0])
+    scored = choose.read_scored(runs)
+    chosen = imbalance.extreme_regulators(scored[0])
     parts = [
-        bias.predicted_probabilities(
-            run, chosen, as_probability="clip" if model == "matcomp" else None
-        ).assign(method=method)
-        for run, model, method in zip(scored, runs["model"], runs["method"], strict=True)
+        imbalance.predicted_probabilities(run, chosen).assign(method=method)
+        for run, method in zip(scored, runs["method"], strict=True)
     ]
-    of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}"
-    title = f"{of}, held-out pairs of seen genes"
+    title = f"{choose.split_of(runs.iloc[0])}, held-out pairs of seen genes"
     return probability_figure(pd.concat(parts, ignore_index=True), title=title, width=width)
 
 
 @style.styled
 def imbalance_figure(
-    correlation: bias.ImbalanceCorrelation,
-    *,
-    title: str = "",
-    width: float = style.WIDTHS["column"],
+    folder: Path, *, title: str = "", width: float = style.WIDTHS["column"]
 ) -> "Figure":
     """Draw figure 3b: imbalance over coefficient, its histogram on the right.
 
     A dot is a regulator; Spearman's rank correlation and the number of regulators stand above.
+
+    Parameters
+    ----------
+    folder
+        Of a run of the one-hot logistic regression.
     """
-    table, shade = correlation.table, colour("one_hot_lr")
+    from scipy.stats import spearmanr
+
+    table, shade = imbalance.imbalance_and_coefficients(folder), colour("one_hot_lr")
     figure = style.new_figure(width, 1.6 + style.line_height(7))
     scatter, histogram = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
     look = {"color": shade, "alpha": 0.6, "linewidths": 0}
@@ -103,14 +102,11 @@ def imbalance_figure(
     scatter.set_ylim(bottom=-0.03)
     for axes in (scatter, histogram):
         axes.xaxis.set_major_locator(style.few_ticks(whole=axes is histogram))
-    p_value = max(correlation.p_value, 1e-4)
-    sign = "<" if p_value > correlation.p_value else "="
-    text = (
-        f"Spearman {correlation.spearman:.2f} (p {sign} {p_value:.1g}), {correlation.n} regulators"
-    )
-    figure.suptitle(
-        "\n".join(line for line in (style.wrapped(title, style.letters(width)), text) if line)
-    )
+    found: Any = spearmanr(table["imbalance"], table["coefficient"])
+    p_value = "p < 0.0001" if found.pvalue < 1e-4 else f"p = {found.pvalue:.1g}"
+    text = f"Spearman {found.statistic:.2f} ({p_value}), {len(table)} regulators"
+    lines = [style.wrapped(title, style.letters(width)), text]
+    figure.suptitle("\n".join(filter(None, lines)))
     return figure
 
 
@@ -126,17 +122,11 @@ def probability_figure(
     Parameters
     ----------
     table
-        Of :func:`~grn_exp.report.bias.predicted_probabilities`, of two or three regulators (more
-        do not fit into a column), of one run or of several below each other; runs of one method
-        are drawn as one. A column ``method`` names the methods, else their model does.
-
-    Raises
-    ------
-    InputError
-        If the table is empty.
+        Of :func:`~grn_exp.report.bias.imbalance.predicted_probabilities`, of two or three
+        regulators (more do not fit into a column), of one run or of several below each other;
+        runs of one method are drawn as one. A column ``method`` names the methods, else their
+        model does.
     """
-    if table.empty:
-        raise InputError("figure of predicted probabilities: no predictions; give runs of pairs")
     if "method" not in table:
         table = table.assign(method=table["model"].map(display_name))
     methods = table["method"].unique()
@@ -154,19 +144,11 @@ def probability_figure(
             *_, bars = axes.hist(pairs["probability"], bins=_BINS, weights=shares, color=shade)
             handles[method] = bars[0]
     for regulator, axes in zip(regulators, panels[0], strict=True):
-        imbalance = _imbalance(table.loc[table["regulator"] == regulator])
-        axes.set_title(f"{regulator}\nimbalance {imbalance}")
+        imbalances = table.loc[table["regulator"] == regulator, "imbalance"]
+        axes.set_title(f"{regulator}\nimbalance {imbalances.mean():.2g}")
     style.share_axis(panels[0, 0].xaxis)
     style.share_axis(panels[0, 0].yaxis)
     figure.supylabel("share of pairs", fontsize="medium")
     style.legend(figure, handles, title=style.wrapped(title, style.letters(width)))
     style.caption(figure, "predicted probability")
     return figure
-
-
-def _imbalance(pairs: pd.DataFrame) -> str:
-    """Return a regulator's imbalance in training, or the range of it over several splits."""
-    low, high = pairs["imbalance"].min(), pairs["imbalance"].max()
-    if np.isnan(low):
-        return "unknown"
-    return f"{low:.2g}" if high - low < 0.005 else f"{low:.2g} to {high:.2g}"

@@ -7,24 +7,30 @@ from pathlib import Path
 import pandas as pd
 
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.report.bias_run import ScoredRun, finished_run, missing_file, read_run
+from grn_exp.report.bias.run import ScoredRun, finished_run, read_run
 from grn_exp.report.collect import BENCHMARK, METHOD
 from grn_exp.report.figures import style
-from grn_exp.report.names import display_name
+from grn_exp.report.names import dataset_name, display_name
 from grn_exp.report.tables import CONTROLS, labelled, summarise
+from grn_exp.runs.methods import rank
 
-_ORDER = ["dataset", "method", "split_seed", "seed", "folder", "metric", "subset", "set_size", "k"]
+_ORDER = ["method", "split_seed", "seed", "folder", "metric", "subset", "set_size", "k"]
 TABLE_2 = "python -m grn_exp -m experiment=infosem_table2"
 
 
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Name methods as a reader calls them, and datasets; sort: their order changes nothing."""
+    """Name methods and datasets as a reader does; sort methods as in the tables, by family."""
     rows = labelled(rows)
+    datasets = {label: setting_text(dataset_name(label)) for label in rows["dataset"].unique()}
+    rows = rows.assign(dataset=rows["dataset"].map(datasets))
     known = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
     names = {method: _shown(method, model) for method, model in known.items()}
     if len(set(names.values())) == len(names):
         rows = rows.assign(method=[names[method] for method in rows["method"]])
-    return rows.sort_values(_ORDER, kind="stable", ignore_index=True)
+    family = {model: place for place, model in enumerate(sorted(set(known.values()), key=lambda model: (rank(model), model)))}
+    rows = rows.assign(_family=rows["model"].map(family))
+    rows = rows.sort_values(["dataset", "_family", *_ORDER], kind="stable", ignore_index=True)
+    return rows.drop(columns="_family")
 
 
 def _shown(method: str, model: str) -> str:
@@ -63,9 +69,9 @@ def of_dataset(rows: pd.DataFrame, dataset: str | None) -> pd.DataFrame:
         if methods.empty:
             return rows
         return rows.loc[rows["dataset"] == methods.idxmax()]
-    found = rows.loc[rows["dataset"] == dataset]
+    found = rows.loc[(rows["dataset"] == dataset) | (rows["data"] == dataset)]
     if found.empty:
-        names = sorted(rows["dataset"].unique())
+        names = sorted({*rows["dataset"], *rows["data"]})
         raise InputError(
             f"--dataset {dataset}: {close_matches(dataset, names)}"
             f"these runs have {', '.join(names) or 'none'}"
@@ -184,29 +190,14 @@ def best_runs(
     return found.loc[found["method"].isin(names)], note
 
 
-def read_scored(run: pd.Series) -> ScoredRun:
-    """Read the scores, labels and split of a row's run."""
-    return read_run(Path(str(run["folder"])))
+def read_scored(runs: pd.DataFrame) -> list[ScoredRun]:
+    """Read the scores, labels and split of each row's run."""
+    return [read_run(Path(folder)) for folder in runs["folder"]]
 
 
-def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a table of a run's folder.
-
-    Raises
-    ------
-    InputError
-        If it is missing, or lacks one of the columns that a run writes.
-    """
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise missing_file(path) from error
-    except ValueError as error:
-        raise InputError(f"{path} is broken; run again with force=true") from error
-    absent = [name for name in columns if name not in table]
-    if absent:
-        raise InputError(f"{path}: no column {absent[0]!r}; run again with force=true")
-    return table
+def split_of(run: pd.Series) -> str:
+    """Return a run's dataset and split, as a caption says it."""
+    return f"{run['dataset']}, split {run['split_seed']}"
 
 
 def with_setting(rows: pd.DataFrame, key: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
-from grn_exp.report.bias_run import ScoredRun
+from grn_exp.report.bias.run import ScoredRun, read_table
 from grn_exp.report.figures import choose, style
 from grn_exp.report.names import colour
 from grn_exp.report.tables import CONTROLS
@@ -41,10 +41,10 @@ def pr_curves(
     ranking.
     """
     runs, note = choose.best_runs(rows, style.MOST_LINES, run_key=run_key, dataset=dataset)
-    runs = runs.drop_duplicates(["method", "split_seed"]).sort_values("method", kind="stable")
+    runs = runs.drop_duplicates(["method", "split_seed"])
     scored = {
-        str(method): [choose.read_scored(run) for _, run in part.iterrows()]
-        for method, part in runs.groupby("method")
+        str(method): choose.read_scored(part)
+        for method, part in runs.groupby("method", sort=False)
     }
     everything = [run for found in scored.values() for run in found]
     subsets: list[Subset] = [
@@ -158,7 +158,7 @@ def training_curves(
 def _trained(runs: pd.DataFrame) -> tuple[dict[str, list[pd.DataFrame]], str]:
     """Return the first methods' histories, and whether there are more methods."""
     histories: dict[str, list[pd.DataFrame]] = {}
-    for method, part in runs.groupby("method"):
+    for method, part in runs.groupby("method", sort=False):
         first, *others = (Path(name) for name in part["folder"].iloc[:_MOST_RUNS])
         if (table := _read_history(first)).empty:
             continue
@@ -171,7 +171,7 @@ def _trained(runs: pd.DataFrame) -> tuple[dict[str, list[pd.DataFrame]], str]:
 
 def _read_history(folder: Path) -> pd.DataFrame:
     """Return loss and validation scores by epoch; empty for a method without epochs."""
-    table: Any = choose.read_table(folder / "history.csv", ["epoch"]).set_index("epoch")
+    table: Any = read_table(folder / "history.csv", ["epoch"]).set_index("epoch")
     kept = [name for name in table if name == _LOSS or str(name).startswith("val/")]
     return table[kept].dropna(how="all").dropna(axis="columns", how="all").astype("float64")
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.report.bias_run import ScoredRun
+from grn_exp.report.bias.run import ScoredRun
 from grn_exp.report.figures import choose, style
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def heat_map(
     from matplotlib.colors import LogNorm
 
     run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
-    scored = choose.read_scored(run)
+    (scored,) = choose.read_scored(run.to_frame().T)
     n_rows, n_columns = (12, 20) if style.is_narrow(width) else (20, 28)
     shares = 100 * _ranks(scored) / np.isfinite(_values(scored)).sum()
     chosen = _strongest(shares, n_rows, n_columns)
@@ -70,7 +70,7 @@ def heat_map(
 
 
 def _title(run: pd.Series) -> str:
-    return f"{run['method']}, {run['dataset']}, split {run['split_seed']}"
+    return f"{run['method']}, {choose.split_of(run)}"
 
 
 def _values(run: ScoredRun) -> NDArray[np.float64]:
@@ -130,7 +130,7 @@ def network_view(
     if not 1 <= n_edges <= _MOST_EDGES:
         raise InputError(f"--n-edges {n_edges}: a view holds 1 to {_MOST_EDGES} edges")
     run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
-    scored = choose.read_scored(run)
+    (scored,) = choose.read_scored(run.to_frame().T)
     edges = _ranked_edges(scored)
     gene = _hub(edges) if gene is None else gene
     around = edges.loc[(edges["regulator"] == gene) | (edges["target"] == gene)]

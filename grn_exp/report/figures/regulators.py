@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
 from grn_exp.metrics.ranking import average_precision
-from grn_exp.report.bias_run import ScoredRun
+from grn_exp.report.bias.run import ScoredRun
 from grn_exp.report.figures import choose, style
 from grn_exp.report.names import colour
 
@@ -35,8 +35,8 @@ def regulator_precision(
     share of positives. One split.
     """
     rows, note = choose.best_runs(rows, _MOST_METHODS, run_key=run_key, dataset=dataset)
-    runs = choose.first_split(rows).sort_values("method")
-    scored = [choose.read_scored(run) for _, run in runs.iterrows()]
+    runs = choose.first_split(rows)
+    scored = choose.read_scored(runs)
     subsets: list[Subset] = [
         subset for subset in style.SUBSETS if len(_regulators(scored[0], subset))
     ]
@@ -56,7 +56,7 @@ def regulator_precision(
     style.share_axis(panels[0].xaxis)
     panels[0].set_yticks(range(len(runs)), names)
     panels[0].invert_yaxis()
-    of = f"{runs['dataset'].iloc[0]}, split {runs['split_seed'].iloc[0]}"
+    of = choose.split_of(runs.iloc[0])
     marks = "dot: regulator; diamond: mean; line: quartiles; dashed: random"
     style.caption(figure, "average precision of a regulator's pairs", [of, marks, note])
     return figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grn_exp.core.errors import InputError
+from grn_exp.report.bias.run import read_table
 from grn_exp.report.figures import choose, style
 from grn_exp.report.tables import CONTROLS, summarise
 
@@ -110,7 +111,7 @@ def retrieval_scaling(
 def _few_methods(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Return the rows of the methods that are drawn, the paper's first, and what was left out."""
     known = rows.drop_duplicates("method").set_index("method")["model"]
-    names = sorted(map(str, known.index), key=lambda name: (known[name] not in _PAPER, name))
+    names = sorted(map(str, known.index), key=lambda name: known[name] not in _PAPER)
     note = f"{style.MOST_LINES} of {len(names)} methods" if len(names) > style.MOST_LINES else ""
     return rows.loc[rows["method"].isin(names[: style.MOST_LINES])], note
 
@@ -120,7 +121,7 @@ def _curves(runs: pd.DataFrame) -> pd.DataFrame:
     tables = []
     for run in runs.to_dict("records"):
         path = Path(run["folder"]) / "recall_curve.csv"
-        table = choose.read_table(path, ("subset", "set_size", "k", "recall"))
+        table = read_table(path, ("subset", "set_size", "k", "recall"))
         tables.append(table.assign(method=run["method"], split_seed=run["split_seed"]))
     table = pd.concat(tables, ignore_index=True)
     table = table.loc[(table["subset"] == "test") & table["set_size"].notna()]

@@ -129,6 +129,6 @@ def _finish(figure: "Figure", panels: list["Axes"], datasets: list[str], label: 
     """Write which datasets the panels show, and what their y axis is."""
     room = style.letters(0.7 * figure.get_figwidth() / min(3, len(panels)))
     for axes, dataset in zip(panels, datasets, strict=True):
-        axes.set_title(style.wrapped(choose.setting_text(dataset), room))
+        axes.set_title(style.wrapped(dataset, room))
     panels[0].yaxis.set_major_locator(style.few_ticks())
     figure.supylabel(label, fontsize="medium")

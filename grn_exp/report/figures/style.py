@@ -140,7 +140,7 @@ def looks(rows: pd.DataFrame, *, marker: bool = False) -> dict[str, dict[str, An
     found: dict[str, dict[str, Any]] = {}
     used: Counter[str] = Counter()
     pairs = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
-    for method, model in sorted(pairs.items()):
+    for method, model in pairs.items():
         shade = colour(model)
         towards, line, mark = _VARIANTS[used[shade] % len(_VARIANTS)]
         used[shade] += 1

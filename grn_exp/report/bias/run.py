@@ -1,7 +1,8 @@
-"""A finished edge run as the bias analyses read it, its arrays aligned by symbol."""
+"""A finished edge run as the analyses and figures read it, its arrays aligned by symbol."""
 
 import dataclasses
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class ScoredRun:
     folder
         Where it was read from.
     name
-        Which run it is: see :func:`name_of`.
+        Which run it is, the first columns of every table over runs: ``model``, ``data``,
+        ``network``, ``split_seed``, ``seed`` (the model's) and ``run_key``.
     split
         Training, validation and test pairs; its regulators and genes are the rows and columns of
         the arrays below.
@@ -108,19 +110,9 @@ def read_run(folder: Path) -> ScoredRun:
             f"{path}/split.npz: labels are {labels.dtype}{labels.shape}, expected "
             f"bool{split.train.shape}; run again with force=true"
         )
+    name = {name: finished_run(path).names[name] for name in _NAMES}
     values = scores.align(split.regulators, split.genes)
-    return ScoredRun(path, name_of(finished_run(path)), split, labels, values)
-
-
-def name_of(run: Run) -> dict[str, Any]:
-    """Return which run it is, the first columns of every table over runs.
-
-    Returns
-    -------
-    dict
-        ``model``, ``data``, ``network``, ``split_seed``, ``seed`` (the model's) and ``run_key``.
-    """
-    return {name: run.names[name] for name in _NAMES}
+    return ScoredRun(path, name, split, labels, values)
 
 
 def finished_run(folder: Path) -> Run:
@@ -141,8 +133,27 @@ def finished_run(folder: Path) -> Run:
     return run
 
 
-def missing_file(path: Path) -> InputError:
-    """Return the error that says that a run's file is not there, and the way out."""
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a table of a run's folder.
+
+    Raises
+    ------
+    InputError
+        If it is missing or broken, or lacks one of the columns that a run writes.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # NA may be a gene
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except ValueError as error:
+        raise InputError(f"{path} is broken; run again with force=true") from error
+    absent = [name for name in columns if name not in table]
+    if absent:
+        raise InputError(f"{path}: no column {absent[0]!r}; run again with force=true")
+    return table
+
+
+def _missing(path: Path) -> InputError:
     return InputError(
         f"no file {path}; give the folder of a finished run "
         "(outputs/<experiment>/<data>/<model>/<run_key>)"
@@ -155,7 +166,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise missing_file(path) from error
+        raise _missing(path) from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is broken; run again with force=true") from error
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.splits import Mask, Subset
 from grn_exp.metrics.ranking import average_precision, macro_average_precision
-from grn_exp.report.bias_run import ScoredRun
+from grn_exp.report.bias.run import ScoredRun
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def compare_runs(runs: Iterable[ScoredRun]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of :func:`~grn_exp.report.bias_run.name_of`, then those of
+        The columns of :func:`~grn_exp.report.bias.run.name_of`, then those of
         :func:`degree_explained`.
     """
     tables: list[pd.DataFrame] = []

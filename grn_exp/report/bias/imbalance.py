@@ -1,0 +1,161 @@
+"""The regulators' class imbalance, and what methods learn of it (InfoSEM figures 3b and 3c)."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.splits import SUBSETS, Subset
+from grn_exp.report.bias.run import ScoredRun, read_table
+
+logger = logging.getLogger(__name__)
+
+_COEFFICIENT_COLUMNS = ("gene", "role", "coefficient", "n_train", "n_positive")
+_FEWEST_REGULATORS = 3  # a rank correlation of two points is 1 or -1
+_ESTIMATE_LABELS = ("matcomp",)  # scores overshoot 0 and 1, and are not logits
+
+
+def imbalance_and_coefficients(folder: Path) -> pd.DataFrame:
+    """Return each regulator's class imbalance beside its one-hot coefficient (figure 3b).
+
+    The counts are those of ``coefficients.csv``, so they are of the pairs that the regression was
+    fitted to, whatever it left out.
+
+    Parameters
+    ----------
+    folder
+        Of a run of the one-hot logistic regression: its ``coefficients.csv`` has the columns
+        ``gene``, ``role`` (``regulator`` or ``target``), ``coefficient``, ``n_train`` and
+        ``n_positive``.
+
+    Returns
+    -------
+    DataFrame
+        A row for each regulator with training pairs: ``regulator``, ``n_train``, ``n_positive``,
+        ``imbalance`` (the share of positives among its training pairs), ``coefficient``.
+
+    Raises
+    ------
+    InputError
+        If that file is missing or lacks a column, or if a correlation is not defined: fewer than
+        3 regulators with training pairs, or all alike.
+    """
+    table = read_table(Path(folder) / "coefficients.csv", _COEFFICIENT_COLUMNS)
+    table = table.loc[(table["role"] == "regulator") & (table["n_train"] > 0)]
+    table = table.rename(columns={"gene": "regulator"}).reset_index(drop=True)
+    table["imbalance"] = table["n_positive"] / table["n_train"]
+    if len(table) < _FEWEST_REGULATORS:
+        raise InputError(
+            f"{folder}: {len(table)} regulators with training pairs are too few for a "
+            "correlation; take a larger network"
+        )
+    for column in ("imbalance", "coefficient"):
+        if table[column].nunique() == 1:
+            raise InputError(
+                f"{folder}: all {len(table)} regulators have {column} {table[column].iloc[0]:.3g},"
+                " so no correlation is defined; take another split, or a larger network"
+            )
+    return table[["regulator", "n_train", "n_positive", "imbalance", "coefficient"]]
+
+
+def extreme_regulators(
+    run: ScoredRun, *, min_train: int = 30, min_test: int = 5
+) -> tuple[str, str]:
+    """Return the regulators of highest and of lowest training imbalance, as in figure 3c.
+
+    Parameters
+    ----------
+    min_train, min_test
+        Only regulators with at least so many pairs in training and in ``test_seen`` are
+        considered. Of several alike, the one with more training pairs is taken, then the first
+        by symbol.
+
+    Raises
+    ------
+    InputError
+        If fewer than two regulators have that many pairs.
+    """
+    table = run.training_imbalance()
+    n_test = run.split.mask("test_seen").sum(axis=1)
+    rows = run.split.regulators.positions(table["regulator"])
+    table = table.loc[(table["n_train"] >= min_train) & (n_test[rows] >= min_test)]
+    if len(table) < 2:
+        raise InputError(
+            f"{run.folder}: only {len(table)} regulators have at least {min_train} training pairs "
+            f"and {min_test} in test_seen, and two are needed; take a larger network"
+        )
+    keys = ["imbalance", "n_train", "regulator"]
+    highest = table.sort_values(keys, ascending=[False, False, True])["regulator"].iloc[0]
+    rest = table.loc[table["regulator"] != highest]
+    lowest = rest.sort_values(keys, ascending=[True, False, True])["regulator"].iloc[0]
+    return str(highest), str(lowest)
+
+
+def predicted_probabilities(
+    run: ScoredRun, regulators: Sequence[str], subset: Subset = "test_seen"
+) -> pd.DataFrame:
+    """Return what a run predicts for the pairs of a few regulators (InfoSEM figure 3c).
+
+    Scores that all lie in [0, 1] are taken for probabilities. Others are logits, which a line in
+    the log says; those of matrix completion estimate the label and are cut off at 0 and 1.
+
+    Parameters
+    ----------
+    regulators
+        Symbols; see :func:`extreme_regulators`.
+    subset
+        Which of their pairs.
+
+    Returns
+    -------
+    DataFrame
+        A row for each pair: ``model``, ``regulator``, ``target``, ``label``, ``score``,
+        ``probability``, and the regulator's ``n_train`` and ``imbalance`` in training (0 and NaN
+        for one without training pairs).
+
+    Raises
+    ------
+    InputError
+        If a regulator is unknown or has no pair in the subset.
+    """
+    mask = run.split.mask(subset)
+    rows = run.split.regulators.positions(regulators)
+    for symbol, row in zip(regulators, rows, strict=True):
+        if not mask[row].any():
+            raise InputError(f"{run.folder}: regulator {symbol!r} has no pair in {subset}")
+    pairs = [(row, target) for row in rows for target in np.flatnonzero(mask[row])]
+    at = tuple(np.array(pairs).T)
+    score = run.scores[at].astype(np.float64)
+    table = pd.DataFrame(
+        {
+            "model": run.name["model"],
+            "regulator": run.split.regulators.array[at[0]],
+            "target": run.split.genes.array[at[1]],
+            "label": run.labels[at],
+            "score": score,
+            "probability": _probability(run, score),
+        }
+    )
+    training = run.training_imbalance()[["regulator", "n_train", "imbalance"]]
+    table = table.merge(training, on="regulator", how="left")
+    return table.fillna({"n_train": 0}).astype({"n_train": "int64"})
+
+
+def _probability(run: ScoredRun, score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores as probabilities, by the range of all scores of the split."""
+    from scipy.special import expit
+
+    pairs = np.logical_or.reduce([run.split.mask(subset) for subset in SUBSETS])
+    low, high = float(run.scores[pairs].min()), float(run.scores[pairs].max())
+    if low >= 0 and high <= 1:
+        return score
+    if run.name["model"] in _ESTIMATE_LABELS:
+        return np.clip(score, 0, 1)
+    logger.warning("%s: scores from %.3g to %.3g are read as logits", run.folder, low, high)
+    result: Any = expit(score)
+    return result

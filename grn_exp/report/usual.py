@@ -1,0 +1,100 @@
+"""What a run's parameters are where nobody sets them: the files of ``conf`` and their classes.
+
+Hydra composes the same, in a second a run; a report of a thousand runs reads the files itself.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from grn_exp.core.defaults import options_of
+from grn_exp.report.names import flattened
+from grn_exp.report.runs import Run
+from grn_exp.storage.conf import conf_dir
+
+_PRESET = "${preset:"
+
+
+def usual(run: Run) -> Mapping[str, object]:
+    """Return the parameters, by dotted key, that a run of its method and dataset has by default.
+
+    What is not known has no entry: of a choice that is not in ``conf``, of a value that has none.
+    The choices themselves (``prior``, ``split``, ``pool``, ``decoder``, ``retriever``) are there
+    under their names.
+    """
+    names = run.names
+    return _usual(names["data"], names["model"], names["retriever"], names["network"])
+
+
+@functools.cache
+def _usual(data: str, model: str, retriever: str, network: str) -> Mapping[str, object]:
+    choices: dict[str, str | None] = {}
+    flat: dict[str, object] = {}
+    of_root = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))
+    own = {key: value for each in of_root["defaults"] if isinstance(each, dict)
+           for key, value in each.items()}  # fmt: skip
+    choices |= {"prior": own["prior"], "split": own["split"]}
+    for group, name in (("data", data), ("model", model)):
+        for content in contents(group, name):
+            for entry in content.get("defaults", ()):
+                if isinstance(entry, dict):  # {"override /split@_global_.split": "targets"}
+                    choices |= {key.rpartition(".")[2]: value for key, value in entry.items()}
+            flat |= _placed(content, group)
+    for group in choices.keys() - {"retriever"}:
+        for content in contents(group, str(choices[group])):
+            flat |= _placed(content, group)
+    for content in contents("model", retriever or str(choices.get("retriever"))):
+        placed = _placed(content, "model")
+        flat |= {f"retriever.{key}": value for key, value in placed.items()}
+    for node in ("data", "model", "retriever.model"):  # the other groups' files leave nothing out
+        for option, value in options_of(str(flat.get(f"{node}._target_", ""))).items():
+            plain = list(value) if isinstance(value, tuple) else value
+            flat = {**flattened(plain, f"{node}.{option}"), **flat}
+    flat.setdefault("data.network", network)
+    known = {key: _resolved(value, {**flat, "data.network": network}) for key, value in flat.items()}
+    known |= {group: choice or "" for group, choice in choices.items()}
+    return {key: value for key, value in known.items() if value != "???"}
+
+
+def contents(group: str, name: str) -> list[dict[str, Any]]:
+    """Return what a choice's file holds, after the files that it builds on; [] for none."""
+    path = conf_dir() / group / f"{name}.yaml"
+    if not path.is_file():
+        return []
+    own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    bases = [base for base in own.get("defaults", ()) if isinstance(base, str)]
+    names = [base.removeprefix(f"/{group}/") for base in bases if base != "_self_"]
+    return [*(content for base in names for content in contents(group, base)), own]
+
+
+def _placed(content: Mapping[str, Any], group: str) -> dict[str, object]:
+    """Return a file's values by their keys; a global file has its part below the group's key."""
+    own = {key: value for key, value in content.items() if key != "defaults"}
+    is_global = isinstance(own.get(group), dict) or "trainer" in own
+    return flattened(own, "" if is_global else group)
+
+
+def _resolved(value: object, flat: Mapping[str, object]) -> object:
+    """Look up what the paper's preset gives for the dataset and its network."""
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    if not value.startswith(_PRESET):
+        return "???"
+    method, _, name = value.removeprefix(_PRESET).rstrip("}").partition(".")
+    text = (conf_dir() / "presets" / "paper.yaml").read_text(encoding="utf-8")
+    table = yaml.safe_load(text)[method]
+    of_network = table.get(flat["data.network"] or "simulated", {})
+    of_dataset = of_network.get(flat.get("data.dataset"), {})
+    return {**table, **of_network.get("default", {}), **of_dataset}.get(name, "???")
+
+
+def is_equal(mine: object, other: object) -> bool:
+    """Say whether a run's value is that of a file or a command line, where it may be text."""
+    if isinstance(mine, int | float) and not isinstance(mine, bool):
+        try:
+            return float(str(other)) == mine
+        except ValueError:
+            return False
+    return str(mine) == str(other)
