@@ -41,7 +41,9 @@ class Experiment:
             data, model = PurePosixPath(item.folder).parts[-3:-1]
             names = {"data": data, "model": model}
             return all(value in self.wanted.get(key, (value,)) for key, value in names.items())
-        return all(self._agrees(item, key) for key in {*item.parameters, *_CHOICES, "data", "model"})
+        return all(
+            self._agrees(item, key) for key in {*item.parameters, *_CHOICES, "data", "model"}
+        )
 
     def _agrees(self, run: Run, key: str) -> bool:
         of_run, default = run.parameters.get(key), usual(run)

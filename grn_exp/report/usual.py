@@ -53,7 +53,9 @@ def _usual(data: str, model: str, retriever: str, network: str) -> Mapping[str, 
             plain = list(value) if isinstance(value, tuple) else value
             flat = {**flattened(plain, f"{node}.{option}"), **flat}
     flat.setdefault("data.network", network)
-    known = {key: _resolved(value, {**flat, "data.network": network}) for key, value in flat.items()}
+    known = {
+        key: _resolved(value, {**flat, "data.network": network}) for key, value in flat.items()
+    }
     known |= {group: choice or "" for group, choice in choices.items()}
     return {key: value for key, value in known.items() if value != "???"}
 

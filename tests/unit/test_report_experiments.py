@@ -8,8 +8,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.report.__main__ import main
 from grn_exp.report.collect import collect
 from grn_exp.report.experiments import experiment
-from grn_exp.report.usual import contents
 from grn_exp.report.published import published, table_of
+from grn_exp.report.usual import contents
 from grn_exp.storage.conf import conf_dir
 from tests.unit.test_report_compare import ATTENTION, HOS2
 
@@ -99,7 +99,7 @@ def test_runs_that_differ_in_any_key_that_counts_are_not_the_experiment_s(
     write_run, tmp_path, changed, wanted
 ):
     target = contents("model", "matcomp")[-1]["_target_"]
-    usual = {"model": {"_target_": target, "rank": 128}}
+    usual = {"model": {"_target_": target, "rank": 128}, "data.dataset": "hESC"}
     folder = "infosem_cell_type_specific"
     write_run(model="matcomp", experiment=folder, config=usual)
     write_run(model="matcomp", experiment=folder, split=1, config={**usual, **changed})

@@ -1,6 +1,7 @@
 """Methods below each other, seen genes on the left, unseen ones on the right."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -76,7 +77,7 @@ def downsampled_training(rows: pd.DataFrame, *, width: float = style.WIDTHS["pag
 
 def _panels(
     rows: pd.DataFrame,
-    subsets: dict[str, str] = style.SUBSETS,
+    subsets: Mapping[Any, str] = style.SUBSETS,
     *,
     width: float,
     notes: list[str],

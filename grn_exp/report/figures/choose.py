@@ -22,13 +22,18 @@ def ordered(rows: pd.DataFrame) -> pd.DataFrame:
     """Name methods and datasets as a reader does; sort methods as in the tables, by family."""
     rows = labelled(rows)
     datasets = {label: setting_text(dataset_name(label)) for label in rows["dataset"].unique()}
-    rows = rows.assign(dataset=rows["dataset"].map(datasets))
+    rows = rows.assign(dataset=[datasets[label] for label in rows["dataset"]])
     known = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
     names = {method: _shown(method, model) for method, model in known.items()}
     if len(set(names.values())) == len(names):
         rows = rows.assign(method=[names[method] for method in rows["method"]])
-    family = {model: place for place, model in enumerate(sorted(set(known.values()), key=lambda model: (rank(model), model)))}
-    rows = rows.assign(_family=rows["model"].map(family))
+    family = {
+        model: place
+        for place, model in enumerate(
+            sorted(set(known.values()), key=lambda model: (rank(model), model))
+        )
+    }
+    rows = rows.assign(_family=[family[model] for model in rows["model"]])
     rows = rows.sort_values(["dataset", "_family", *_ORDER], kind="stable", ignore_index=True)
     return rows.drop(columns="_family")
 
