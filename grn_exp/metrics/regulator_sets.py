@@ -14,7 +14,6 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.sets import Positions, TargetSets
+from grn_exp.metrics.ranking import RankingRow
 
 _Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
@@ -30,41 +30,22 @@ Flags = NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True)
-class SetRow:
-    """One row of ``metrics.json``.
+class SetRow(RankingRow):
+    """One row of ``metrics.json`` about targets: ``n`` of them, with ``n_positive`` regulators.
 
     Attributes
     ----------
-    metric, subset, value
-        What was measured on which targets, e.g. ``"exact_match"`` on ``"test"``.
-    n
-        Number of targets averaged over.
-    n_positive
-        Number of true regulators of these targets.
     prevalence
         None: a set is compared with a set, there are no pairs to be prevalent among.
-    k
-        Length of the cut-off list; None for a metric of chosen sets.
     set_size
         Size of the targets' sets; None for all sizes together.
     low, high
         95 % interval of a proportion (Wilson's score interval); None for other means.
     """
 
-    metric: str
-    subset: str
-    value: float
-    n: int
-    n_positive: int
     prevalence: float | None = None
-    k: int | None = None
-    set_size: int | None = None
     low: float | None = None
     high: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as a dict of JSON types."""
-        return dataclasses.asdict(self)
 
 
 # -- ranks ---------------------------------------------------------------------------------------

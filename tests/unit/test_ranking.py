@@ -18,18 +18,41 @@ from grn_exp.core.errors import InputError
 from grn_exp.metrics import ranking
 from tests.messages import lines_naming, naming
 
+
+def auprc_trapezoid(scores, labels):
+    return ranking.Ranking.of(scores, labels).auprc_trapezoid()
+
+
+def auroc(scores, labels):
+    return ranking.Ranking.of(scores, labels).auroc()
+
+
+def first_pairs(scores, labels, k=1):
+    return ranking.Ranking.of(scores, labels).precision_at(k)
+
+
+def early_precision_ratio(scores, labels):
+    return ranking.Ranking.of(scores, labels).early_precision_ratio()
+
+
+def recall_at_half(scores, labels, scale):
+    groups = np.zeros(len(scores), int)
+    rows = ranking.evaluate_ranking(scores, labels, groups, subset="val", scale=scale)
+    (found,) = [row.value for row in rows if row.metric == "recall_at_half"]
+    return found
+
+
 CURVE_METRICS = [
     ranking.average_precision,
-    ranking.ap_ratio,
-    ranking.auprc_trapezoid,
-    ranking.auroc,
-    ranking.hit_at_fraction,
-    ranking.early_precision_ratio,
+    auprc_trapezoid,
+    auroc,
+    first_pairs,
+    early_precision_ratio,
 ]
 
 
 def recall_of_own_maximum(scores, labels):
-    return ranking.recall_at_threshold(scores, labels, scale=float(np.max(scores)))
+    return recall_at_half(scores, labels, scale=float(np.max(scores)))
 
 
 def macro_value(scores, labels):
@@ -58,11 +81,10 @@ def sklearn_trapezoid(labels, scores):
 def assert_agrees_with_sklearn(scores, labels):
     expected = sklearn_metrics.average_precision_score(labels, scores)
     assert ranking.average_precision(scores, labels) == pytest.approx(expected, abs=1e-12)
-    assert ranking.ap_ratio(scores, labels) == pytest.approx(expected / np.mean(labels), rel=1e-12)
-    assert ranking.auprc_trapezoid(scores, labels) == pytest.approx(
+    assert auprc_trapezoid(scores, labels) == pytest.approx(
         sklearn_trapezoid(labels, scores), abs=1e-12
     )
-    assert ranking.auroc(scores, labels) == pytest.approx(
+    assert auroc(scores, labels) == pytest.approx(
         sklearn_metrics.roc_auc_score(labels, scores), abs=1e-12
     )
 
@@ -89,8 +111,8 @@ def test_agrees_with_sklearn_on_anything(pairs):
 def test_all_positive_labels():
     scores, labels = [3.0, 1.0, 2.0], [1, 1, 1]
     assert ranking.average_precision(scores, labels) == 1.0
-    assert ranking.auprc_trapezoid(scores, labels) == 1.0
-    assert ranking.early_precision_ratio(scores, labels) == 1.0
+    assert auprc_trapezoid(scores, labels) == 1.0
+    assert early_precision_ratio(scores, labels) == 1.0
 
 
 # Two positives, one of them tied with a negative:
@@ -105,16 +127,13 @@ LABELS = np.array([1, 1, 0, 0, 0])
     [
         # 1/2 * 1 + 1/2 * 2/3
         (ranking.average_precision, 5 / 6),
-        # prevalence 2/5: 5/6 * 5/2
-        (ranking.ap_ratio, 25 / 12),
         # 1/2 * (1 + 1)/2 + 1/2 * (1 + 2/3)/2 = 1/2 + 5/12
-        (ranking.auprc_trapezoid, 11 / 12),
+        (auprc_trapezoid, 11 / 12),
         # 6 pairs (positive, negative): 5 won, 1 tied
-        (ranking.auroc, 5.5 / 6),
-        # k = max(1, ceil(0.05)) = 1
-        (ranking.hit_at_fraction, 1.0),
+        (auroc, 5.5 / 6),
+        (first_pairs, 1.0),
         # k = 2: the first, and one of two tied of which one is positive: 1.5 / 2, over 2/5
-        (ranking.early_precision_ratio, 1.5 / 2 / 0.4),
+        (early_precision_ratio, 1.5 / 2 / 0.4),
         # 4/4 and 3/4 reach 1/2
         (recall_of_own_maximum, 1.0),
         # one group: as average precision
@@ -126,27 +145,24 @@ def test_by_hand(function, expected):
 
 
 @pytest.mark.parametrize(
-    ("fraction", "expected"),
-    [
-        (0.2, 1.0),  # k = 1
-        (0.4, 0.75),  # k = 2: (1 + 1/2) / 2
-        (0.41, 2 / 3),  # k = ceil(2.05) = 3: 2 / 3
-        (0.8, 0.5),  # k = 4: 2 / 4
-        (1.0, 0.4),  # k = 5: 2 / 5
-    ],
+    ("k", "expected"),
+    [(1, 1.0), (2, 0.75), (3, 2 / 3), (4, 0.5), (5, 0.4)],  # k = 2: (1 + 1/2) / 2
 )
-def test_hit_at_fraction_by_hand(fraction, expected):
-    assert ranking.hit_at_fraction(SCORES, LABELS, fraction) == pytest.approx(expected)
+def test_first_pairs_by_hand(k, expected):
+    assert first_pairs(SCORES, LABELS, k) == pytest.approx(expected)
 
 
-def test_hit_list_is_as_long_as_the_decimal_says():
-    # 0.07 * 100 is 7.000000000000001 in floating point; the list has 7 pairs, all positive
-    labels = np.arange(100) < 7
-    assert ranking.hit_at_fraction(-np.arange(100.0), labels, 0.07) == 1.0
+@pytest.mark.parametrize(("n", "k"), [(2, 1), (100, 1), (101, 2), (700, 7), (701, 8)])
+def test_hit_list_is_a_hundredth_rounded_up(n, k):
+    labels = np.arange(n) < k
+    rows = ranking.evaluate_ranking(
+        -np.arange(float(n)), labels, np.zeros(n, int), subset="val", scale=1.0
+    )
+    assert [(row.value, row.k) for row in rows if row.metric == "hit_at_1pct"] == [(1.0, k)]
 
 
 def test_cut_inside_a_tie_is_the_mean_over_random_orders():
-    # k = ceil(0.01 * 400) = 4 and k = number of positives; half-unit scores, so both cuts tie
+    # k = 4 and k = number of positives; half-unit scores, so both cuts tie
     scores, labels = draw(3, levels=2)
     n_positive = int(labels.sum())
     rng = np.random.default_rng(0)
@@ -156,8 +172,8 @@ def test_cut_inside_a_tie_is_the_mean_over_random_orders():
         hits.append(labels[order[:4]].mean())
         early.append(labels[order[:n_positive]].mean() / labels.mean())
     for sample, function in [
-        (hits, ranking.hit_at_fraction),
-        (early, ranking.early_precision_ratio),
+        (hits, functools.partial(first_pairs, k=4)),
+        (early, early_precision_ratio),
     ]:
         assert np.std(sample) > 0
         error = 5 * np.std(sample) / np.sqrt(len(sample))
@@ -168,11 +184,10 @@ def test_cut_inside_a_tie_is_the_mean_over_random_orders():
     ("function", "expected"),
     [
         (ranking.average_precision, 0.3),
-        (ranking.ap_ratio, 1.0),
-        (ranking.auprc_trapezoid, 0.65),  # the line from (0, 1) to (1, 0.3)
-        (ranking.auroc, 0.5),
-        (ranking.hit_at_fraction, 0.3),
-        (ranking.early_precision_ratio, 1.0),
+        (auprc_trapezoid, 0.65),  # the line from (0, 1) to (1, 0.3)
+        (auroc, 0.5),
+        (first_pairs, 0.3),
+        (early_precision_ratio, 1.0),
         (macro_value, 0.3),
     ],
 )
@@ -206,20 +221,19 @@ def test_label_dtypes_agree(function):
     assert function(scores.tolist(), labels.tolist()) == expected
 
 
-def test_recall_at_threshold_by_hand():
-    # scale 8: 0.75, 0.5, 0.25 for the positives; two of three reach 0.5, one reaches 0.6
+def test_recall_at_half_by_hand():
+    # scale 8: 0.75, 0.5, 0.25 for the positives; two of three reach 0.5
     scores, labels = [6.0, 4.0, 2.0, 8.0], [1, 1, 1, 0]
-    assert ranking.recall_at_threshold(scores, labels, scale=8) == pytest.approx(2 / 3)
-    assert ranking.recall_at_threshold(scores, labels, 0.6, scale=8) == pytest.approx(1 / 3)
+    assert recall_at_half(scores, labels, scale=8) == pytest.approx(2 / 3)
     # a universe with higher scores elsewhere
-    assert ranking.recall_at_threshold(scores, labels, scale=100) == 0.0
+    assert recall_at_half(scores, labels, scale=100) == 0.0
     # a scale next to nothing does not overflow
-    assert ranking.recall_at_threshold(scores, labels, scale=5e-324) == 1.0
+    assert recall_at_half(scores, labels, scale=5e-324) == 1.0
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0])
 def test_recall_is_zero_where_no_score_is_above_zero(scale):
-    assert ranking.recall_at_threshold([0.0, -1.0], [1, 0], scale=scale) == 0.0
+    assert recall_at_half([0.0, -1.0], [1, 0], scale=scale) == 0.0
 
 
 def test_macro_average_by_hand():
@@ -258,7 +272,7 @@ def test_macro_average_is_fast_on_a_million_pairs():
 
 @pytest.mark.parametrize(
     "function",
-    [*CURVE_METRICS, macro_value, functools.partial(ranking.recall_at_threshold, scale=1.0)],
+    [*CURVE_METRICS, macro_value, functools.partial(recall_at_half, scale=1.0)],
 )
 @pytest.mark.parametrize(
     ("scores", "labels", "parts"),
@@ -279,40 +293,21 @@ def test_unusable_input(function, scores, labels, parts):
         function(scores, labels)
 
 
-@pytest.mark.parametrize("function", [f for f in ALL_METRICS if f is not ranking.hit_at_fraction])
+@pytest.mark.parametrize("function", [f for f in ALL_METRICS if f is not first_pairs])
 def test_no_positive(function):
     with pytest.raises(InputError, match=naming("positive")):
         function([1.0, 2.0], [0, 0])
 
 
 def test_hit_without_positives_is_zero():
-    assert ranking.hit_at_fraction([1.0, 2.0], [0, 0]) == 0.0
+    assert first_pairs([1.0, 2.0], [0, 0]) == 0.0
 
 
 def test_no_negative():
     with pytest.raises(InputError, match=naming("2 labels", "AUROC")):
-        ranking.auroc([1.0, 2.0], [1, 1])
+        auroc([1.0, 2.0], [1, 1])
     with pytest.raises(InputError, match=naming("1 groups")):
         macro_value([1.0, 2.0], [1, 1])
-
-
-@pytest.mark.parametrize("fraction", [0.0, -0.1, 1.5, np.nan])
-def test_unusable_fraction(fraction):
-    with pytest.raises(InputError, match=naming("fraction", fraction)):
-        ranking.hit_at_fraction(SCORES, LABELS, fraction)
-
-
-@pytest.mark.parametrize(
-    ("threshold", "scale", "parts"),
-    [
-        (0.0, 1.0, ["threshold", 0.0]),
-        (1.1, 1.0, ["threshold", 1.1]),
-        (0.5, np.nan, ["scale", "nan"]),
-    ],
-)
-def test_unusable_threshold_or_scale(threshold, scale, parts):
-    with pytest.raises(InputError, match=naming(*parts)):
-        ranking.recall_at_threshold(SCORES, LABELS, threshold, scale=scale)
 
 
 @pytest.mark.parametrize(
@@ -336,12 +331,12 @@ def test_evaluate_ranking_gives_every_metric():
     n_positive = int(labels.sum())
     assert [(row.metric, row.value, row.k) for row in rows] == [
         ("ap", ranking.average_precision(scores, labels), None),
-        ("ap_ratio", ranking.ap_ratio(scores, labels), None),
-        ("auprc_trapezoid", ranking.auprc_trapezoid(scores, labels), None),
-        ("auroc", ranking.auroc(scores, labels), None),
-        ("hit_at_1pct", ranking.hit_at_fraction(scores, labels), 5),  # ceil(4.5)
-        ("epr", ranking.early_precision_ratio(scores, labels), n_positive),
-        ("recall_at_half", ranking.recall_at_threshold(scores, labels, scale=5.0), None),
+        ("ap_ratio", ranking.average_precision(scores, labels) / np.mean(labels), None),
+        ("auprc_trapezoid", auprc_trapezoid(scores, labels), None),
+        ("auroc", auroc(scores, labels), None),
+        ("hit_at_1pct", first_pairs(scores, labels, 5), 5),  # ceil(4.5)
+        ("epr", early_precision_ratio(scores, labels), n_positive),
+        ("recall_at_half", recall_at_half(scores, labels, scale=5.0), None),
         ("ap_per_regulator", macro.value, 9),
     ]
     for row in rows:
