@@ -123,7 +123,8 @@ def print_claims(arguments: argparse.Namespace) -> None:
     found = claims.verdicts(collected)
     table = claims.checks_table(found) if arguments.checks else claims.claims_table(found)
     if arguments.format == "csv":
-        _write_csv(pd.DataFrame(table.lines, columns=pd.Index(table.header)))
+        lines = [[cell.text for cell in line] for line in table.lines]
+        _write_csv(pd.DataFrame(lines, columns=pd.Index(table.header)))
     else:
         _write_tables([table], arguments.format, folded=True)
 
@@ -183,7 +184,7 @@ def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
 
 def _asked_for(
     rows: pd.DataFrame, arguments: argparse.Namespace, name: str
-) -> tuple[pd.DataFrame, list[layout.TextTable]]:
+) -> tuple[pd.DataFrame, list[layout.Table]]:
     """Return the numbers, and how they are laid out."""
     metrics = arguments.metric or ([] if arguments.paper else ["ap"])
     rows = tables.select(rows, metrics=metrics, subsets=arguments.subset, ks=arguments.k)
@@ -281,7 +282,7 @@ def _write_csv(frame: pd.DataFrame) -> None:
     sys.stdout.write(frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _write_tables(found: list[layout.TextTable], form: str, *, folded: bool = False) -> None:
+def _write_tables(found: list[layout.Table], form: str, *, folded: bool = False) -> None:
     """Print tables; ``folded`` breaks the lines of long cells instead of splitting the table."""
     if form != "text":
         sys.stdout.write("\n".join(getattr(render, form)(each) for each in found))

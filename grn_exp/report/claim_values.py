@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.collect import BENCHMARK, METHOD, Collected
-from grn_exp.report.names import display_name
+from grn_exp.report.names import dataset_name, display_name
 
 _KEY = ("data", "model", "metric", "subset")
 _SETTING = [name for name in dict.fromkeys((*METHOD, *BENCHMARK)) if name not in _KEY]
@@ -25,8 +25,8 @@ class NotHereError(InputError):
         Method, dataset and network without a run; None where it is something else.
     """
 
-    def __init__(self, told: str, missing: tuple[str, str, str] | None = None) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, missing: tuple[str, str, str] | None = None) -> None:
+        super().__init__(message)
         self.missing = missing
 
 
@@ -84,15 +84,15 @@ class Values:
                 rows = rows.loc[self._fits(rows, name, wanted, usual.get(name, wanted))]
         name, data, network = _called(description), description["data"], description.get("network")
         if rows is None or rows.empty:
-            told = f"no run of {name} on {data}" + (f" {network}" if network else "")
-            raise NotHereError(told, (name, data, network or ""))
+            where = dataset_name(f"{data} {network or ''}".strip())
+            raise NotHereError(f"no run of {name} on {where}", (name, data, network or ""))
         for choice, wanted in preferred.items():
             if len(rows[_SETTING].drop_duplicates()) > 1:
                 fits = self._fits(rows, choice, wanted, wanted)
                 rows = rows.loc[fits] if fits.any() else rows
         settings = pd.DataFrame(rows[_SETTING]).drop_duplicates()
         if len(settings) > 1:
-            raise NotHereError(f"{name} on {data}: {_several(settings)}")
+            raise NotHereError(f"{name} on {dataset_name(data)}: {_several(settings)}")
         return pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
 
     def _fits(
@@ -109,13 +109,15 @@ class Values:
 
 
 def _several(settings: pd.DataFrame) -> str:
-    told = [name for name in settings if settings[name].nunique(dropna=False) > 1]
-    values = ["; ".join(sorted({str(value) or "-" for value in settings[name]})) for name in told]
+    names = [name for name in settings if settings[name].nunique(dropna=False) > 1]
+    values = [
+        "; ".join(sorted({str(value) or "default" for value in settings[name]})) for name in names
+    ]
     return f"several settings ({', '.join(values)}); --experiment may keep one"
 
 
 def _called(description: Description) -> str:
     """Return a method's name with what the description fixes of it."""
-    told = [str(description[name]) for name in ("retriever", "prior") if description.get(name)]
-    told += [f"{name}={value}" for name, value in description.items() if "." in name]
-    return display_name(description["model"]) + (f" ({', '.join(told)})" if told else "")
+    parts = [str(description[name]) for name in ("retriever", "prior") if description.get(name)]
+    parts += [f"{name}={value}" for name, value in description.items() if "." in name]
+    return display_name(description["model"]) + (f" ({', '.join(parts)})" if parts else "")

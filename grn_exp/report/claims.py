@@ -5,6 +5,7 @@ import functools
 import importlib.resources
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -14,8 +15,8 @@ import yaml
 
 from grn_exp.report.claim_values import Description, NotHereError, Values
 from grn_exp.report.collect import Collected
-from grn_exp.report.layout import TextTable, with_error
-from grn_exp.report.names import display_name
+from grn_exp.report.layout import Cell, Table, line_of, with_error
+from grn_exp.report.names import dataset_name, display_name
 
 Outcome = Literal["holds", "within the error", "fails", "not here"]
 Decision = Literal[
@@ -26,6 +27,13 @@ Decision = Literal[
     "cannot be tested here",
 ]
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
+# classes of the style sheet
+_KINDS = dict(zip(DECISIONS, ("holds", "fails", "within", "open", "open"), strict=True))
+_COUNTED = {
+    "within the error": "within the error",
+    "fails": "on the other side",
+    "not here": "without runs",
+}
 RULE = (
     "A comparison is paired: the differences over the splits that both sides have, each split's "
     "model seeds averaged. It holds if the 95 % interval of their mean (Student's t) lies on the "
@@ -49,15 +57,15 @@ class Check:
         What is compared; empty where a claim has a single comparison.
     outcome
         Of the rule.
-    told
-        The numbers, or what is missing.
+    numbers
+        What was compared, or what is missing.
     missing
         Method, dataset and network without a run.
     """
 
     name: str
     outcome: Outcome
-    told: str
+    numbers: str
     missing: tuple[tuple[str, str, str], ...] = ()
 
 
@@ -96,16 +104,15 @@ class Verdict:
     @property
     def reason(self) -> str:
         """The decision's grounds in a line."""
-        counts = dict.fromkeys(("holds", "within the error", "fails", "not here"), 0)
-        for check in self.checks:
-            counts[check.outcome] += 1
         if len(self.checks) == 1:
-            return self.checks[0].told
-        told = ", ".join(f"{count} {key}" for key, count in counts.items() if count)
-        told += f"; {self.needed} of {len(self.checks)} have to hold"
+            return self.checks[0].numbers
+        counts = Counter(check.outcome for check in self.checks)
+        text = f"{counts.pop('holds', 0)} of {len(self.checks)} comparisons hold, "
+        text += f"{self.needed} have to"
+        text += "".join(f"; {count} {_COUNTED[outcome]}" for outcome, count in counts.items())
         if self.is_open:
-            told += _absent(part for check in self.checks for part in check.missing)
-        return told
+            text += _absent(part for check in self.checks for part in check.missing)
+        return text
 
 
 def verdicts(collected: Collected) -> list[Verdict]:
@@ -124,45 +131,63 @@ def verdicts(collected: Collected) -> list[Verdict]:
     return [_verdict(claim, paper, values) for paper in papers for claim in paper["claims"]]
 
 
-def claims_table(found: Sequence[Verdict]) -> TextTable:
+def claims_table(
+    found: Sequence[Verdict],
+    *,
+    title: str = "claims of the papers",
+    name: str = "",
+    folded: bool = False,
+) -> Table:
     """Lay verdicts out; the commands that give missing runs stand below."""
     lines = [
-        [f"{verdict.paper}, {verdict.where}", verdict.text, verdict.decision, verdict.reason]
+        [
+            Cell(verdict.text, kind="claim"),
+            Cell(verdict.decision, kind=f"decision {_KINDS[verdict.decision]}"),
+            Cell(verdict.reason, details=_details(verdict), kind="numbers"),
+            Cell(f"{verdict.paper}, {verdict.where}", kind="where"),
+        ]
         for verdict in found
     ]
     commands = dict.fromkeys(c for verdict in found if verdict.is_open for c in verdict.commands)
     missing = [f"python -m grn_exp {command}" for command in commands]
-    notes = [RULE] + (["Runs that are missing: " + "; ".join(missing)] if missing else [])
-    return _texts("claims of the papers", ["where", "claim", "decision", "numbers"], lines, notes)
+    notes = ([] if name else [RULE]) + (
+        ["These make the missing runs: " + "; ".join(missing)] if missing else []
+    )
+    header = ["claim", "decision", "numbers", "where"]
+    return Table(title, header, lines, notes, n_names=4, name=name, folded=folded)
 
 
-def checks_table(found: Sequence[Verdict]) -> TextTable:
+def _details(verdict: Verdict) -> tuple[str, ...]:
+    known = [check for check in verdict.checks if check.outcome != "not here"]
+    shown = known if len(verdict.checks) > 1 else []
+    return tuple(f"{check.name}: {check.outcome}: {check.numbers}" for check in shown)
+
+
+def checks_table(found: Sequence[Verdict]) -> Table:
     """Lay out every comparison of every claim."""
     lines = [
-        [f"{verdict.paper}, {verdict.where}", verdict.name, check.name, check.outcome, check.told]
+        line_of(
+            f"{verdict.paper}, {verdict.where}", verdict.name, check.name, check.outcome,
+            check.numbers,
+        )
         for verdict in found
         for check in verdict.checks
-    ]
+    ]  # fmt: skip
     header = ["where", "claim", "comparison", "outcome", "numbers"]
-    return _texts("comparisons of the papers' claims", header, lines, [RULE])
-
-
-def _texts(name: str, header: list[str], lines: list[list[str]], notes: list[str]) -> TextTable:
-    places = [[0] * len(header) for _ in lines]
-    return TextTable(name, header, lines, places, notes, n_names=len(header) - 1)
+    return Table("comparisons of the papers' claims", header, lines, [RULE], n_names=5)
 
 
 def _absent(missing: Iterable[tuple[str, str, str]]) -> str:
     """Return what has no run: methods on datasets, with the network."""
     places: dict[str, dict[str, list[str]]] = {}
     for method, data, network in dict.fromkeys(missing):
-        places.setdefault(method, {}).setdefault(network, []).append(data)
+        places.setdefault(method, {}).setdefault(network, []).append(dataset_name(data))
     methods: dict[str, list[str]] = {}
     for method, of_networks in places.items():
-        told = [f"{', '.join(data)} {network}".strip() for network, data in of_networks.items()]
-        methods.setdefault(", ".join(told), []).append(display_name(method))
-    told = "; ".join(f"{', '.join(found)} on {where}" for where, found in methods.items())
-    return f"; no run of {told}" if told else ""
+        parts = [f"{', '.join(data)} {network}".strip() for network, data in of_networks.items()]
+        methods.setdefault(", ".join(parts), []).append(display_name(method))
+    text = "; ".join(f"{', '.join(found)} on {where}" for where, found in methods.items())
+    return f"; no run of {text}" if text else ""
 
 
 # -- reading the claims ------------------------------------------------------------------------
@@ -231,18 +256,18 @@ def _decision(checks: Sequence[Check], needed: int) -> Decision:
 
 def _comparisons(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
     for cell in _cells(claim):
-        name = ", ".join(str(value) for value in cell.values())
+        name = ", ".join(dataset_name(display_name(str(value))) for value in cell.values())
         try:
             if "top" in claim:
                 yield _top(claim, cell, name, value_of)
                 continue
-            differences, told = _differences(claim, cell, value_of)
+            differences, means = _differences(claim, cell, value_of)
         except NotHereError as error:
             yield Check(name, "not here", str(error), (error.missing,) if error.missing else ())
             continue
         sign = -1.0 if "less" in claim else 1.0
         outcome = _outcome(differences * sign, sign * claim.get("margin", 0.0))
-        yield Check(name, outcome, told + _interval(differences)[2])
+        yield Check(name, outcome, means + _interval(differences)[2])
 
 
 def _differences(
@@ -268,15 +293,15 @@ def _differences(
     else:
         theirs = pd.Series(float(right), index=mine.index)
     table = _common([mine, theirs])
-    told = f"{table[0].mean():.3f} and {table[1].mean():.3f}; "
-    return table[0] - table[1], told
+    means = f"{table[0].mean():.3f} and {table[1].mean():.3f}; "
+    return table[0] - table[1], means
 
 
 def _common(series: Iterable[pd.Series]) -> pd.DataFrame:
     """Put values of the same splits beside each other, in columns 0, 1, ..."""
     table = pd.concat(list(series), axis=1, join="inner", ignore_index=True)
     if len(table) < 2:
-        raise NotHereError(f"common splits: {len(table)}; two are the least")
+        raise NotHereError(f"common splits: {len(table)}; at least two are needed")
     return table
 
 
@@ -297,8 +322,8 @@ def _interval(differences: pd.Series) -> tuple[float, float, str]:
     error = float(values.std(ddof=1)) / math.sqrt(n)
     width = error * float(t.ppf(_LEVEL, n - 1))
     low, high = mean - width, mean + width
-    told = f"difference {with_error(mean, error)}, interval {low:.3f} to {high:.3f} ({n} splits)"
-    return low, high, told
+    text = f"difference {with_error(mean, error)}, interval {low:.3f} to {high:.3f} ({n} splits)"
+    return low, high, text
 
 
 def _top(claim: dict[str, Any], cell: Description, name: str, value_of: _ValueOf) -> Check:
@@ -314,15 +339,15 @@ def _top(claim: dict[str, Any], cell: Description, name: str, value_of: _ValueOf
             missing.append(error.missing or (other["model"], own["data"], str(error)))
         else:
             found[_outcome(table[0] - table[1], 0.0)].append(display_name(other["model"]))
-    titles = {"fails": "better", "within the error": "not told apart", "holds": "worse"}
-    told = f"{display_name(own['model'])} {mine.mean():.3f}"
-    told += "".join(f"; {titles[key]}: {', '.join(of)}" for key, of in found.items() if of)
-    told += _absent(missing)
+    titles = {"fails": "better", "within the error": "about as good", "holds": "worse"}
+    text = f"{display_name(own['model'])} {mine.mean():.3f}"
+    text += "".join(f"; {titles[key]}: {', '.join(of)}" for key, of in found.items() if of)
+    text += _absent(missing)
     if len(found["fails"]) >= place:
-        return Check(name, "fails", told)
+        return Check(name, "fails", text)
     if len(found["holds"]) > len(others) - place:
-        return Check(name, "holds", told)
-    return Check(name, "not here" if missing else "within the error", told, tuple(missing))
+        return Check(name, "holds", text)
+    return Check(name, "not here" if missing else "within the error", text, tuple(missing))
 
 
 def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
@@ -344,18 +369,18 @@ def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
     except NotHereError as error:
         table, reasons = None, [str(error)]
     if table is None:
-        told = f"{len(series)} of {n_cells} comparisons are here" + _absent(missing)
-        yield Check("", "not here", "; ".join([told, *dict.fromkeys(reasons)]), tuple(missing))
+        text = f"{len(series)} of {n_cells} comparisons are here" + _absent(missing)
+        yield Check("", "not here", "; ".join([text, *dict.fromkeys(reasons)]), tuple(missing))
         return
     of_splits = pd.Series(table.to_numpy().mean(axis=1))
     low, high, _ = _interval(of_splits)
-    told = f"mean change {of_splits.mean():+.1%}, interval {low:+.1%} to {high:+.1%} "
-    told += f"({len(table)} splits); claimed {wanted:+.1%}"
+    text = f"mean change {of_splits.mean():+.1%}, interval {low:+.1%} to {high:+.1%} "
+    text += f"({len(table)} splits); claimed {wanted:+.1%}"
     nearest, farthest = sorted((sign * low, sign * high))
     if sign * of_splits.mean() >= sign * wanted and nearest > 0:
-        yield Check("", "holds", told)
+        yield Check("", "holds", text)
     else:
-        yield Check("", "fails" if farthest < sign * wanted else "within the error", told)
+        yield Check("", "fails" if farthest < sign * wanted else "within the error", text)
 
 
 def _linearised(table: pd.DataFrame) -> pd.Series:

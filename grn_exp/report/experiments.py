@@ -1,6 +1,8 @@
 """Which runs an experiment of ``conf/experiment`` makes: experiments share folders."""
 
 import dataclasses
+import functools
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -11,6 +13,7 @@ from grn_exp.report.usual import contents, is_equal, usual
 from grn_exp.runs.trainer_options import counted_callbacks
 from grn_exp.storage.conf import conf_dir
 
+_PAPERS = {"infosem": "InfoSEM", "hos2": "Residual HOS2"}
 _SEEDS = ("seed", "split.seed")  # more of them are no other experiment
 _CHOICES = ("prior", "retriever")  # that have a column
 _COUNTED_IF_SET = ("trainer.", "retriever.trainer.", "ensemble", "ckpt_path")
@@ -62,6 +65,7 @@ class Experiment:
         return any(is_equal(of_run, value) for value in known)
 
 
+@functools.cache
 def experiment(name: str) -> Experiment | None:
     """Return an experiment by the name of its file; None where there is none."""
     folder, found = "runs", {}
@@ -73,6 +77,22 @@ def experiment(name: str) -> Experiment | None:
         folder = content.get("paths", {}).get("experiment", folder)
     wanted = {key: values for key, values in found.items() if key not in _SEEDS}
     return Experiment(folder, wanted) if files else None
+
+
+def heading(folder: str) -> str:
+    """Return what a folder of runs is called: the tables and figures of the papers it is for."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in sorted(experiments_in([folder])):
+        match = re.fullmatch(r"(?:smoke/)?(infosem|hos2)_(table|figure)(\d+)", name)
+        if match:
+            found.setdefault((_PAPERS[match[1]], match[2]), []).append(match[3])
+    texts = [
+        f"{paper}, {kind}{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
+        for (paper, kind), numbers in reversed(found.items())
+    ]
+    if not texts:
+        return "Single runs" if folder == "runs" else folder.replace("_", " ").capitalize()
+    return "; ".join(texts) + " in small" * folder.startswith("smoke")
 
 
 def experiments_in(folders: list[str]) -> list[str]:

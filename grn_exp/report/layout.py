@@ -11,17 +11,51 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from grn_exp.metrics.titles import title
+from grn_exp.report.names import dataset_name, display_name
 from grn_exp.report.tables import COLUMN, CONTROLS
-from grn_exp.runs.methods import display_name, rank
+from grn_exp.runs.methods import rank
 
-_SUBSETS = {"test_unseen": "unseen genes", "test_seen": "new pairs of seen genes"}
+_SUBSETS = {
+    "test_unseen": "unseen genes",
+    "test_seen": "new pairs of seen genes",
+    "test": "test targets",
+    "val": "validation",
+}
 _HEADER_WIDTH = 20  # no wider than a cell with its comparison
 _SETTINGS = re.compile(r"(?<!,) (?=\w[\w.]*=)")  # where a label's ``model.alpha=1; ...`` begins
 
 
 @dataclasses.dataclass(frozen=True)
-class TextTable:
-    """A table of texts.
+class Cell:
+    """A cell; only a page in a browser has more than its text and place.
+
+    Attributes
+    ----------
+    text
+        What it says.
+    place
+        1 for the best of its column, 2 for the second best.
+    source
+        Dataset and method whose runs it is about.
+    link
+        Where the text leads; empty for nowhere.
+    details
+        Lines that unfold below the text.
+    kind
+        A class of the style sheet.
+    """
+
+    text: str
+    place: int = 0
+    source: tuple[str, ...] | None = None
+    link: str = ""
+    details: tuple[str, ...] = ()
+    kind: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table that is ready to be printed.
 
     Attributes
     ----------
@@ -30,39 +64,44 @@ class TextTable:
     header
         One text per column; lines of a text are separated by line feeds.
     lines
-        Cells, as many in a line as in the header.
-    places
-        1 for the best cell of a column, 2 for the second best, 0 for others; same shape.
+        As many cells in a line as in the header.
     notes
         What the reader has to know.
     n_names
-        How many of the first columns are the line's name.
-    sources
-        Dataset and method that a cell is about; of all cells, or empty.
+        How many of the first columns are texts.
+    name
+        Unique on a page.
+    folded
+        Show the title alone until it is clicked.
     """
 
     title: str
     header: list[str]
-    lines: list[list[str]]
-    places: list[list[int]]
+    lines: list[list[Cell]]
     notes: list[str] = dataclasses.field(default_factory=list)
     n_names: int = 1
-    sources: list[list[tuple[str, str] | None]] = dataclasses.field(default_factory=list)
+    name: str = ""
+    folded: bool = False
 
     @property
     def is_ranked(self) -> bool:
         """Does any cell have a place."""
-        return any(place for line in self.places for place in line)
+        return any(cell.place for line in self.lines for cell in line)
 
 
-def paper_table(summary: pd.DataFrame, *, name: str = "") -> TextTable:
+def line_of(*texts: object) -> list[Cell]:
+    """Return a line of plain cells."""
+    return [Cell(str(text)) for text in texts]
+
+
+def paper_table(summary: pd.DataFrame, *, name: str = "") -> Table:
     """Lay a summary out: rows are methods, columns dataset x metric, best and second best marked.
 
     The number of splits stands beside each value unless it is the same everywhere.
     """
     counts = sorted(set(summary["n_splits"]))
     splits = "splits: n" if len(counts) > 1 else f"{counts[0]} split{'s' * (counts[0] > 1)}"
-    note = f"mean ± standard error over {splits}; {' and '.join(CONTROLS)} are not ranked"
+    note = f"mean ± standard error over {splits}; {' and '.join(map(display_name, CONTROLS))} are not ranked"
     return _pivoted(
         summary.to_dict("records"),
         lambda entry: (
@@ -74,7 +113,7 @@ def paper_table(summary: pd.DataFrame, *, name: str = "") -> TextTable:
     )
 
 
-def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[TextTable]:
+def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[Table]:
     """Lay :func:`grn_exp.report.compare.beside_paper` out, a table for each of the papers'.
 
     A cell is ``ours | the paper's (difference)``; ``†`` where the gene sets differ.
@@ -87,22 +126,24 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[TextTable]
         differ = [entry["paper_gene_set"] not in ("", entry["gene_set"]) for entry in entries]
         for entry, differs in zip(entries, differ, strict=True):
             entry["mark"] = "†" if differs and entry["gene_set"] else ""
-        told = f"{note}; our splits: {', '.join(map(str, counts))}"
+        notes = f"{note}; our splits: {', '.join(map(str, counts))}"
         if any(entry["mark"] for entry in entries):
-            told += "; † the paper's set of genes is another one"
-        found.append(_pivoted(entries, _compared, name=f"{paper}, table {table}", note=told))
+            notes += "; † the paper's set of genes is another one"
+        found.append(
+            _pivoted(entries, _compared, name=f"{paper}, table {table}, beside ours", note=notes)
+        )
     return found
 
 
 def _compared(entry: dict[Any, Any]) -> str:
     difference = entry["difference_in_errors"]
-    told = "" if math.isnan(difference) else f" ({round(difference, 1) + 0.0:+.1f})"  # never -0.0
-    return f"{entry['mean']:.3f} | {entry['published']:.3f}{told}"
+    text = "" if math.isnan(difference) else f" ({round(difference, 1) + 0.0:+.1f})"  # never -0.0
+    return f"{entry['mean']:.3f} | {entry['published']:.3f}{text}"
 
 
 def _pivoted(
     entries: list[dict[Any, Any]], cell: Callable[[dict[Any, Any]], str], *, name: str, note: str
-) -> TextTable:
+) -> Table:
     """Return methods x columns; settings in which methods or datasets differ become footnotes."""
     keys = sorted({_column(entry) for entry in entries}, key=_order)
     methods = sorted(
@@ -111,22 +152,22 @@ def _pivoted(
     of = {(entry["method"], _column(entry)): entry for entry in entries}
     marks = {entry["dataset"]: entry.get("mark", "") for entry in entries}
     subsets = list(dict.fromkeys(entry["subset"] for entry in entries))
-    labels = Labels()
-    lines, places = [], []
-    for method in methods:
-        of_line = [of.get((method, key)) for key in keys]
-        lines.append([labels.method(method), *("-" if e is None else cell(e) for e in of_line)])
-        ranks = [0 if e is None else e.get("place", 0) for e in of_line]
-        places.append([0, *(place if place <= 2 else 0 for place in ranks)])
-    header = [_header(key, labels, marks, with_subset=len(subsets) > 1) for key in keys]
-    sources = [
-        [None, *((key[0], method) if (method, key) in of else None for key in keys)]
-        for method in methods
-    ]
+    labels = Labels()  # footnotes are numbered as they are read: title, header, lines
     datasets = [labels.dataset(one) + mark for one, mark in marks.items() if len(marks) == 1]
     title = f"{name}: {', '.join(datasets + [spaced(subset) for subset in subsets])}"
-    notes = [note, *labels.notes]
-    return TextTable(title, ["method", *header], lines, places, notes, sources=sources)
+    header = [_header(key, labels, marks, with_subset=len(subsets) > 1) for key in keys]
+    lines = []
+    for method in methods:
+        cells = [Cell(labels.method(method))]
+        for key in keys:
+            entry = of.get((method, key))
+            place = entry.get("place", 0) if entry else 0
+            source = (key[0], method)
+            cells.append(
+                Cell(cell(entry), place if place <= 2 else 0, source) if entry else Cell("-")
+            )
+        lines.append(cells)
+    return Table(title, ["method", *header], lines, [note, *labels.notes])
 
 
 class Labels:
@@ -141,28 +182,33 @@ class Labels:
         return [f"({number}) {setting}" for setting, number in self._settings.items()]
 
     def method(self, label: str) -> str:
-        """Return a method's display name."""
-        return display_name(self.dataset(label))
+        """Return a method's display name, with the number of its footnote."""
+        return self._numbered(label, display_name)
 
     def dataset(self, label: str) -> str:
-        """Return a dataset's name, or a method's, with the number of its footnote."""
+        """Return a dataset's display name, with the number of its footnote."""
+        return self._numbered(label, dataset_name)
+
+    def _numbered(self, label: str, named: Callable[[str], str]) -> str:
         name, *settings = _SETTINGS.split(label, maxsplit=1)
         if not settings:
-            return label
-        return f"{name} ({self._settings.setdefault(settings[0], len(self._settings) + 1)})"
+            return named(name)
+        number = self._settings.setdefault(settings[0], len(self._settings) + 1)
+        return f"{named(name)} ({number})"
 
 
-def plain_table(frame: pd.DataFrame, *, name: str, notes: Sequence[str] = ()) -> TextTable:
+def plain_table(frame: pd.DataFrame, *, name: str, notes: Sequence[str] = ()) -> Table:
     """Lay a table out as it is, but metric, set size and k in one column."""
     names = [str(column) for column in frame if column not in ("metric", "set_size", "k")]
     if len(names) < len(frame.columns):
         names.insert(1, "measure")
     labels = Labels()
-    told = {"method": labels.method, "other": labels.method, "dataset": labels.dataset}
+    shown = {"method": labels.method, "other": labels.method, "dataset": labels.dataset}
+    shown["subset"] = spaced
     entries: list[dict[Any, Any]] = frame.to_dict("records")
     lines = [
         [
-            _measure(entry) if column == "measure" else told.get(column, _text)(entry[column])
+            _measure(entry) if column == "measure" else shown.get(column, _text)(entry[column])
             for column in names
         ]
         for entry in entries
@@ -176,17 +222,16 @@ def plain_table(frame: pd.DataFrame, *, name: str, notes: Sequence[str] = ()) ->
     ]
     parts = [name, *(f"{header[i]}: {lines[0][i]}" for i in shared)]
     kept = [i for i in range(len(header)) if i not in shared]
-    return TextTable(
+    return Table(
         title="; ".join(parts),
         header=[header[i] for i in kept],
-        lines=[[line[i] for i in kept] for line in lines],
-        places=[[0] * len(kept) for _ in lines],
+        lines=[line_of(*(line[i] for i in kept)) for line in lines],
         notes=[*notes, *labels.notes],
         n_names=n_names - len(shared),
     )
 
 
-def seeds_table(frame: pd.DataFrame) -> TextTable:
+def seeds_table(frame: pd.DataFrame) -> Table:
     """Lay :func:`grn_exp.report.tables.spread_over_seeds` out."""
     shown = frame.loc[:, [*COLUMN, "method", "seed_sd", "n_splits"]]
     note = "standard deviation over model seeds within a split, root mean square over splits"

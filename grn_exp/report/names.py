@@ -1,6 +1,7 @@
 """Short names of what ``config.yaml`` tells by class and parameters; how methods are called."""
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -42,11 +43,12 @@ def dataset_name(label: str) -> str:
     Examples
     --------
     >>> dataset_name("hhep non_specific")
-    'hHEP non-specific'
+    'hHEP, non-specific'
     """
-    name, *words = label.split(" ")
-    words = [word if "=" in word else word.replace("_", "-") for word in words]
-    return " ".join([_DATASETS.get(name, name), *words])
+    known, *settings = re.split(r" (?=\S*=)", label, maxsplit=1)
+    name, *words = known.split(" ")
+    words = [word.replace("_", "-") for word in words]
+    return ", ".join([_DATASETS.get(name, name), *words, *settings])
 
 
 def choice_name(group: str, node: Mapping[str, Any] | None, *, parameters: bool = False) -> str:

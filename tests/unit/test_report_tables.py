@@ -7,8 +7,8 @@ from rich.console import Console
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.collect import collect
-from grn_exp.report.layout import paper_table, plain_table
-from grn_exp.report.render import escape_latex, latex, markdown, rich_tables
+from grn_exp.report.layout import Table, paper_table, plain_table
+from grn_exp.report.render import latex, markdown, rich_tables
 from grn_exp.report.tables import labelled, per_split, select, spread_over_seeds, summarise
 
 
@@ -152,19 +152,19 @@ def test_choosing(rows):
 def test_the_laid_out_table(rows):
     table = paper_table(summarise(rows), name="e")
     assert table.header == ["method", "AUPRC (average\nprecision)"]
-    assert [line[0] for line in table.lines] == [
+    assert [line[0].text for line in table.lines] == [
         "GRNBoost2",
         "DeepSEM",
         "InfoSEM-B",
         "Random",
         "Oracle",
     ]
-    assert table.lines[1][1] == "0.300 ± 0.153 (n=3)"
-    assert [line[1] for line in table.places] == [0, 2, 1, 0, 0]
+    assert table.lines[1][1].text == "0.300 ± 0.153 (n=3)"
+    assert [line[1].place for line in table.lines] == [0, 2, 1, 0, 0]
     same = rows[rows["model"] != "grnboost2"]
-    assert paper_table(summarise(same)).lines[0][1] == "0.300 ± 0.153"
+    assert paper_table(summarise(same)).lines[0][1].text == "0.300 ± 0.153"
     assert "3 splits" in paper_table(summarise(same)).notes[0]
-    assert paper_table(summarise(rows[rows["split_seed"] == 0])).lines[1][1] == "0.100"
+    assert paper_table(summarise(rows[rows["split_seed"] == 0])).lines[1][1].text == "0.100"
 
 
 def test_text(rows):
@@ -184,7 +184,7 @@ def test_a_wide_table_goes_on_below(write_run, tmp_path):
     text = printed(table, 80)
     assert max(map(len, text.splitlines())) <= 80
     assert text.count("DeepSEM") == 2
-    assert all(data in text for data in ("hesc", "hhep", "mdc", "mesc"))
+    assert all(data in text for data in ("hESC", "hHEP", "mDC", "mESC"))
     assert "…" not in text
 
 
@@ -194,7 +194,7 @@ def test_markdown(rows):
     assert lines[1] == "| --- | ---: |"
     assert "| InfoSEM-B | **0.400 ± 0.000 (n=3)** |" in lines
     assert "| DeepSEM | *0.300 ± 0.153 (n=3)* |" in lines
-    assert "e\\_1: hesc, unseen genes" in text
+    assert "e\\_1: hESC, unseen genes" in text
 
 
 def test_latex(rows):
@@ -202,16 +202,17 @@ def test_latex(rows):
     assert r"InfoSEM-B & \textbf{0.400 $\pm$ 0.000 (n=3)} \\" in text
     assert r"DeepSEM & \underline{0.300 $\pm$ 0.153 (n=3)} \\" in text
     assert r"\shortstack{AUPRC (average\\precision)}" in text
-    assert r"\caption{e\_1: hesc, unseen genes." in text
+    assert r"\caption{e\_1: hESC, unseen genes." in text
     assert "_" not in text.replace(r"\_", "")
-    assert escape_latex(r"50%_\&<") == r"50\%\_\textbackslash{}\&\textless{}"
+    strange = latex(Table(r"50%_\&<", ["a"], []))
+    assert r"\caption{50\%\_\textbackslash{}\&\textless{}.}" in strange
 
 
 def test_a_plain_table_tells_what_was_measured_in_a_column(rows):
     frame = summarise(rows)[["dataset", "metric", "subset", "set_size", "k", "method", "mean"]]
     table = plain_table(frame, name="x")
     assert table.header == ["method", "mean"]
-    assert table.lines[0] == ["DeepSEM", "0.3"]
-    shared = "dataset: hesc; measure: AUPRC (average precision); subset: test_unseen"
+    assert [cell.text for cell in table.lines[0]] == ["DeepSEM", "0.3"]
+    shared = "dataset: hESC; measure: AUPRC (average precision); subset: unseen genes"
     assert table.title == f"x; {shared}"
     assert plain_table(frame[:1], name="x").header[:3] == ["dataset", "measure", "subset"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from grn_exp.report.figures.bars import (
     downsampled_training,
     early_precision,
+    exact_matches,
     seen_against_unseen,
 )
 from grn_exp.report.figures.bias import class_imbalance, predicted_probabilities
@@ -39,6 +40,7 @@ FIGURES: dict[str, Callable[..., "Figure"]] = {
     "fewer_cells": fewer_cells,  # 6
     "retrieval_coverage": retrieval_coverage,  # Residual HOS2 figure 2
     "retrieval_scaling": retrieval_scaling,  # 3
+    "exact_matches": exact_matches,
     "pr_curves": pr_curves,
     "early_precision": early_precision,
     "regulator_precision": regulator_precision,

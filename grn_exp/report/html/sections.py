@@ -1,70 +1,141 @@
-"""An experiment's tables and figures."""
+"""An experiment's part of the page: what was found, its figures and tables."""
 
 import base64
+import dataclasses
+import inspect
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import TITLES, title
-from grn_exp.report import compare, layout, tables
-from grn_exp.report.html.blocks import Cell, Groups, HtmlTable, Line, Picture, Section, from_text
-from grn_exp.report.names import display_name
+from grn_exp.report import compare, experiments, figures, layout, tables
+from grn_exp.report.layout import Cell, Table, line_of
+from grn_exp.report.names import dataset_name, display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # what the papers print, in tables of their own; the rest is in the table of all numbers
 _FAMILIES = (
-    ("ap", "hit_at_1pct"),
     ("exact_match", "coverage"),
+    ("ap", "hit_at_1pct"),
     ("recall_at_k",),
     ("strict_coverage_at_k",),
 )
 _MAIN = ("exact_match", "strict_coverage_at_k", "recall_at_k", "ap")  # the first that is there
+# of an experiment's figures the first that its runs allow stands above its table
+_MAIN_FIGURES = (
+    *("downsampled_training", "embeddings_compared", "fewer_cells", "exact_matches"),
+    *("retrieval_scaling", "retrieval_coverage", "seen_against_unseen"),
+)
 _USUAL_LENGTH = 80  # of recall at k
 _NO_TEST = "val"
+_FOLDED = ("tests", "seeds", "all")
 _DOTS_PER_INCH = 130  # sharp on a screen, and 50 kB a figure
 
 
-def experiment_section(name: str, rows: pd.DataFrame, groups: Groups) -> Section:
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure with its caption, as a PNG in base64."""
+
+    caption: str
+    data: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading of its own.
+
+    Attributes
+    ----------
+    name, title
+        Its anchor and its heading.
+    tables
+        The first stands below the main figure, those that are folded at the end.
+    found
+        What was found, in sentences.
+    pictures
+        The main one first.
+    undrawn
+        Why figures are missing.
+    experiment
+        Whose runs the tables' cells lead to.
+    """
+
+    name: str
+    title: str
+    tables: list[Table]
+    found: list[str] = dataclasses.field(default_factory=list)
+    pictures: list[Picture] = dataclasses.field(default_factory=list)
+    undrawn: list[str] = dataclasses.field(default_factory=list)
+    experiment: str = ""
+
+
+def experiment_section(name: str, rows: pd.DataFrame) -> Section:
     """Return the tables and figures of an experiment.
 
     Parameters
     ----------
+    name
+        The folder of its runs.
     rows
         Of the experiment, labelled; not empty.
-    groups
-        Numbers the runs that values are means of.
     """
-    tested = rows.loc[rows["subset"] != _NO_TEST]
-    summary = tables.summarise(rows)
-    made = _Tables(name, groups)
-    found = made.of_paper(tables.summarise(_families(tested)) if len(tested) else summary.head(0))
-    found += made.beside_paper(rows)
-    found += made.tests(main_rows(rows))
-    found += made.seeds(rows)
-    found.append(made.all_numbers(summary))
-    pictures, undrawn = _pictures(rows)
-    notes = _headlines(tables.summarise(main_rows(rows)))
-    return Section(f"experiment-{name}", f"Experiment {name}", found, pictures, undrawn, notes)
+    main, datasets = main_rows(rows), _datasets(rows)
+    compared = layout.comparison_tables(compare.beside_paper(rows), note=compare.PAPER_NOTE)
+    found = {
+        **_of_paper(rows),
+        **{f"paper-{number}": table for number, table in enumerate(compared)},
+        **_possible("tests", lambda: _tests(main)),
+        **_possible("seeds", lambda: layout.seeds_table(tables.spread_over_seeds(rows))),
+        "all": _all_numbers(tables.summarise(rows)),
+    }
+    made = [
+        dataclasses.replace(table, name=f"{name}-{part}", folded=part in _FOLDED)
+        for part, table in found.items()
+    ]
+    pictures, undrawn = _pictures(rows, datasets)
+    return Section(
+        name=f"experiment-{name}",
+        title=f"{experiments.heading(name)}: {datasets}",
+        tables=made,
+        found=_headlines(tables.summarise(main)),
+        pictures=pictures,
+        undrawn=undrawn,
+        experiment=name,
+    )
+
+
+def _datasets(rows: pd.DataFrame) -> str:
+    names = [dataset_name(label) for label in sorted(rows["data"].unique())]
+    return ", ".join(names)
 
 
 def _headlines(summary: pd.DataFrame) -> list[str]:
-    """Say in a line per measure and test set which methods are best, and on how many datasets."""
+    """Say in a sentence per measure and test set which methods are best, and where."""
     found, labels = [], layout.Labels()
-    for key, part in summary.groupby(["metric", "subset"], sort=False):
+    for key, part in summary.sort_values("subset", ascending=False).groupby(
+        ["metric", "subset"], sort=False
+    ):
         metric, subset = map(str, key)  # type: ignore[arg-type]
-        wins = part.loc[part["place"] == 1, "method"].value_counts().to_dict()
-        if wins and part["method"].nunique() > 1:
-            n = part["dataset"].nunique()
-            best = ", ".join(
-                f"{labels.method(method)} on {count}" for method, count in wins.items()
-            )
-            what = f"{TITLES[metric].format(k='k')}, {layout.spaced(subset)}"
-            found.append(f"Best {what}, {n} dataset{'s' * (n > 1)}: {best}.")
+        best = part.loc[part["place"] == 1].sort_values("dataset")
+        if best.empty or part["method"].nunique() < 2:
+            continue
+        places: dict[str, list[str]] = {}
+        for entry in best.to_dict("records"):
+            value = layout.with_error(entry["mean"], entry["standard_error"])
+            where = f"{labels.dataset(entry['dataset'])}: {value}"
+            places.setdefault(labels.method(entry["method"]), []).append(where)
+        winners = ", ".join(f"{method} ({'; '.join(of)})" for method, of in places.items())
+        found.append(f"Best {_short(metric)} on {layout.spaced(subset)}: {winners}.")
     return [*found, *labels.notes]
+
+
+def _short(metric: str) -> str:
+    return TITLES[metric].format(k="k").partition(" (")[0].partition(",")[0]
 
 
 def main_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -79,16 +150,6 @@ def main_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return tested.loc[rank == best]
 
 
-def _named(metrics: pd.Series) -> str:
-    """Return the metrics' titles, whatever the length of their lists."""
-    return ", ".join(TITLES[metric].format(k="k") for metric in metrics.unique())
-
-
-def _families(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep what the papers print."""
-    return _one_length(rows.loc[rows["metric"].isin([m for family in _FAMILIES for m in family])])
-
-
 def _one_length(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep one k of recall at k: 80 as in the paper, the greatest where there is no 80."""
     recall = rows["metric"] == "recall_at_k"
@@ -100,94 +161,78 @@ def _one_length(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[~recall | (rows["k"] == rows["data"].map(lengths))]
 
 
-class _Tables:
-    """The tables of an experiment; cells lead to the runs of their method and dataset."""
+# -- tables ------------------------------------------------------------------------------------
 
-    def __init__(self, experiment: str, groups: Groups) -> None:
-        self._experiment, self._groups = experiment, groups
 
-    def _group(self, dataset: str, method: str) -> int:
-        return self._groups.number(self._experiment, dataset, method)
-
-    def _name(self, name: str) -> str:
-        return f"{self._experiment}-{name}"
-
-    def of_paper(self, summary: pd.DataFrame) -> list[HtmlTable]:
-        """Return methods x datasets for each test set and each group of metrics."""
-        found = []
-        for subset in summary["subset"].unique():
-            for family in _FAMILIES:
-                part = summary.loc[
-                    (summary["subset"] == subset) & summary["metric"].isin(list(family))
-                ]
-                if part.empty:
-                    continue
-                text = layout.paper_table(part, name=_named(part["metric"]))
-                text.notes.append("bold: best of its column, underlined: second best")
-                name = self._name(f"{subset}-{family[0]}")
-                found.append(from_text(text, name, group_of=self._group))
-        return found
-
-    def beside_paper(self, rows: pd.DataFrame) -> list[HtmlTable]:
-        """Return ours beside the published numbers."""
-        comparison = compare.beside_paper(rows)
-        found = layout.comparison_tables(comparison, note=compare.PAPER_NOTE)
-        return [
-            from_text(text, self._name(f"paper-{number}"), group_of=self._group)
-            for number, text in enumerate(found)
-        ]
-
-    def tests(self, rows: pd.DataFrame) -> list[HtmlTable]:
-        """Return paired tests of the main measure."""
-        try:
-            frame = compare.paired_tests(rows)
-        except InputError:
-            return []
-        text = layout.plain_table(
-            frame, name="paired tests of the main measure", notes=[compare.TEST_NOTE]
-        )
-        return [from_text(text, self._name("tests"), folded=True)]
-
-    def seeds(self, rows: pd.DataFrame) -> list[HtmlTable]:
-        """Return the spread over model seeds, which no standard error above holds."""
-        try:
-            text = layout.seeds_table(tables.spread_over_seeds(rows))
-        except InputError:
-            return []
-        return [from_text(text, self._name("seeds"), folded=True)]
-
-    def all_numbers(self, summary: pd.DataFrame) -> HtmlTable:
-        """Return every mean, one a line."""
-        lines = []
-        for entry in summary.to_dict("records"):
-            k = None if pd.isna(entry["k"]) else entry["k"]
-            size = "all" if pd.isna(entry["set_size"]) else str(entry["set_size"])
-            place = entry["place"] if entry["place"] <= 2 else 0
-            value = Cell(
-                layout.with_error(entry["mean"], entry["standard_error"]),
-                place,
-                self._group(entry["dataset"], entry["method"]),
+def _of_paper(rows: pd.DataFrame) -> dict[str, Table]:
+    """Return methods x datasets for each test set and each group of metrics, by name."""
+    tested = _one_length(rows.loc[rows["subset"] != _NO_TEST])
+    found = {}
+    for subset in sorted(tested["subset"].unique(), reverse=True):  # unseen genes first
+        for family in _FAMILIES:
+            part = tested.loc[(tested["subset"] == subset) & tested["metric"].isin(list(family))]
+            if part.empty:
+                continue
+            metrics = [metric for metric in family if metric in set(part["metric"])]
+            what = " and ".join(map(_short, metrics))
+            table = layout.paper_table(tables.summarise(part))
+            title_of = f"{what} on {layout.spaced(subset)}, {_datasets(part)}"
+            notes = [*table.notes, "bold: best of its column, underlined: second best"]
+            found[f"{subset}-{metrics[0]}"] = dataclasses.replace(
+                table, title=title_of, notes=notes
             )
-            method = display_name(entry["method"])
-            names = [entry["dataset"], method, title(entry["metric"], k), entry["subset"]]
-            cells = [*(Cell(text) for text in (*names, size)), value, Cell(str(entry["n_splits"]))]
-            lines.append(Line(cells))
-        header = ["dataset", "method", "measure", "subset", "R", "mean ± error", "splits"]
-        return HtmlTable(self._name("all"), "all numbers", header, lines, n_names=5, folded=True)
+    return found
 
 
-def _pictures(rows: pd.DataFrame) -> tuple[list[Picture], list[str]]:
-    """Draw the figures that the rows allow; tell why the others are missing."""
-    from grn_exp.report import figures
+def _possible(name: str, make: Callable[[], Table]) -> dict[str, Table]:
+    """Return a table by its name; nothing where the runs do not allow it."""
+    try:
+        return {name: make()}
+    except InputError:
+        return {}
 
+
+def _tests(rows: pd.DataFrame) -> Table:
+    frame = compare.paired_tests(rows)
+    name = "paired tests of the main measure"
+    return layout.plain_table(frame, name=name, notes=[compare.TEST_NOTE])
+
+
+def _all_numbers(summary: pd.DataFrame) -> Table:
+    """Return every mean, one a line."""
+    lines = []
+    for entry in summary.to_dict("records"):
+        k = None if pd.isna(entry["k"]) else entry["k"]
+        size = "all" if pd.isna(entry["set_size"]) else str(entry["set_size"])
+        names = dataset_name(entry["dataset"]), display_name(entry["method"])
+        value = Cell(
+            layout.with_error(entry["mean"], entry["standard_error"]),
+            entry["place"] if entry["place"] <= 2 else 0,
+            (entry["dataset"], entry["method"]),
+        )
+        measure = title(entry["metric"], k), layout.spaced(entry["subset"]), size
+        lines.append([*line_of(*names, *measure), value, Cell(str(entry["n_splits"]))])
+    header = ["dataset", "method", "measure", "subset", "R", "mean ± error", "splits"]
+    return Table("all numbers", header, lines, n_names=5)
+
+
+# -- figures -----------------------------------------------------------------------------------
+
+
+def _pictures(rows: pd.DataFrame, datasets: str) -> tuple[list[Picture], list[str]]:
+    """Draw the figures that the rows allow, the main one first; say why others are missing."""
     pictures, undrawn = [], []
-    for name, draw in figures.FIGURES.items():
+    main = [name for name in _MAIN_FIGURES if name in figures.FIGURES]
+    for name in dict.fromkeys([*main, *figures.FIGURES]):
+        draw = figures.FIGURES[name]
         try:
             drawn = _png(draw(rows, width=figures.WIDTHS["page"]))
         except InputError as error:
             undrawn.append(f"{name}: {error}")
         else:
-            pictures.append(Picture(name, base64.b64encode(drawn).decode("ascii")))
+            what = (inspect.getdoc(draw) or name).partition("\n")[0].removeprefix("Draw ")
+            caption = f"{what[0].upper()}{what[1:].rstrip('.')}: {datasets}"
+            pictures.append(Picture(caption, base64.b64encode(drawn).decode("ascii")))
     return pictures, undrawn
 
 

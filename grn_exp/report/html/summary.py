@@ -1,42 +1,44 @@
-"""What was run: experiments, versions, machines, data; what was left out."""
+"""What was run: experiments, versions, machines, data; every run; what was left out."""
 
+import os
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
-from grn_exp.report.collect import Collected
-from grn_exp.report.html.blocks import Cell, HtmlTable, Line, relative_link
+from grn_exp.metrics.titles import title
+from grn_exp.report.collect import METHOD, Collected
+from grn_exp.report.html.sections import main_rows
+from grn_exp.report.layout import Cell, Table, line_of, spaced
+from grn_exp.report.names import dataset_name, display_name
 from grn_exp.report.runs import Run, is_number, part
 
 
-def experiments_table(of_experiment: Mapping[str, Collected]) -> HtmlTable:
+def experiments_table(of_experiment: Mapping[str, Collected]) -> Table:
     """Return a line per experiment: how much of what was run, and when."""
     header = ["experiment", "runs", "left out", "datasets", "methods", "splits", "model seeds"]
     header += ["hours", "first finished", "last finished"]
     lines = []
     for name, collected in of_experiment.items():
         runs = collected.rows.drop_duplicates("folder")
-        times = sorted(str(at) for at in runs["finished_at"] if at)
+        times = sorted(str(at) for at in runs["finished_at"] if at) or ["-"]
         seconds = sum(total_seconds(run.facts) for run in collected.runs.values())
-        cells = [
-            Cell(name, link=f"#experiment-{name}"),
-            *(Cell(str(count)) for count in (len(runs), len(collected.problems))),
-            Cell(", ".join(sorted(runs["data"].unique()))),
-            Cell(str(_n_methods(runs)) if len(runs) else "0"),
-            *(Cell(_numbers(runs[column].tolist())) for column in ("split_seed", "seed")),
-            Cell(f"{seconds / 3600:.2f}"),
-            *(Cell(text) for text in ((times[0], times[-1]) if times else ("-", "-"))),
-        ]
-        lines.append(Line(cells))
-    return HtmlTable("experiments", "Experiments", header, lines)
-
-
-def _n_methods(runs: pd.DataFrame) -> int:
-    names = ["model", "retriever", "prior", "ensemble", "method_variant"]
-    return len(runs.drop_duplicates(names))
+        link = f"#experiment-{name}" if len(runs) else ""
+        what = line_of(
+            len(runs),
+            len(collected.problems),
+            ", ".join(map(dataset_name, sorted(runs["data"].unique()))),
+            len(runs.drop_duplicates(list(METHOD))),
+            *(_numbers(runs[column].tolist()) for column in ("split_seed", "seed")),
+            f"{seconds / 3600:.2f}",
+            *(times[0], times[-1]),
+        )
+        lines.append([Cell(name, link=link), *what])
+    return Table("Experiments", header, lines, name="experiments")
 
 
 def _numbers(values: Sequence[int]) -> str:
@@ -47,18 +49,12 @@ def _numbers(values: Sequence[int]) -> str:
     return ", ".join(map(str, found)) or "-"
 
 
-def versions_table(runs: Sequence[Run]) -> HtmlTable:
-    """Return what ``provenance.json`` tells of code and machines, with the number of runs."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for run in runs:
-        counts.update(set(_facts(run.facts)))
-    lines = [
-        Line([Cell(name), Cell(value), Cell(str(count))])
-        for (name, value), count in sorted(counts.items())
-    ]
-    return HtmlTable(
-        "versions", "Versions and machines", ["what", "value", "runs"], lines, n_names=2
-    )
+def versions_table(runs: Sequence[Run]) -> Table:
+    """Return what ``provenance.json`` says of code and machines, with the number of runs."""
+    facts = (fact for run in runs for fact in set(_facts(run.facts)))
+    lines = _counted(facts)
+    header = ["what", "value", "runs"]
+    return Table("Versions and machines", header, lines, n_names=2, name="versions")
 
 
 def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -69,17 +65,15 @@ def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name if branch == "versions" else f"host {name}", str(value)
 
 
-def data_table(runs: Sequence[Run]) -> HtmlTable:
+def data_table(runs: Sequence[Run]) -> Table:
     """Return the files that runs read, with their hashes, and the sizes of what was in them."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for run in runs:
-        counts.update({(run.names["data"], *fact) for fact in _data_facts(run.facts)})
-    lines = [
-        Line([*(Cell(text) for text in key), Cell(str(count))])
-        for key, count in sorted(counts.items())
-    ]
+    facts = (
+        (dataset_name(run.names["data"]), *fact)
+        for run in runs
+        for fact in set(_data_facts(run.facts))
+    )
     header = ["dataset", "what", "value or hash", "runs"]
-    return HtmlTable("data", "Data", header, lines, n_names=3)
+    return Table("Data", header, _counted(facts), n_names=3, name="data")
 
 
 def _data_facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -91,22 +85,78 @@ def _data_facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"file {name}", str(digest)
 
 
-def problems_table(problems: pd.DataFrame, page: Path) -> HtmlTable:
+def _counted(facts: Iterable[tuple[str, ...]]) -> list[list[Cell]]:
+    return [line_of(*key, count) for key, count in sorted(Counter(facts).items())]
+
+
+def problems_table(problems: pd.DataFrame, page: Path) -> Table:
     """Return what was left out and why."""
     lines = [
-        Line(
-            [
-                Cell(row["kind"]),
-                Cell(row["folder"], link=relative_link(Path(row["folder"]), page)),
-                Cell(row["reason"]),
-            ]
-        )
+        [
+            Cell(row["kind"]),
+            Cell(row["folder"], link=_relative_link(Path(row["folder"]), page)),
+            Cell(row["reason"]),
+        ]
         for row in problems.to_dict("records")
     ]
     header = ["kind", "folder", "reason"]
-    return HtmlTable("left-out", "Runs that were left out", header, lines, n_names=3)
+    return Table("Runs that were left out", header, lines, n_names=3, name="left-out")
+
+
+def runs_table(
+    rows: Mapping[str, pd.DataFrame], of_experiment: Mapping[str, Collected], page: Path
+) -> Table:
+    """Return every run with its folder and configuration; tables lead here.
+
+    Parameters
+    ----------
+    rows
+        Labelled rows by experiment.
+    """
+    lines: list[list[Cell]] = []
+    measures: set[str] = set()
+    for experiment, of in rows.items():
+        # of the two test sets for pairs, the one of unseen genes
+        main = main_rows(of).sort_values("subset", ascending=False, kind="stable")
+        values = main.drop_duplicates("folder").set_index("folder").to_dict("index")
+        for run in of.drop_duplicates("folder").to_dict("records"):
+            folder = run["folder"]
+            facts, value = of_experiment[experiment].runs[folder].facts, values.get(folder)
+            if value:
+                k = None if pd.isna(value["k"]) else value["k"]
+                measures.add(f"{title(value['metric'], k)} on {spaced(value['subset'])}")
+            link = _relative_link(Path(folder), page)
+            source = (experiment, run["dataset"], run["method"])
+            lines.append(
+                [
+                    Cell(experiment, source=source, kind="run"),
+                    *line_of(dataset_name(run["dataset"]), display_name(run["method"])),
+                    Cell(run["run_key"], link=f"{link}/"),
+                    Cell("config.yaml", link=f"{link}/config.yaml"),
+                    *line_of(run["split_seed"], run["seed"], run["ensemble"]),
+                    Cell(f"{value['value']:.3f}" if value else "-"),
+                    Cell(f"{total_seconds(facts):.1f}"),
+                    Cell(
+                        re.sub(
+                            r"^([0-9a-f]{8})[0-9a-f]+", r"\1", str(facts.get("git_commit", "-"))
+                        )
+                    ),
+                    Cell(run["finished_at"] or "-"),
+                ]
+            )
+    header = ["experiment", "dataset", "method", "run", "configuration", "split", "seed"]
+    header += ["ensemble", "main number", "seconds", "commit", "finished"]
+    notes = [f"main number: {'; '.join(sorted(measures))}"] if measures else []
+    notes.append("Values in the tables above lead to the runs that they are means of.")
+    text = f"{len(lines)} run{'s' * (len(lines) != 1)}"
+    return Table(text, header, lines, notes, n_names=5, name="all-runs")
 
 
 def total_seconds(facts: dict[str, Any]) -> float:
     """Return the seconds of all stages of a run."""
     return float(sum(value for value in part(facts, "seconds").values() if is_number(value)))
+
+
+def _relative_link(path: Path, page: Path) -> str:
+    """Return the address of a file or folder as seen from the page, its characters escaped."""
+    return quote(Path(os.path.relpath(path.absolute(), page.absolute().parent)).as_posix())
