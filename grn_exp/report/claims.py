@@ -107,8 +107,8 @@ class Verdict:
         if len(self.checks) == 1:
             return self.checks[0].numbers
         counts = Counter(check.outcome for check in self.checks)
-        text = f"{counts.pop('holds', 0)} of {len(self.checks)} comparisons hold, "
-        text += f"{self.needed} have to"
+        text = f"{counts.pop('holds', 0)} of {len(self.checks)} comparisons hold "
+        text += f"({self.needed} have to)"
         text += "".join(f"; {count} {_COUNTED[outcome]}" for outcome, count in counts.items())
         if self.is_open:
             text += _absent(part for check in self.checks for part in check.missing)

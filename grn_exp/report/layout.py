@@ -101,7 +101,8 @@ def paper_table(summary: pd.DataFrame, *, name: str = "") -> Table:
     """
     counts = sorted(set(summary["n_splits"]))
     splits = "splits: n" if len(counts) > 1 else f"{counts[0]} split{'s' * (counts[0] > 1)}"
-    note = f"mean ± standard error over {splits}; {' and '.join(map(display_name, CONTROLS))} are not ranked"
+    controls = " and ".join(map(display_name, CONTROLS))
+    note = f"mean ± standard error over {splits}; {controls} are not ranked"
     return _pivoted(
         summary.to_dict("records"),
         lambda entry: (
@@ -203,8 +204,8 @@ def plain_table(frame: pd.DataFrame, *, name: str, notes: Sequence[str] = ()) ->
     if len(names) < len(frame.columns):
         names.insert(1, "measure")
     labels = Labels()
-    shown = {"method": labels.method, "other": labels.method, "dataset": labels.dataset}
-    shown["subset"] = spaced
+    shown: dict[str, Callable[[Any], str]] = {"dataset": labels.dataset, "subset": spaced}
+    shown |= dict.fromkeys(("method", "other"), labels.method)
     entries: list[dict[Any, Any]] = frame.to_dict("records")
     lines = [
         [

@@ -213,9 +213,10 @@ def test_ours_beside_the_paper_s(write_run, tmp_path):
     assert hesc["standard_error"] == pytest.approx(ours)
     assert hesc["difference_in_errors"] == pytest.approx(0.009 / (ours**2 + 0.055**2) ** 0.5)
     (table,) = comparison_tables(found, note=PAPER_NOTE)
-    assert [text.split("\n")[0] for text in table.header] == ["method", "hesc", "mdc†"]
-    assert table.lines[0][:2] == ["InfoSEM-B biobert_published", "0.340 | 0.331 (+0.2)"]
-    assert table.sources[0][1] == ("hesc", "infosem_b biobert_published")
+    assert [text.split("\n")[0] for text in table.header] == ["method", "hESC", "mDC†"]
+    name, value = table.lines[0][:2]
+    assert (name.text, value.text) == ("InfoSEM-B biobert_published", "0.340 | 0.331 (+0.2)")
+    assert value.source == ("hesc", "infosem_b biobert_published")
 
 
 def test_a_number_of_one_seed_joins_that_split(write_run, tmp_path):
