@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from grn_exp import __version__, config, usage
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine import stopping
-from grn_exp.engine.folder import RunFolder
+from grn_exp.runs.folder import RunFolder
 from grn_exp.tuning.trials import validation_score
 
 log = logging.getLogger("grn_exp")

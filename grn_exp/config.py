@@ -5,9 +5,7 @@ Hydra and OmegaConf stop here and in ``cli.py``.
 
 import dataclasses
 import functools
-import hashlib
 import inspect
-import json
 import re
 import typing
 from collections.abc import Iterable, Mapping
@@ -21,13 +19,11 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from grn_exp.core.construct import check_value, instantiate, load_class, partial
 from grn_exp.core.defaults import options_of
 from grn_exp.core.errors import InputError, close_matches
-from grn_exp.core.versions import PRIOR_HARDWARE, RESULTS_VERSION
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
-from grn_exp.runs.trainer_options import counted, counted_callbacks
+from grn_exp.runs.key import run_key
 from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
-_NOT_IN_KEY = ("paths", "logger", "preset", "force")
 # of the trainer group, beside Lightning's own
 _OWN_TRAINER_KEYS = ("num_threads", "checkpoint_seconds")
 
@@ -242,54 +238,6 @@ def _expanded(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(f"{path}: {error}; give the folder's full path") from error
-
-
-def run_key(config: Mapping[str, Any]) -> str:
-    """Hash everything in a resolved configuration that can change a result.
-
-    Paths, loggers and hardware are left out. A text that names an existing file, or the folder
-    of a language model, counts by content: what is changed is another run, what is moved is not.
-    """
-    relevant = {name: value for name, value in config.items() if name not in _NOT_IN_KEY}
-    if "retriever" not in relevant:
-        relevant.pop("pool", None)  # nothing is drawn from it
-    if relevant.get("ensemble") == 1:
-        del relevant["ensemble"]  # a member is the run of its seed
-    relevant["trainer"] = counted(config)
-    relevant["callbacks"] = counted_callbacks(config)
-    if isinstance(relevant.get("prior"), Mapping):
-        relevant["prior"] = {
-            name: value for name, value in relevant["prior"].items() if name not in PRIOR_HARDWARE
-        }
-    relevant["results_version"] = RESULTS_VERSION
-    text = json.dumps(_by_content(relevant), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _by_content(node: Any) -> Any:  # noqa: ANN401 - a JSON tree
-    if isinstance(node, dict):
-        return {name: _by_content(value) for name, value in node.items()}
-    if isinstance(node, list):
-        return [_by_content(value) for value in node]
-    if isinstance(node, str) and ("/" in node or "." in node):
-        try:
-            path = Path(node).expanduser()
-            if path.is_file():
-                status = path.stat()
-                return _file_hash(path, status.st_size, status.st_mtime_ns)
-            if (path / "config.json").is_file():
-                inside = sorted(file for file in path.iterdir() if file.is_file())
-                return {file.name: _by_content(str(file)) for file in inside}
-        except (OSError, RuntimeError):  # a text too long for a file name, no such user
-            return node
-    return node
-
-
-@functools.cache
-def _file_hash(path: Path, size: int, modified: int) -> str:
-    del size, modified  # part of the cache's key
-    with path.open("rb") as stream:
-        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # -- the run ------------------------------------------------------------------------------

@@ -1,19 +1,20 @@
 """The jobs of a sweep: which are done, what is left, how it ended."""
 
 import dataclasses
-import json
 import math
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from statistics import fmean
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from grn_exp.core.errors import InputError
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.metrics.titles import title
+from grn_exp.runs.files import UnreadableError, part
+from grn_exp.runs.folder import RunFolder
+from grn_exp.runs.reading import is_number, read_run
 
 State = Literal["done", "cut off", "failed", "to do", "refused"]
 _SHOWN: tuple[State, ...] = get_args(State)
@@ -138,12 +139,13 @@ def seconds_left(lines: Iterable[PlanLine], n_at_once: int) -> tuple[float, int]
 def _seconds(folder: RunFolder) -> float:
     """Return what a run took itself: a fit that it took over from another split is not its own."""
     try:
-        facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        of_stages: dict[str, Any] = facts["seconds"]
-        taken_over = "fitted_in" in facts
-        return sum(s for stage, s in of_stages.items() if not (taken_over and stage == "fit"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        facts = folder.facts()
+    except UnreadableError:
         return 0.0
+    stages = part(facts, "seconds")
+    if "fitted_in" in facts:
+        stages.pop("fit", None)
+    return sum(value for value in stages.values() if is_number(value))
 
 
 def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
@@ -258,10 +260,10 @@ def print_means(jobs: Sequence[Job]) -> None:
     """Print the means over splits of a sweep's finished runs, and the command to go on with."""
     from rich.console import Console
 
-    from grn_exp.report import collect, layout, render, runs, tables
+    from grn_exp.report import collect, layout, render, tables
 
     identities = [job.identity for job in jobs if job.identity is not None]
-    found = [runs.read_run(each.folder) for each in identities]
+    found = [read_run(each.folder) for each in identities]
     collected = collect.assemble(found)
     if collected.n_runs < 2:
         return
@@ -271,10 +273,10 @@ def print_means(jobs: Sequence[Job]) -> None:
         chosen = collected.rows.loc[is_test & (collected.rows["metric"] == metric)]
         for experiment, rows in chosen.groupby("experiment", sort=False):
             summary = tables.summarise(tables.labelled(rows))
-            for part in render.rich_tables(
+            for table in render.rich_tables(
                 layout.paper_table(summary, name=f"{experiment}, {title(metric)}"), console.width
             ):
-                console.print(part)
+                console.print(table)
     experiments = {each.experiment for each in identities}
     command = ["python", "-m", "grn_exp.report", str(identities[0].outputs)]
     if len(experiments) == 1:

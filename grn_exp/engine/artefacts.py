@@ -1,13 +1,9 @@
 """The files of a finished run."""
 
 import csv
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
@@ -15,12 +11,11 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
 from grn_exp.core.versions import METRICS_SCHEMA
-from grn_exp.engine.folder import RunFolder
-from grn_exp.storage.atomic import write_json, write_npz, write_with
+from grn_exp.runs.folder import HISTORY, METRICS, PROVENANCE, SCORES, RunFolder
+from grn_exp.storage.atomic import read_npz, write_json, write_npz, write_with
 
 # network.csv is for reading; scores.npz holds every pair
 _TOP_EDGES = 100_000
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def write_results(
@@ -45,9 +40,9 @@ def write_results(
         _write_csv(folder / name, header, lines)
     names = list(dict.fromkeys(["epoch", *(name for row in history for name in row)]))
     epochs = [[row.get(name, "") for name in names] for row in history]
-    _write_csv(folder / "history.csv", names, epochs)
-    write_json(folder / "provenance.json", facts)
-    write_json(folder / "metrics.json", {"schema": METRICS_SCHEMA, "rows": rows})
+    _write_csv(folder / HISTORY, names, epochs)
+    write_json(folder / PROVENANCE, facts)
+    write_json(folder / METRICS, {"schema": METRICS_SCHEMA, "rows": rows})
 
 
 def read_scores(folder: RunFolder) -> EdgeScores:
@@ -59,17 +54,15 @@ def read_scores(folder: RunFolder) -> EdgeScores:
         If the file is missing or broken.
     """
     try:
-        # opened here: NumPy leaves a broken file open
-        with (folder / "scores.npz").open("rb") as stream, np.load(stream) as arrays:
-            found = {name: arrays[name] for name in ("regulators", "genes", "scores")}
-    except _UNREADABLE as error:
+        regulators, genes, values = read_npz(folder / SCORES, "regulators", "genes", "scores")
+    except ValueError as error:
         raise InputError(
-            f"{folder.path}: scores.npz cannot be read; do that run again with force=true"
+            f"{folder / SCORES} cannot be read; do that run again with force=true"
         ) from error
     return EdgeScores(
-        regulators=GeneIndex(found["regulators"].tolist(), name=str(folder.path)),
-        genes=GeneIndex(found["genes"].tolist(), name=str(folder.path)),
-        values=found["scores"],
+        regulators=GeneIndex(regulators.tolist(), name=str(folder.path)),
+        genes=GeneIndex(genes.tolist(), name=str(folder.path)),
+        values=values,
     )
 
 
@@ -79,7 +72,7 @@ def _write_scores(folder: RunFolder, scores: EdgeScores) -> None:
         "genes": scores.genes.array,
         "scores": scores.values,
     }
-    write_npz(folder / "scores.npz", arrays)
+    write_npz(folder / SCORES, arrays)
     regulators, genes = scores.regulators.symbols, scores.genes.symbols
     edges = zip(*scores.ranked(_TOP_EDGES), strict=True)
     network = [(regulators[r], genes[g], str(scores.values[r, g])) for r, g in edges]

@@ -8,8 +8,8 @@ import numpy as np
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.engine.artefacts import read_scores
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.outcome import Outcome
+from grn_exp.runs.folder import RunFolder
 
 
 def average(folders: Sequence[RunFolder], rows: Sequence[Sequence[dict[str, Any]]]) -> Outcome:

@@ -30,9 +30,9 @@ from grn_exp.engine.callbacks import (
     diverged,
 )
 from grn_exp.engine.devices import leased_gpu
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import TrainerSettings
 from grn_exp.models.base import ClosedFormModel, GRNModel
+from grn_exp.runs.folder import HISTORY, RunFolder
 from grn_exp.runs.trainer_options import REFUSED
 from grn_exp.storage.atomic import write_with
 
@@ -163,7 +163,7 @@ def fit(
         model.fit()
         return Fitted([], "cpu", time.monotonic() - started_at)
     curve = ValidationCurve()
-    history = History(curve, folder / "history.csv")
+    history = History(curve, folder / HISTORY)
     checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
     chosen = make_callbacks(settings, folder)
     progress = ProgressBar(title, shown=settings.options["enable_progress_bar"] is not False)

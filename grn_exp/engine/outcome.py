@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_scores
-from grn_exp.engine.folder import RunFolder
+from grn_exp.runs.folder import HISTORY, PROVENANCE, RunFolder
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -62,12 +61,12 @@ def earlier_fit(folder: RunFolder, fit_key: str) -> Outcome | None:
     fit_key
         Hash of everything that can change the fit.
     """
-    for path in sorted(folder.path.parent.glob("*/provenance.json")):
+    for path in sorted(folder.path.parent.glob(f"*/{PROVENANCE}")):
         other = RunFolder(path.parent)
         if other.path == folder.path:
             continue
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            facts = other.facts()
             if facts.get("fit_key") != fit_key or other.state() != "finished":
                 continue
             return Outcome(
@@ -84,6 +83,6 @@ def earlier_fit(folder: RunFolder, fit_key: str) -> Outcome | None:
 
 
 def _training_curves(folder: RunFolder) -> list[dict[str, Any]]:
-    with (folder / "history.csv").open(newline="", encoding="utf-8") as stream:
+    with (folder / HISTORY).open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return [{k: v for k, v in row.items() if not k.startswith("val/")} for row in rows]

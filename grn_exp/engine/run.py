@@ -26,13 +26,13 @@ from grn_exp.engine.fit import (
     limited_threads,
     resolve_accelerator,
 )
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import EpochLogger, Mirror
 from grn_exp.engine.outcome import Outcome, earlier_fit
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
 from grn_exp.models.base import GradientModel, GRNModel
 from grn_exp.models.sets.base import PooledSelector
+from grn_exp.runs.folder import CONFIG, SPLIT, RunFolder
 from grn_exp.storage.atomic import write_npz, write_text
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
                 folder.clear()
             else:
                 if not force:
-                    folder.tell_damage()
+                    folder.warn_of_damage()
                 folder.clear(keep_checkpoint=True)
             with limited_threads(spec.trainer.num_threads):
                 return _run_in(folder, spec, data, model, watch, force=force)
@@ -198,8 +198,8 @@ def _run_in(
     folder.set_state("running")
     logger, rows, exit_code = None, [], 1
     try:
-        write_text(folder / "config.yaml", yaml.safe_dump(spec.identity.config, sort_keys=False))
-        write_npz(folder / "split.npz", {**data.split.arrays(), "labels": data.truth.labels})
+        write_text(folder / CONFIG, yaml.safe_dump(spec.identity.config, sort_keys=False))
+        write_npz(folder / SPLIT, {**data.split.arrays(), "labels": data.truth.labels})
         logger = mirror.open(spec.identity)
         with watch.stage("fit"):
             outcome = _outcome(folder, spec, data, model, logger, force=force)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.collect import BENCHMARK, METHOD, Collected
-from grn_exp.report.names import dataset_name, display_name
+from grn_exp.report.names import dataset_name
+from grn_exp.runs.methods import display_name
 
 _KEY = ("data", "model", "metric", "subset")
 _SETTING = [name for name in dict.fromkeys((*METHOD, *BENCHMARK)) if name not in _KEY]

@@ -16,7 +16,8 @@ import yaml
 from grn_exp.report.claim_values import Description, NotHereError, Values
 from grn_exp.report.collect import Collected
 from grn_exp.report.layout import Cell, Table, line_of, with_error
-from grn_exp.report.names import dataset_name, display_name
+from grn_exp.report.names import dataset_name
+from grn_exp.runs.methods import display_name
 
 Outcome = Literal["holds", "within the error", "fails", "not here"]
 Decision = Literal[

@@ -14,9 +14,10 @@ import pandas as pd
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report import experiments
 from grn_exp.report.experiments import Experiment
-from grn_exp.report.runs import COUNTS, NUMBERS, TEXTS, Problem, Run, read_run
 from grn_exp.report.tuned import with_tuned
 from grn_exp.report.usual import is_equal, usual
+from grn_exp.runs.reading import Problem, Run, read_run
+from grn_exp.runs.rows import COUNTS, NUMBERS, TEXTS
 from grn_exp.storage.atomic import write_with
 
 METHOD = ("model", "retriever", "prior", "ensemble", "method_variant")

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from grn_exp.report.names import flattened
-from grn_exp.report.runs import Problem, Run
 from grn_exp.report.tuned import TUNED
 from grn_exp.report.usual import contents, is_equal, usual
+from grn_exp.runs.key import flattened
+from grn_exp.runs.reading import Problem, Run
 from grn_exp.runs.trainer_options import counted_callbacks
 from grn_exp.storage.conf import conf_dir
 

@@ -11,9 +11,9 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from grn_exp.metrics.titles import title
-from grn_exp.report.names import dataset_name, display_name
+from grn_exp.report.names import dataset_name
 from grn_exp.report.tables import COLUMN, CONTROLS
-from grn_exp.runs.methods import rank
+from grn_exp.runs.methods import display_name, rank
 
 _SUBSETS = {
     "test_unseen": "unseen genes",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from grn_exp.report.names import without
-from grn_exp.report.runs import Problem, Run
+from grn_exp.runs.key import without
+from grn_exp.runs.reading import Problem, Run
 
 TUNED = "tuned"
 

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from grn_exp.core.defaults import options_of
-from grn_exp.report.names import flattened
-from grn_exp.report.runs import Run
+from grn_exp.runs.key import flattened
+from grn_exp.runs.reading import Run
 from grn_exp.storage.conf import conf_dir
 
 _PRESET = "${preset:"

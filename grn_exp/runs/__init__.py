@@ -1,1 +1,1 @@
-"""What a run is on disk: its folder, its files, and what its key is made of."""
+"""A run on disk: its folder, the one parser of its files, and what its key is made of."""

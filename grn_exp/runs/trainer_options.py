@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grn_exp.core.errors import InputError
+from grn_exp.runs.files import part
 
 # what can change a number, with the value that changes none; hardware and display do not count
 COUNTED: dict[str, Any] = {
@@ -49,18 +50,22 @@ def counted(config: Mapping[str, Any]) -> dict[str, Any]:
 
     A closed form has no epochs, so none of them concerns it.
     """
-    model = config.get("model") or {}
+    model = part(config, "model")
     if str(model.get("_target_")).startswith("grn_exp.") and "optimizer" not in model:
         return {}
     neutral = COUNTED | (COUNTED_WITH_CALLBACKS if counted_callbacks(config) else {})
-    trainer = config["trainer"]
+    trainer = part(config, "trainer")
     return {k: trainer[k] for k in neutral if k in trainer and trainer[k] != neutral[k]}
 
 
 def counted_callbacks(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the callbacks that can change a number."""
-    found = config.get("callbacks") or {}
-    return {k: v for k, v in found.items() if not str(v.get("_target_")).endswith(_WATCHERS)}
+    found = part(config, "callbacks")
+    return {
+        name: node
+        for name, node in found.items()
+        if not str(part(found, name).get("_target_")).endswith(_WATCHERS)
+    }
 
 
 def refuse_reserved(trainer: Mapping[str, Any]) -> None:

@@ -100,13 +100,13 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, waiting: str) -> Iterator[None]:
+def locked(path: Path, *, waiting: str, wait: bool = True) -> Iterator[None]:
     """Hold the lock file ``path``; where another process holds it, log ``waiting`` and wait.
 
     Raises
     ------
     InputError
-        If its folder may not be written.
+        If its folder may not be written, or another process holds it and ``wait`` is false.
     """
     from filelock import FileLock, Timeout
 
@@ -115,7 +115,11 @@ def locked(path: Path, *, waiting: str) -> Iterator[None]:
     try:
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except Timeout as error:
+            if not wait:
+                raise InputError(
+                    f"{path.parent} is in use by another process; wait for it, or stop it"
+                ) from error
             log.info("%s", waiting)
             lock.acquire()
     except OSError as error:

@@ -304,13 +304,14 @@ def _place(job: "Job") -> object:
 
 def _score(job: "Job", problems: dict[object, str]) -> tuple[tuple[str, float] | None, str]:
     """Return a finished job's score, or why there is none."""
-    from grn_exp.engine.folder import RunFolder
+    from grn_exp.runs.folder import RunFolder
     from grn_exp.tuning.trials import validation_score
 
     problem = problems.get(_place(job), "")
     if problem or job.identity is None:
         return None, problem
-    return validation_score(RunFolder(job.identity.folder).metrics()), ""
+    folder = RunFolder(job.identity.folder)
+    return (validation_score(folder.metrics()) if folder.state() == "finished" else None), ""
 
 
 def _values(override: Override) -> list[str]:

@@ -12,10 +12,10 @@ from grn_exp import config
 from grn_exp.core.network import Network
 from grn_exp.core.sets import TargetSets
 from grn_exp.engine.artefacts import read_scores
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.run import run
 from grn_exp.models.base import ClosedFormModel, GradientModel
 from grn_exp.models.sets.base import PooledSelector
+from grn_exp.runs.folder import RunFolder
 from tests.contract.lightning import check_plain_trainer
 
 MODELS = config.models_by_task("sets")

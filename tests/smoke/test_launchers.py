@@ -29,7 +29,7 @@ def metrics(outputs: Path) -> dict[str, bytes]:
 
 
 def states(outputs: Path) -> list[str]:
-    from grn_exp.engine.folder import RunFolder
+    from grn_exp.runs.folder import RunFolder
 
     return sorted(RunFolder(path.parent).state() for path in outputs.rglob("status.json"))
 

@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from grn_exp.core.errors import InputError
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import WandbMirror, flat_metrics
+from grn_exp.runs.folder import RunFolder
 
 ROW = {"metric": "ap", "subset": "val", "value": 0.5, "n": 4, "n_positive": 2, "prevalence": 0.5}
 

@@ -9,10 +9,10 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import SUBSETS
 from grn_exp.engine.artefacts import write_results
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import EpochLogger, flat_metrics
 from grn_exp.engine.loggers.results import cost, precision_recall, top_edges
 from grn_exp.metrics.ranking import average_precision
+from grn_exp.runs.folder import RunFolder
 
 
 def row(metric, value, *, k=None, set_size=None, prevalence=None, subset="test"):

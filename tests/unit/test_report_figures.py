@@ -20,7 +20,7 @@ from grn_exp.report.figures.bars import (
 )
 from grn_exp.report.figures.embeddings import embeddings_compared
 from grn_exp.report.figures.scaling import fewer_cells, run_time
-from grn_exp.report.names import colour, display_name
+from grn_exp.runs.methods import colour, display_name
 
 ONE_HOT = {"_target_": "grn_exp.priors.uninformative.OneHotPrior"}
 

@@ -13,7 +13,7 @@ from grn_exp.report.figures.curves import pr_curves, training_curves
 from grn_exp.report.figures.networks import heat_map, network_view
 from grn_exp.report.figures.regulators import regulator_precision
 from grn_exp.report.figures.retrieval import retrieval_coverage, retrieval_scaling
-from grn_exp.report.names import display_name
+from grn_exp.runs.methods import display_name
 
 REGULATORS = [f"R{number}" for number in range(6)]
 GENES = [*REGULATORS, *(f"G{number:02d}" for number in range(24))]

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from grn_exp.report.names import colour, display_name
-from grn_exp.runs.methods import methods
+from grn_exp.runs.methods import colour, display_name, methods
 from grn_exp.storage.conf import conf_dir
 
 CHOICES = {path.stem for path in (conf_dir() / "model").glob("[!_]*.yaml")}

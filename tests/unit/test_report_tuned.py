@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from grn_exp.report.collect import assemble, read_runs
-from grn_exp.report.runs import Run
 from grn_exp.report.tuned import with_tuned
+from grn_exp.runs.reading import Run
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from pytorch_lightning.loggers import Logger
 
 from grn_exp.core.errors import InputError
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.runs import methods
+from grn_exp.runs.folder import RunFolder
 
 
 class EpochLogger(Logger):

@@ -6,14 +6,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from grn_exp.core.errors import InputError
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers.tensorboard import TensorBoardMirror
 from grn_exp.engine.loggers.trackio import TrackioMirror
 from grn_exp.engine.loggers.wandb import WandbMirror
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.runs.folder import HISTORY, RunFolder
 
 _MIRRORS = {"wandb": WandbMirror, "trackio": TrackioMirror, "tensorboard": TensorBoardMirror}
 
@@ -50,15 +48,15 @@ def publish(folders: Sequence[Path], to: str, **options: str | None) -> None:
 
 
 def _identity(folder: Path) -> RunIdentity:
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config = RunFolder(folder).config()
     experiment, data, model, run_key = folder.parts[-4:]
     return RunIdentity(experiment, data, model, run_key, folder.parents[3], config)
 
 
 def _history(folder: Path) -> Iterator[dict[str, float]]:
     """Yield the values of each epoch; none of a method without epochs."""
-    if not (folder / "history.csv").is_file():
+    if not (folder / HISTORY).is_file():
         return
-    with (folder / "history.csv").open(newline="", encoding="utf-8") as stream:
+    with (folder / HISTORY).open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             yield {name: float(value) for name, value in row.items() if value}

@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import json
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_scores
-from grn_exp.engine.folder import RunFolder
 from grn_exp.metrics.titles import key_of
+from grn_exp.runs.folder import SCORES, SPLIT, RunFolder
 
 _CURVE_POINTS = 1000
 _TOP_EDGES = 100
@@ -28,11 +27,6 @@ def flat_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
         if row["prevalence"] is not None:  # a set is compared with a set: no pairs
             flat[f"{row['subset']}/prevalence"] = row["prevalence"]
     return flat
-
-
-def provenance_of(folder: RunFolder) -> dict[str, Any]:
-    """Return ``provenance.json``."""
-    return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
 
 
 def cost(facts: dict[str, Any]) -> dict[str, float]:
@@ -58,9 +52,9 @@ def precision_recall(folder: RunFolder) -> dict[str, Curve]:
 
     Nothing for a method that chooses sets or a benchmark that holds out targets.
     """
-    if not (folder / "scores.npz").is_file():
+    if not (folder / SCORES).is_file():
         return {}
-    with np.load(folder / "split.npz") as split:
+    with np.load(folder / SPLIT) as split:
         if not set(_CURVES_OF) <= set(split):
             return {}
         scores = read_scores(folder).align(

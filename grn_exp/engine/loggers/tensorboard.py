@@ -5,10 +5,10 @@ import shutil
 
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers.base import EpochLogger, require
 from grn_exp.engine.loggers.results import flat_metrics
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.runs.folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)

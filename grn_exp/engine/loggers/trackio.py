@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from grn_exp.core.errors import InputError
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import results
 from grn_exp.engine.loggers.base import EpochLogger, described, display_name, require
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _forget(project: str, identity: RunIdentity) -> None:
 def _shown(folder: RunFolder, *, with_curves: bool) -> dict[str, Any]:
     import trackio
 
-    metrics = results.flat_metrics(folder.metrics()) | results.cost(results.provenance_of(folder))
+    metrics = results.flat_metrics(folder.metrics()) | results.cost(folder.facts())
     shown: dict[str, Any] = {
         name: value
         for name, value in metrics.items()

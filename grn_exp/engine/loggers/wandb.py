@@ -10,10 +10,10 @@ from urllib.parse import urlparse
 import numpy as np
 
 from grn_exp.core.errors import InputError
-from grn_exp.engine.folder import RunFolder
 from grn_exp.engine.loggers import results
 from grn_exp.engine.loggers.base import EpochLogger, described, display_name, is_resumed
 from grn_exp.engine.spec import RunIdentity
+from grn_exp.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ def _show(run: Any, folder: RunFolder) -> None:  # noqa: ANN401 - wandb's run
     """Hand over what a finished run's folder holds."""
     import wandb
 
-    facts = results.provenance_of(folder)
+    facts = folder.facts()
     run.summary.update(results.flat_metrics(folder.metrics()) | results.cost(facts))
     inputs = {key: facts[key] for key in facts.keys() - {"seconds", "peak_memory_mb"}}
     run.config.update({"provenance": inputs}, allow_val_change=True)

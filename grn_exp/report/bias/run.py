@@ -14,8 +14,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import SUBSETS, EdgeSplit, Mask, Subset
-from grn_exp.report import runs
-from grn_exp.report.runs import Problem, Run
+from grn_exp.runs import reading
+from grn_exp.runs.reading import Problem, Run
 
 _NAMES = ("model", "data", "network", "split_seed", "seed", "run_key")
 
@@ -124,7 +124,7 @@ def finished_run(folder: Path) -> Run:
         If it is not, with the reason.
     """
     path = Path(folder).resolve()
-    run = runs.read_run(path)
+    run = reading.read_run(path)
     if isinstance(run, Problem):
         raise InputError(
             f"{path}: {run.kind} ({run.reason}); give the folder of a finished run, "

@@ -8,8 +8,8 @@ import pandas as pd
 from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import title
 from grn_exp.report.figures import choose, style
-from grn_exp.report.names import colour
 from grn_exp.report.tables import CONTROLS, per_split, summarise
+from grn_exp.runs.methods import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

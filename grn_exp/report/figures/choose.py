@@ -10,9 +10,9 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.bias.run import ScoredRun, finished_run, read_run
 from grn_exp.report.collect import BENCHMARK, METHOD
 from grn_exp.report.figures import style
-from grn_exp.report.names import dataset_name, display_name
+from grn_exp.report.names import dataset_name
 from grn_exp.report.tables import CONTROLS, labelled, summarise
-from grn_exp.runs.methods import rank
+from grn_exp.runs.methods import display_name, rank
 
 _ORDER = ["method", "split_seed", "seed", "folder", "metric", "subset", "set_size", "k"]
 TABLE_2 = "python -m grn_exp -m experiment=infosem_table2"

@@ -11,8 +11,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
 from grn_exp.report.bias.run import ScoredRun, read_table
 from grn_exp.report.figures import choose, style
-from grn_exp.report.names import colour
 from grn_exp.report.tables import CONTROLS
+from grn_exp.runs.methods import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

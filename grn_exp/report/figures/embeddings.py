@@ -7,8 +7,8 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.figures import choose, style
-from grn_exp.report.names import colour, display_name
 from grn_exp.report.tables import per_split
+from grn_exp.runs.methods import colour, display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ import pandas as pd
 
 from grn_exp.core.splits import Subset
 from grn_exp.metrics.titles import title
-from grn_exp.report.names import colour
+from grn_exp.runs.methods import colour
 from grn_exp.storage.atomic import write_with
 
 if TYPE_CHECKING:

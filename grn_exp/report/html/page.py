@@ -13,8 +13,8 @@ from grn_exp.report import claims
 from grn_exp.report.collect import Collected, assemble, by_experiment, read_runs
 from grn_exp.report.html import summary
 from grn_exp.report.html.sections import Section, experiment_section
-from grn_exp.report.runs import Problem, Run
 from grn_exp.report.tables import labelled
+from grn_exp.runs.reading import Problem, Run
 from grn_exp.storage.atomic import write_text
 
 _GENERATOR = "grn_exp.report"

@@ -13,7 +13,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import TITLES, title
 from grn_exp.report import compare, experiments, figures, layout, tables
 from grn_exp.report.layout import Cell, Table, line_of
-from grn_exp.report.names import dataset_name, display_name
+from grn_exp.report.names import dataset_name
+from grn_exp.runs.methods import display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,10 @@ from grn_exp.metrics.titles import title
 from grn_exp.report.collect import METHOD, Collected
 from grn_exp.report.html.sections import main_rows
 from grn_exp.report.layout import Cell, Table, line_of, spaced
-from grn_exp.report.names import dataset_name, display_name
-from grn_exp.report.runs import Run, is_number, part
+from grn_exp.report.names import dataset_name
+from grn_exp.runs.files import part
+from grn_exp.runs.methods import display_name
+from grn_exp.runs.reading import Run, is_number
 
 
 def experiments_table(of_experiment: Mapping[str, Collected]) -> Table:
