@@ -1,25 +1,20 @@
 """What decoders share that do not look at every set (Residual HOS2, scalability note)."""
 
 import abc
+import dataclasses
 import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from grn_exp.decode.base import (
-    Decoded,
-    Decoder,
-    SetScore,
-    best_first,
-    require_at_least,
-    score_batches,
-)
-from grn_exp.decode.exact import Exact
+from grn_exp.decode.base import Decoded, Decoder, SetScore, best_first, score_batches
+from grn_exp.decode.exact import MAX_SUBSETS, Exact
 
 
+@dataclasses.dataclass(eq=False, kw_only=True)
 class ApproximateDecoder(Decoder):
-    """A decoder that may miss the best set, and can be told to measure by how much.
+    """A decoder that may miss the best set, and can measure by how much.
 
     Parameters
     ----------
@@ -30,10 +25,8 @@ class ApproximateDecoder(Decoder):
         More sets than this are not enumerated.
     """
 
-    def __init__(self, *, compare_with_exact: bool, max_subsets: int) -> None:
-        require_at_least("max_subsets", max_subsets, 1)
-        self.compare_with_exact = compare_with_exact
-        self.max_subsets = max_subsets
+    compare_with_exact: bool = False
+    max_subsets: int = MAX_SUBSETS
 
     @abc.abstractmethod
     def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:

@@ -1,4 +1,4 @@
-"""What a decoder is given and what it hands back.
+"""What a decoder is given and what it returns.
 
 Source: Residual HOS2, section 4.3: the predicted set of a target is the best-scored set of R out
 of the M candidates of its pool. Sets are rows of ascending positions ``0 .. M - 1`` in the pool.
@@ -109,6 +109,7 @@ class Decoded:
     best_score: float | None
 
 
+@dataclasses.dataclass(eq=False)
 class Decoder(abc.ABC):
     """Finds the best set of a pool (``decoder=`` on the command line).
 
@@ -116,9 +117,19 @@ class Decoder(abc.ABC):
     ----------
     needs_decomposable
         True if it is right for sums over the members only.
+
+    Raises
+    ------
+    InputError
+        If an option that is a number is not above 0.
     """
 
     needs_decomposable: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, bool) and not value > 0:
+                raise InputError(f"decoder.{name}={value}: give a number above 0")
 
     def check(self, n_candidates: int, size: int) -> None:
         """Refuse what cannot be decoded, before anything is trained.
@@ -130,7 +141,7 @@ class Decoder(abc.ABC):
         """
         if not 1 <= size <= n_candidates:
             raise InputError(
-                f"decoder: no set of {size} regulators in a pool of {n_candidates} candidates; "
+                f"decoder: a pool of {n_candidates} candidates has no set of {size} regulators; "
                 "allow larger pools"
             )
 
@@ -147,18 +158,6 @@ class Decoder(abc.ABC):
         seed
             Makes decoders that draw random numbers repeatable; others do not read it.
         """
-
-
-def require_at_least(name: str, value: float, least: float) -> None:
-    """Refuse an option below its least value.
-
-    Raises
-    ------
-    InputError
-        If it is.
-    """
-    if not value >= least:
-        raise InputError(f"decoder.{name}={value} is too small; give {least} or more")
 
 
 def score_batches(score: SetScore, sets: Tensor, batch_sets: int = BATCH_SETS) -> Tensor:

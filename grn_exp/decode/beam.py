@@ -1,12 +1,14 @@
 """Beam search over sets that grow by one candidate at a time."""
 
+import dataclasses
+
 from torch import Tensor
 
 from grn_exp.decode.approximate import ApproximateDecoder, grow
-from grn_exp.decode.base import SetScore, require_at_least
-from grn_exp.decode.exact import MAX_SUBSETS
+from grn_exp.decode.base import SetScore
 
 
+@dataclasses.dataclass(eq=False)
 class Beam(ApproximateDecoder):
     """Keep the best few sets of every size up to R (Residual HOS2, scalability note).
 
@@ -19,23 +21,9 @@ class Beam(ApproximateDecoder):
         Sets kept of each size.
     compare_with_exact, max_subsets
         See :class:`ApproximateDecoder`.
-
-    Raises
-    ------
-    InputError
-        On a value below 1.
     """
 
-    def __init__(
-        self,
-        width: int = 64,
-        *,
-        compare_with_exact: bool = False,
-        max_subsets: int = MAX_SUBSETS,
-    ) -> None:
-        super().__init__(compare_with_exact=compare_with_exact, max_subsets=max_subsets)
-        require_at_least("width", width, 1)
-        self.width = width
+    width: int = 64
 
     def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:  # noqa: ARG002
         """Return the best set of the last beam."""

@@ -1,5 +1,6 @@
 """Score every set of the pool and take the best (Residual HOS2, section 4.3)."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor
 
 from grn_exp.core.errors import InputError
-from grn_exp.decode.base import BATCH_SETS, Decoded, Decoder, SetScore, require_at_least
+from grn_exp.decode.base import BATCH_SETS, Decoded, Decoder, SetScore
 
 MAX_SUBSETS = 20_000_000
 _KEPT_ENTRIES = 2**22  # of one kept enumeration: 32 MB
 
 
+@dataclasses.dataclass(eq=False)
 class Exact(Decoder):
     """Enumerate all C(M, R) sets; of sets that tie, the first in lexicographic order.
 
@@ -24,18 +26,10 @@ class Exact(Decoder):
         Sets scored at a time; bounds the memory.
     max_subsets
         More sets than this are refused.
-
-    Raises
-    ------
-    InputError
-        On a value below 1.
     """
 
-    def __init__(self, batch_sets: int = BATCH_SETS, max_subsets: int = MAX_SUBSETS) -> None:
-        require_at_least("batch_sets", batch_sets, 1)
-        require_at_least("max_subsets", max_subsets, 1)
-        self.batch_sets = batch_sets
-        self.max_subsets = max_subsets
+    batch_sets: int = BATCH_SETS
+    max_subsets: int = MAX_SUBSETS
 
     def check(self, n_candidates: int, size: int) -> None:
         """Refuse a pool that is too small, or has too many sets."""
@@ -56,7 +50,7 @@ class Exact(Decoder):
             scores = score(sets)
             first = int(torch.argmax(scores))
             value = float(scores[first])
-            # a score that is no number must not hide behind the others
+            # a score that is NaN must not hide behind the others
             if best_set is None or value > best or math.isnan(value):
                 best, best_set = value, sets[first]
             if math.isnan(best):

@@ -1,13 +1,15 @@
 """Swap one member at a time while that helps."""
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
 from grn_exp.decode.approximate import ApproximateDecoder, grow
-from grn_exp.decode.base import SetScore, require_at_least, score_batches, top_members
-from grn_exp.decode.exact import MAX_SUBSETS
+from grn_exp.decode.base import SetScore, score_batches, top_members
 
 
+@dataclasses.dataclass(eq=False)
 class LocalSearch(ApproximateDecoder):
     """Best single swaps from several starts (Residual HOS2, scalability note).
 
@@ -20,23 +22,9 @@ class LocalSearch(ApproximateDecoder):
         Sets to start from.
     compare_with_exact, max_subsets
         See :class:`ApproximateDecoder`.
-
-    Raises
-    ------
-    InputError
-        On a value below 1.
     """
 
-    def __init__(
-        self,
-        n_starts: int = 8,
-        *,
-        compare_with_exact: bool = False,
-        max_subsets: int = MAX_SUBSETS,
-    ) -> None:
-        super().__init__(compare_with_exact=compare_with_exact, max_subsets=max_subsets)
-        require_at_least("n_starts", n_starts, 1)
-        self.n_starts = n_starts
+    n_starts: int = 8
 
     def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:
         """Return the best of the sets that no single swap improves."""

@@ -1,14 +1,15 @@
 """Draw sets from a proposal, score them, take the best."""
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
-from grn_exp.core.errors import InputError
 from grn_exp.decode.approximate import ApproximateDecoder
-from grn_exp.decode.base import SetScore, require_at_least, score_batches
-from grn_exp.decode.exact import MAX_SUBSETS
+from grn_exp.decode.base import SetScore, score_batches
 
 
+@dataclasses.dataclass(eq=False)
 class SampleRerank(ApproximateDecoder):
     """Sample and rerank (Residual HOS2, scalability note).
 
@@ -25,27 +26,10 @@ class SampleRerank(ApproximateDecoder):
         Higher draws more widely.
     compare_with_exact, max_subsets
         See :class:`ApproximateDecoder`.
-
-    Raises
-    ------
-    InputError
-        On fewer than 1 sample or a temperature that is not above 0.
     """
 
-    def __init__(
-        self,
-        n_samples: int = 4096,
-        temperature: float = 1.0,
-        *,
-        compare_with_exact: bool = False,
-        max_subsets: int = MAX_SUBSETS,
-    ) -> None:
-        super().__init__(compare_with_exact=compare_with_exact, max_subsets=max_subsets)
-        require_at_least("n_samples", n_samples, 1)
-        if not temperature > 0:
-            raise InputError(f"decoder.temperature={temperature} is not above 0; give 1.0, say")
-        self.n_samples = n_samples
-        self.temperature = temperature
+    n_samples: int = 4096
+    temperature: float = 1.0
 
     def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:
         """Return the best of the sets drawn; of ties, the first in lexicographic order."""

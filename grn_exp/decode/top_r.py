@@ -19,7 +19,7 @@ class TopR(Decoder):
         Raises
         ------
         InputError
-            If the score is no sum over the members.
+            If the score is not a sum over the members.
         """
         self.check(score.n_candidates, size)
         if not score.decomposable or score.additive is None:
