@@ -18,6 +18,7 @@ from grn_exp.metrics.ranking import average_precision
 from grn_exp.priors.base import DatasetPrior
 from grn_exp.report.bias.degree import additive_fit, compare_runs, degree_explained, rank_one_fit
 from grn_exp.report.bias.run import ScoredRun, read_run
+from tests.messages import naming
 
 
 def masked(seed, shape=(7, 11), density=0.6):
@@ -260,7 +261,7 @@ def test_one_old_run_among_several_is_named(tmp_path, toy):
     path = write_toy_run(tmp_path, toy, model="old", seed=0)
     arrays = dict(np.load(path / "split.npz"))
     np.savez(path / "split.npz", **{k: v for k, v in arrays.items() if k != "labels"})
-    with pytest.raises(InputError, match=r"old.*no labels; run again with force=true"):
+    with pytest.raises(InputError, match=naming(path / "split.npz", "labels", "force=true")):
         compare_runs(map(read_run, [path]))
 
 

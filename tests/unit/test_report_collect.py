@@ -12,6 +12,7 @@ from grn_exp.core.versions import RESULTS_VERSION
 from grn_exp.report.collect import COLUMNS, collect, write_parquet
 from grn_exp.report.tables import summarise
 from grn_exp.runs.choices import choice_name
+from tests.messages import naming
 
 
 @pytest.fixture
@@ -242,17 +243,17 @@ def test_parquet_gives_the_rows_back(write_run, outputs, tmp_path):
 
 
 def test_no_runs(outputs, write_run, tmp_path):
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match=naming(outputs, "paths.outputs")):
         collect(outputs)
     outputs.mkdir()
-    with pytest.raises(InputError, match="no runs"):
+    with pytest.raises(InputError, match=naming(outputs, "paths.outputs", "<run key>")):
         collect(outputs)
     write_run(experiment="hos2_sets")
     (outputs / ".sweeps" / "a" / "b" / "c").mkdir(parents=True)
     (outputs / ".sweeps" / "a" / "b" / "c" / "config.yaml").write_text("")
     (outputs / "hos2_sets" / "note.txt").write_text("")
     assert collect(outputs).n_runs == 1
-    with pytest.raises(InputError, match=r"hos2_set: did you mean 'hos2_sets'"):
+    with pytest.raises(InputError, match=naming("--experiment hos2_set", "'hos2_sets'")):
         collect(outputs, "hos2_set")
 
 

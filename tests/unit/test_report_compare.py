@@ -9,6 +9,7 @@ from grn_exp.report.collect import collect
 from grn_exp.report.compare import PAPER_NOTE, beside_paper, holm, paired_tests
 from grn_exp.report.layout import comparison_tables
 from grn_exp.report.published import published
+from tests.messages import naming
 
 HOS2 = {
     "split": {"_target_": "grn_exp.data.sets.splitting.TargetSplitter", "kind": "random"},
@@ -48,7 +49,7 @@ def test_a_reference_asks_for_fewer_tests(rows_of):
     assert set(found["other"]) == {"b"}
     differences = dict(zip(found["method"], found["mean_difference"], strict=True))
     assert differences == pytest.approx({"a": 0.15, "c": -0.3})
-    with pytest.raises(InputError, match="--reference d: choose from a, b, c"):
+    with pytest.raises(InputError, match=naming("--reference d", "a, b, c")):
         paired_tests(rows, reference="d")
 
 
@@ -62,7 +63,7 @@ def test_columns_are_corrected_apart(write_run, tmp_path):
 
 
 def test_nothing_to_test(rows_of):
-    with pytest.raises(InputError, match="no two methods share a split"):
+    with pytest.raises(InputError, match=naming("two methods", "split")):
         paired_tests(rows_of({"a": [0.5]}))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.report import dashboard
+from tests.messages import naming
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("wandb_workspaces") is None, reason="needs the extra dashboard"
@@ -77,10 +78,13 @@ def test_without_an_experiment_it_shows_all_runs(tmp_path):
     assert made["spec"]["section"]["runSets"][0]["filters"]["filters"] == []
 
 
-@pytest.mark.parametrize("words", [(), ("-o", "workspace.txt")])
-def test_what_it_refuses(words, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [((), ["-o FILE"]), (("-o", "workspace.txt"), ["-o workspace.txt", ".json"])],
+)
+def test_what_it_refuses(words, parts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"give (-o FILE|the name of a file that ends in \.json)"):
+    with pytest.raises(InputError, match=naming(*parts)):
         dashboard.write_dashboard(asked(*words))
     assert not list(tmp_path.iterdir())
 
@@ -92,7 +96,7 @@ def test_a_missing_package_is_one_line(tmp_path, monkeypatch):
         "find_spec",
         lambda name: None if name == "wandb_workspaces" else find_spec(name),
     )
-    with pytest.raises(InputError, match=r"pip install 'grn_exp\[dashboard\]'"):
+    with pytest.raises(InputError, match=naming("dashboard", "pip install 'grn_exp[dashboard]'")):
         dashboard.write_dashboard(asked("-o", str(tmp_path / "workspace.json")))
     assert not list(tmp_path.iterdir())
 
@@ -106,5 +110,7 @@ def test_saving_without_a_server_is_one_line(monkeypatch, tmp_path):
             raise wandb.errors.CommError("no such\nserver")
 
     monkeypatch.setattr(wandb, "Api", Refused)
-    with pytest.raises(InputError, match=r"dashboard --save: no such server; is WANDB_API_KEY"):
+    with pytest.raises(
+        InputError, match=naming("dashboard --save", "no such server", "WANDB_API_KEY")
+    ):
         dashboard.write_dashboard(asked("--save"))

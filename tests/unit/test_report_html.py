@@ -12,6 +12,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.report import figures
 from grn_exp.report.__main__ import main
 from grn_exp.report.html.page import write_report
+from tests.messages import lines_naming, naming
 
 EVIL = "<script>alert('x')</script>"
 
@@ -273,7 +274,7 @@ def test_without_a_command_the_page_is_written(command, outputs, write_run):
     (write_run(experiment="other") / "metrics.json").write_text("{")
     out, err = command(outputs)
     assert out.strip() == str(outputs / "report.html")
-    assert "left out: 1 unreadable" in err
+    assert lines_naming(err, "1 unreadable")
     assert len(read(outputs / "report.html").lines("all-runs")) == 6
     out, err = command("html", outputs, "-o", outputs / "x.html", "--experiment", "table_2")
     assert err == ""
@@ -298,24 +299,23 @@ def in_outputs(outputs, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "parts"),
     [
-        (("missing",), "paths.outputs, or one of html, claims"),
-        (("html", "a/missing"), "no such folder"),
-        (("html", "outputs", "-o", "page.txt"), "ends in .html"),
-        (("html", "outputs", "-o", "mine.html"), "was not written by grn_exp.report"),
-        (("html", "outputs", "--experiment", "table_3"), "did you mean 'table_2'?"),
-        (("claims", "missing"), "no such folder"),
+        (("missing",), ["missing", "paths.outputs", "html", "claims"]),
+        (("html", "a/missing"), ["a/missing"]),
+        (("html", "outputs", "-o", "page.txt"), ["-o page.txt", ".html"]),
+        (("html", "outputs", "-o", "mine.html"), ["mine.html", "-o"]),
+        (("html", "outputs", "--experiment", "table_3"), ["--experiment table_3", "'table_2'"]),
+        (("claims", "missing"), ["missing"]),
     ],
 )
-def test_bad_input_is_one_line(command, in_outputs, capsys, arguments, message):
+def test_bad_input_is_one_line(command, in_outputs, capsys, arguments, parts):
     outputs = in_outputs
     with pytest.raises(SystemExit) as error:
         command(*arguments)
     assert error.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: ")
-    assert message in last
+    assert re.match(naming("error", *parts), last)
     assert (outputs.parent / "mine.html").read_text() == "<p>mine"
     assert not (outputs / "report.html").exists()
 

@@ -10,6 +10,7 @@ from grn_exp.report.collect import collect
 from grn_exp.report.layout import Table, paper_table, plain_table
 from grn_exp.report.render import latex, markdown, rich_tables
 from grn_exp.report.tables import labelled, per_split, select, spread_over_seeds, summarise
+from tests.messages import naming
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_prior_is_told_where_one_dataset_has_several(write_run, tmp_path):
 
 
 def test_no_spread_over_seeds_without_several(rows_of):
-    with pytest.raises(InputError, match="no method has several seeds"):
+    with pytest.raises(InputError, match=naming("seeds", "ensemble=10")):
         spread_over_seeds(rows_of({"a": [0.1, 0.2]}))
 
 
@@ -143,9 +144,9 @@ def test_names_say_no_more_than_is_needed(write_run, tmp_path):
 
 def test_choosing(rows):
     assert len(select(rows, metrics=["ap"], subsets=["test_unseen"])) == len(rows)
-    with pytest.raises(InputError, match="--metric app: did you mean 'ap'"):
+    with pytest.raises(InputError, match=naming("--metric app", "'ap'")):
         select(rows, metrics=["app"])
-    with pytest.raises(InputError, match="--k 80: these runs have none"):
+    with pytest.raises(InputError, match=naming("--k 80")):
         select(rows, ks=[80])
 
 
