@@ -1,5 +1,7 @@
 """Pools: what a retriever ranks first, capped; with the answer put in for the oracle."""
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,39 +29,38 @@ def names(pools) -> list[str]:
 
 
 def test_best_first_capped_without_the_target():
-    pools = RetrievedPool(size=4, caps={2: 3}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    pools = RetrievedPool(size=4, caps={2: 3}).build(SCORES, GENES, TARGETS, SETS.sizes)
     assert names(pools) == ["BCD", "EDC"]
     assert pools.covers(SETS).tolist() == [False, False]
-    uncapped = RetrievedPool(size=80, caps={}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    uncapped = RetrievedPool(size=80, caps={}).build(SCORES, GENES, TARGETS, SETS.sizes)
     assert names(uncapped) == ["BCDEF", "EDCBA"]
 
 
 def test_targets_may_be_some_in_any_order_and_caps_follow_the_sizes():
     pool = RetrievedPool(size=5, caps={1: 1, 2: 4})
     order = GeneIndex(["F", "A"])
-    assert names(pool.build(SCORES, SETS, order, np.asarray([1, 2]))) == ["E", "BCDE"]
+    assert names(pool.build(SCORES, GENES, order, np.asarray([1, 2]))) == ["E", "BCDE"]
 
 
-def test_retrieved_pools_do_not_depend_on_the_true_sets():
-    other = TargetSets(GENES, TARGETS, (np.asarray([2, 3]), np.asarray([2, 4])))
-    pool = RetrievedPool(size=3, caps={})
-    one, two = (pool.build(SCORES, sets, TARGETS, sets.sizes) for sets in (SETS, other))
-    assert names(one) == names(two)
-    assert not RetrievedPool.injects
+def test_only_the_oracle_takes_the_truth():
+    asked = inspect.get_annotations(RetrievedPool.build)
+    assert TargetSets not in asked.values()
+    assert inspect.get_annotations(OraclePool.build_from_truth)["truth"] is TargetSets
+    assert not isinstance(RetrievedPool(), OraclePool)
+    assert not isinstance(OraclePool(), RetrievedPool)
 
 
 def test_oracle_injects_and_trims_from_the_end_passing_over_the_truth():
     # A is retrieved B C D; F (5th) is injected; trimmed to 3 from the end: D goes, not F
-    pools = OraclePool(size=3, caps={2: 3}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    pools = OraclePool(size=3, caps={2: 3}).build_from_truth(SCORES, SETS)
     assert names(pools) == ["BCF", "EBA"]
     # room for what was retrieved beside the injected: the retriever's order is kept
-    pools = OraclePool(size=4, caps={2: 4}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    pools = OraclePool(size=4, caps={2: 4}).build_from_truth(SCORES, SETS)
     assert names(pools) == ["BCDF", "EDBA"]
-    assert OraclePool.injects
 
 
 def test_a_pool_is_no_longer_than_its_cap_even_with_everything_injected():
-    pools = OraclePool(size=2, caps={2: 2}).build(SCORES, SETS, TARGETS, SETS.sizes)
+    pools = OraclePool(size=2, caps={2: 2}).build_from_truth(SCORES, SETS)
     assert names(pools) == ["BF", "BA"]
 
 
@@ -73,9 +74,9 @@ def test_oracle_pools_always_cover(seed, cap, size):
     )
     sets = TargetSets(genes, genes, members)
     scores = EdgeScores(genes, genes, rng.integers(4, size=(20, 20)).astype(np.float32))
-    oracle = OraclePool(size=size, caps={2: cap}).build(scores, sets, genes, sets.sizes)
+    oracle = OraclePool(size=size, caps={2: cap}).build_from_truth(scores, sets)
     assert oracle.covers(sets).all()
-    retrieved = RetrievedPool(size=size, caps={2: cap}).build(scores, sets, genes, sets.sizes)
+    retrieved = RetrievedPool(size=size, caps={2: cap}).build(scores, genes, genes, sets.sizes)
     for with_truth, without, target in zip(
         oracle.members, retrieved.members, range(20), strict=True
     ):
@@ -93,11 +94,9 @@ def test_ties_do_not_follow_the_order_of_the_genes():
     flat = EdgeScores(GENES, TARGETS, np.zeros((6, 2), dtype=np.float32))
     order = [3, 5, 0, 2, 1, 4]
     moved_genes = GENES.take(order)
-    back = np.argsort(order)
-    moved_sets = TargetSets(moved_genes, TARGETS, tuple(back[each] for each in SETS.members))
     pool = RetrievedPool(size=3, caps={})
-    one = pool.build(flat, SETS, TARGETS, SETS.sizes)
-    two = pool.build(flat, moved_sets, TARGETS, SETS.sizes)
+    one = pool.build(flat, GENES, TARGETS, SETS.sizes)
+    two = pool.build(flat, moved_genes, TARGETS, SETS.sizes)
     assert names(one) == ["".join(moved_genes.take(each).symbols) for each in two.members]
 
 

@@ -220,7 +220,10 @@ class SetDataModule(Benchmark):
         )
 
     def _pools(self, scores: EdgeScores) -> CandidatePools:
-        return self.pool.build(scores, self.sets, self.sets.targets, self.sets.sizes)
+        sets = self.sets
+        if isinstance(self.pool, OraclePool):
+            return self.pool.build_from_truth(scores, sets)
+        return self.pool.build(scores, sets.candidates, sets.targets, sets.sizes)
 
     def check_decoder(self, decoder: Decoder) -> None:
         """Ask a decoder whether it can search the pools of every set size."""

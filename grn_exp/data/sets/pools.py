@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,27 +22,11 @@ def _too_small(given: str, set_size: int) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class RetrievedPool:
-    """The candidates that the retriever ranks first (Residual HOS2, sections 3 and 4.3).
-
-    Attributes
-    ----------
-    size
-        Number of candidates retrieved (the paper's K).
-    caps
-        Number of them kept, by set size (the paper's M_R); ``size`` where a set size is not
-        named. The set sizes may be texts, as a configuration has them.
-
-    Raises
-    ------
-    InputError
-        If a pool could not hold the set that it is for.
-    """
+class _PoolSizes:
+    """How many candidates a pool holds, by set size."""
 
     size: int = 80
     caps: Mapping[int, int] = dataclasses.field(default_factory=_paper_caps)
-
-    injects: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -71,52 +54,60 @@ class RetrievedPool:
             raise InputError(_too_small(f"pool.size={self.size}", size))
         return cap
 
+
+@dataclasses.dataclass(frozen=True)
+class RetrievedPool(_PoolSizes):
+    """The candidates that the retriever ranks first (Residual HOS2, sections 3 and 4.3).
+
+    Attributes
+    ----------
+    size
+        Number of candidates retrieved (the paper's K).
+    caps
+        Number of them kept, by set size (the paper's M_R); ``size`` where a set size is not
+        named. The set sizes may be strings, as they are in a configuration.
+
+    Raises
+    ------
+    InputError
+        If a pool could not hold the set that it is for.
+    """
+
     def build(
         self,
         scores: EdgeScores,
-        sets_for_injection: TargetSets,
+        candidates: GeneIndex,
         targets: GeneIndex,
         sizes: NDArray[np.int64],
     ) -> CandidatePools:
-        """Return the pools of ``targets``, best candidate first.
+        """Return the pools of ``targets``, best candidate first; no truth comes in here.
 
         Parameters
         ----------
         scores
             The retriever's; they cover the candidates and the targets.
-        sets_for_injection
-            The true sets of the targets. A pool that injects nothing takes the candidates from
-            them and nothing else.
+        candidates
+            The genes that can be regulators.
         targets
-            Whose pools.
+            The genes that the pools are for.
         sizes
             Their numbers of regulators, shape ``(n_targets,)``.
         """
-        candidates = sets_for_injection.candidates
-        ranks = rank_candidates(scores.align(candidates, targets), candidates, targets)
-        order = np.argsort(ranks, axis=1)
-        lengths = len(candidates) - (own_positions(candidates, targets) >= 0)
-        members = [
-            self._choose(row[:length], self.cap(int(size)), symbol, sets_for_injection)
-            for row, length, size, symbol in zip(order, lengths, sizes, targets, strict=True)
-        ]
-        return CandidatePools(candidates=candidates, targets=targets, members=tuple(members))
-
-    def _choose(self, ranked: Positions, cap: int, target: str, sets: TargetSets) -> Positions:
-        """Cut one target's candidates, best first and without the target, down to its pool."""
-        del target, sets
-        return ranked[:cap]
+        ranked = zip(_ranked(scores, candidates, targets), sizes, strict=True)
+        return CandidatePools(
+            candidates, targets, tuple(row[: self.cap(int(size))] for row, size in ranked)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class OraclePool(RetrievedPool):
+class OraclePool(_PoolSizes):
     """Retrieved candidates with the true regulators put among them (appendix H).
 
     The missing members of the true set are added to what was retrieved; then the pool is cut to
     its cap from the end, passing over true regulators. Members keep the retriever's order, so a
     regulator that was added comes late in it: a method that reads a candidate's place, and not
-    its expression, can guess. A benchmark of its own: what is measured is the choice from a pool
-    that holds the answer.
+    its expression, can guess. A benchmark of its own: it measures the choice from a pool that
+    holds the answer.
 
     Attributes
     ----------
@@ -124,13 +115,28 @@ class OraclePool(RetrievedPool):
         As :class:`RetrievedPool`.
     """
 
-    injects: ClassVar[bool] = True
+    def build_from_truth(self, scores: EdgeScores, truth: TargetSets) -> CandidatePools:
+        """Return the pools of the targets of ``truth``, best candidate first.
 
-    def _choose(self, ranked: Positions, cap: int, target: str, sets: TargetSets) -> Positions:
-        true = sets.members[int(sets.targets.positions([target])[0])]
-        is_true = np.isin(ranked, true)
-        retrieved = np.arange(len(ranked)) < self.size
-        spare = np.flatnonzero(retrieved & ~is_true)[: cap - len(true)]
-        kept = is_true.copy()
-        kept[spare] = True
-        return ranked[kept]
+        Parameters
+        ----------
+        scores
+            The retriever's; they cover the candidates and the targets.
+        truth
+            The true sets, held-out ones too.
+        """
+        members = []
+        ranked = _ranked(scores, truth.candidates, truth.targets)
+        for row, true in zip(ranked, truth.members, strict=True):
+            kept = np.isin(row, true)
+            spare = np.flatnonzero(~kept[: self.size])[: self.cap(len(true)) - len(true)]
+            kept[spare] = True
+            members.append(row[kept])
+        return CandidatePools(truth.candidates, truth.targets, tuple(members))
+
+
+def _ranked(scores: EdgeScores, candidates: GeneIndex, targets: GeneIndex) -> list[Positions]:
+    """Return each target's candidates, best first, without the target itself."""
+    ranks = rank_candidates(scores.align(candidates, targets), candidates, targets)
+    lengths = len(candidates) - (own_positions(candidates, targets) >= 0)
+    return [row[:n] for row, n in zip(np.argsort(ranks, axis=1), lengths, strict=True)]
