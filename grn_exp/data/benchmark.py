@@ -2,16 +2,21 @@
 
 import abc
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import pytorch_lightning as pl
 
+from grn_exp.core import construct
 from grn_exp.core.errors import InputError
+from grn_exp.core.expression import Expression
+from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeTruth
 from grn_exp.core.tables import Table
 from grn_exp.core.views import TrainView
 from grn_exp.nn.batches import ShuffledIndices
+from grn_exp.storage import store
 
 
 class Method(Protocol):
@@ -54,16 +59,23 @@ class HeldOut:
     def __iter__(self) -> "Iterator[HeldOut]":
         yield self
 
-    def rows(self, prediction: Any) -> Sequence[Any]:  # noqa: ANN401
+    def rows(self, prediction: Any) -> Sequence[Any]:
         """Return the rows of ``metrics.json``."""
         return self._benchmark.evaluate(prediction, self.subsets)
+
+
+class _Loaded(NamedTuple):
+    expression: Expression
+    labelled: Any  # pairs (EdgeTruth) or targets (TargetSets)
+    split: Any
+    left_out: dict[str, int]
 
 
 class Benchmark(pl.LightningDataModule, abc.ABC):
     """Data, a division of them, and the only place that knows the labels.
 
-    Lightning takes batches from here: indices for a training, a :class:`HeldOut` for validation
-    and test.
+    A dataset implements :meth:`load`. Lightning takes batches from here: indices for a training,
+    a :class:`HeldOut` for validation and test.
 
     Attributes
     ----------
@@ -76,10 +88,49 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     tasks: ClassVar[tuple[str, ...]]
     tested: ClassVar[tuple[str, ...]]
 
-    @property
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.__signature__ = construct.signature_of(cls)  # type: ignore[attr-defined]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loaded: _Loaded | None = None
+
+    # -- what there is -------------------------------------------------------------------------
+
     @abc.abstractmethod
-    def split(self) -> Any:  # noqa: ANN401 - of pairs or of targets
+    def load(self) -> tuple[Expression, Network]:
+        """Return the expression matrix and a network over its genes."""
+
+    @abc.abstractmethod
+    def divide(self, expression: Expression, network: Network) -> tuple[Expression, Any, Any]:
+        """Return the matrix that is used, what is labelled, and its division."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and split; a second call does nothing."""
+        del stage
+        self._require()
+
+    def _require(self) -> _Loaded:
+        if self._loaded is None:
+            expression, network = self.load()
+            left_out = {
+                "self_loops": network.n_self_loops,
+                "duplicates": network.n_duplicates,
+                "outside_matrix": network.n_foreign,
+            }
+            self._loaded = _Loaded(*self.divide(expression, network), left_out)
+        return self._loaded
+
+    @property
+    def expression(self) -> Expression:
+        """The cells x genes matrix."""
+        return self._require().expression
+
+    @property
+    def split(self) -> Any:
         """The division of what is labelled."""
+        return self._require().split
 
     @property
     @abc.abstractmethod
@@ -142,25 +193,30 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     # -- judgement -----------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def evaluate(self, prediction: Any, subsets: Sequence[str] | None = None) -> Sequence[Any]:  # noqa: ANN401
+    def evaluate(self, prediction: Any, subsets: Sequence[str] | None = None) -> Sequence[Any]:
         """Judge a prediction: one row a metric, on every subset that can be judged, or some."""
 
     @abc.abstractmethod
     def can_judge(self, subset: str) -> bool:
         """Say whether a subset holds what a metric needs."""
 
-    def tables(self, prediction: Any) -> dict[str, Table]:  # noqa: ANN401
+    def tables(self, prediction: Any) -> dict[str, Table]:
         """Return this benchmark's own tables for the run folder, by file name."""
         del prediction
         return {}
 
-    @abc.abstractmethod
     def describe(self) -> dict[str, object]:
         """Return facts for the run's provenance."""
+        return {
+            "n_cells": self.expression.n_cells,
+            "n_genes": self.expression.n_genes,
+            "expression_source": self.expression.source,
+            "edges_left_out": dict(self._require().left_out),
+        }
 
     # -- Lightning's loaders -------------------------------------------------------------------
 
-    def _method(self) -> Any:  # noqa: ANN401 - the trainer's module
+    def _method(self) -> Any:
         if self.trainer is None:
             raise InputError(
                 f"{type(self).__name__} has batches for a trainer only: "
@@ -184,3 +240,36 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     def predict_dataloader(self) -> ShuffledIndices:
         """Return the one batch of a prediction, which is of the whole network."""
         return self._method().predict_dataloader()
+
+
+class FromFiles(Benchmark):
+    """A benchmark of known files, which are downloaded, and of the user's own files.
+
+    Attributes
+    ----------
+    expression_path, network_path
+        The user's own matrix and network; None for a known file in its place.
+    """
+
+    expression_path: Path | None = None
+    network_path: Path | None = None
+
+    @property
+    @abc.abstractmethod
+    def keys(self) -> list[str]:
+        """Registry keys of the files that this choice needs."""
+
+    def prepare_data(self) -> None:
+        """Download what is not there yet."""
+        for key in self.keys:
+            store.fetch(key)
+
+    def describe(self) -> dict[str, object]:
+        """Return facts for the run's provenance, with the hashes of the files read."""
+        files = store.hashes_of(self.keys, self.expression_path, self.network_path)
+        return {**super().describe(), "files": files}
+
+
+def own_file(path: str | None) -> Path | None:
+    """Return the path of a file that the user may have given."""
+    return None if path is None else Path(path).expanduser()

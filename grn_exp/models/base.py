@@ -1,7 +1,8 @@
 """What every method is: a LightningModule that is fitted to a view and predicts a network."""
 
 import abc
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -17,10 +18,9 @@ from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, Items, TrainView
 from grn_exp.metrics.titles import key_of
 from grn_exp.metrics.wrappers import Judged
+from grn_exp.models.optimisers import Optimizer, Scheduler, configured
 from grn_exp.models.state import pack, unpack
 from grn_exp.nn.batches import ShuffledIndices, epoch_seed
-
-__all__ = ["ClosedFormModel", "EdgeScorer", "GRNModel", "GradientModel", "epoch_seed"]
 
 Prediction = EdgeScores | RegulatorSets
 # what the curve of a training shows of a judgement
@@ -169,18 +169,15 @@ class GRNModel(pl.LightningModule, abc.ABC):
 
     def validation_step(self, batch: Judge, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Let the benchmark judge, and log what it finds: ``val/ap`` and the like."""
-        del batch_idx, dataloader_idx
         if not self.trainer.sanity_checking:
             self._log_judgement(batch, all_rows=self.trainer.state.fn == "validate")
 
     def test_step(self, batch: Judge, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Let the benchmark judge, and log what it finds: ``test_unseen/ap`` and the like."""
-        del batch_idx, dataloader_idx
         self._log_judgement(batch, all_rows=True)
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Prediction:
         """Return the prediction, whatever the batch."""
-        del batch, batch_idx
         return self.prediction()
 
     def _log_judgement(self, batch: Judge, *, all_rows: bool) -> None:
@@ -251,12 +248,10 @@ class ClosedFormModel(GRNModel):
 
     def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
         """Return one batch: of everything."""
-        del epoch
         return one_batch()
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """Fit, and end the training."""
-        del batch, batch_idx
         self.fit()
         self.trainer.should_stop = True
 
@@ -298,25 +293,12 @@ class EdgeScorer(ClosedFormModel):
         raise InputError(f"{type(self).__name__} is not fitted yet: call trainer.fit, or fit()")
 
 
-class OptimizerFactory(Protocol):
-    """A ``torch.optim`` class, perhaps with some arguments fixed."""
-
-    def __call__(self, params: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
-        """Make the optimiser for parameter groups that name their own learning rates."""
-        ...
-
-
-# a node ({"_target_": "torch.optim.SGD", "momentum": 0.9}), the class, or a partial of it
-Optimizer = Mapping[str, Any] | OptimizerFactory
-Scheduler = Mapping[str, Any] | Callable[..., Any]
-
-
 class GradientModel(GRNModel):
     """A method that is trained by gradient descent.
 
-    A subclass implements :meth:`build`, :meth:`loss`, :meth:`parameter_groups` and
-    :meth:`predict`; steps, optimiser, decay, batches and logging are here. ``batches_of`` says
-    what an item of a batch is, ``decay_interval`` what the groups' ``decay`` counts.
+    A subclass implements :meth:`build`, :meth:`loss` and :meth:`predict`; steps, optimiser,
+    decay, batches and logging are here. ``batches_of`` says what an item of a batch is,
+    ``decay_interval`` what the groups' ``decay`` counts.
 
     Parameters
     ----------
@@ -353,9 +335,14 @@ class GradientModel(GRNModel):
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch of indices as ``total`` and its named parts."""
 
-    @abc.abstractmethod
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return groups ``{"params", "lr"}``, with ``decay`` (a factor an interval) if wanted."""
+        """Return groups ``{"params", "lr"}``, with ``decay`` (a factor an interval) if wanted.
+
+        Here: all parameters at the options' ``learning_rate`` and ``learning_rate_decay``.
+        """
+        own = self.options
+        decay = own.get("learning_rate_decay", 1.0)
+        return [{"params": list(self.parameters()), "lr": own.learning_rate, "decay": decay}]
 
     @property
     def n_items(self) -> int:
@@ -363,7 +350,19 @@ class GradientModel(GRNModel):
         return self.view.count(self.batches_of)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Prepare an epoch; called before its first batch."""
+        """Prepare an epoch, before its first batch: seed its dropout."""
+        torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
+
+    @contextlib.contextmanager
+    def without_dropout(self) -> Iterator[None]:
+        """Evaluate the networks as they predict: no dropout, no gradients."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.train(was_training)
 
     def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
         """Return batches of indices of what ``batches_of`` names."""
@@ -377,11 +376,9 @@ class GradientModel(GRNModel):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Compute the loss of one batch; the log entry comes once an epoch, which is cheaper."""
-        del batch_idx
         parts = self.loss(batch)
         for name, value in parts.items():
-            weighted = value.detach() * len(batch)
-            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
+            self._sums[name] = self._sums.get(name, 0) + value.detach() * len(batch)
         self._n_seen += len(batch)
         return parts["total"]
 
@@ -393,28 +390,14 @@ class GradientModel(GRNModel):
 
     def check(self, max_epochs: int | None) -> None:
         """Refuse options that the optimiser or the scheduler refuses."""
-        del max_epochs
         self.configure_optimizers()
 
     def configure_optimizers(self) -> Any:
         """Make the optimiser, and the scheduler or the groups' own decay."""
-        groups = self.parameter_groups()
-        decays = [float(group.get("decay", 1.0)) for group in groups]
-        own = [{k: v for k, v in group.items() if k != "decay"} for group in groups]
-        node = dict(self.hparams["optimizer"])
-        if node["_target_"] in ("torch.optim.Adam", "torch.optim.adam.Adam"):
-            node.setdefault("fused", True)
-        optimizer = _made("model.optimizer", node, own)
-        node = self.hparams["scheduler"]
-        if node:
-            made = _made("model.scheduler", dict(node), optimizer)
-            schedule = {"scheduler": made, "monitor": "train/loss"}
-        else:
-            made = torch.optim.lr_scheduler.LambdaLR(
-                optimizer, [lambda count, decay=decay: decay**count for decay in decays]
-            )
-            schedule = {"scheduler": made, "interval": self.decay_interval}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        options = self.options
+        return configured(
+            self.parameter_groups(), options.optimizer, options.scheduler, self.decay_interval
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the view, so that the checkpoint alone is enough to predict."""
@@ -437,11 +420,3 @@ class GradientModel(GRNModel):
                 f"genes, the data have other ones ({len(self.view.regulators)} and "
                 f"{len(self.view.genes)}); go on with the data that it was trained on"
             )
-
-
-def _made(path: str, node: dict[str, Any], argument: Any) -> Any:
-    try:
-        return construct.partial({**node, "_partial_": True}, path)(argument)
-    except (ValueError, TypeError, AttributeError) as error:
-        name = node["_target_"].rpartition(".")[2]
-        raise InputError(f"{path}: {name}: {error}; correct or drop the option") from error

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.core.errors import InputError
 from grn_exp.core.sets import CandidatePools, SetView, TargetSets
-from grn_exp.data.edges.toy import ToySimulation
+from grn_exp.data.sets.toy import ToySetsDataModule
 from grn_exp.models.sets.evidence_term import EvidenceTerm
 from grn_exp.models.sets.set_posterior import SetPosterior
 from tests.messages import naming
@@ -21,15 +21,14 @@ from tests.messages import naming
 
 
 def make_view(n_cells_per_type=60, n_cell_types=6, n_genes=80, noise="clean", known=False):
-    expression, network = ToySimulation(
+    expression, network = ToySetsDataModule(
         n_genes=n_genes,
         n_regulators=10,
         n_cell_types=n_cell_types,
         n_cells_per_type=n_cells_per_type,
-        mean_in_degree=2.0,
         seed=1,
         noise=noise,
-    ).run()
+    ).load()
     candidates = network.regulators if known else network.genes
     sets = TargetSets.from_network(network, candidates=candidates)
     sets = sets.take(np.flatnonzero(sets.sizes <= 2))

@@ -1,6 +1,5 @@
 """What every edge benchmark does: split, show the training part, judge."""
 
-import abc
 import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -59,61 +58,32 @@ class EdgeDataModule(Benchmark):
         self.splitter = splitter or SeenUnseenSplitter(seed=split_seed)
         self.prior = prior or self.usual_prior()
         self.gene_choice = genes
-        self._loaded: tuple[Expression, EdgeTruth, EdgeSplit] | None = None
         self._embedding: GeneEmbedding | None = None
-        self._left_out: dict[str, int] = {}
-
-    @abc.abstractmethod
-    def load(self) -> tuple[Expression, Network]:
-        """Return the expression matrix and a network over its genes."""
 
     def own_embedding(self) -> GeneEmbedding | None:
         """Return the embedding that the dataset itself brings, if any.
 
-        It covers at least the genes that :meth:`load` returns, and may not ask for
-        :meth:`setup`, which may ask for it.
+        It covers at least the genes that :meth:`load` returns, and must not call :meth:`setup`,
+        which may call it.
         """
         return None
 
-    def setup(self, stage: str | None = None) -> None:
-        """Load and split; a second call does nothing."""
-        del stage
-        if self._loaded is not None:
-            return
-        expression, network = self.load()
-        self._left_out = {
-            "self_loops": network.n_self_loops,
-            "duplicates": network.n_duplicates,
-            "outside_matrix": network.n_foreign,
-        }
+    def divide(
+        self, expression: Expression, network: Network
+    ) -> tuple[Expression, EdgeTruth, EdgeSplit]:
+        """Drop genes without a vector, if asked to, and divide the labelled pairs."""
         if self.gene_choice == "with_embedding":
             embedding = self._embed(expression)
             kept = expression.genes.take(np.flatnonzero(embedding.known))
             expression, network = expression.take_genes(kept), _restrict(network, kept)
         truth = truth_of(network)
         split = self.splitter.split(truth)
-        self._loaded = (expression, self.splitter.judged(truth, split), split)
-
-    @property
-    def expression(self) -> Expression:
-        """The cells x genes matrix."""
-        return self._require()[0]
+        return expression, self.splitter.judged(truth, split), split
 
     @property
     def truth(self) -> EdgeTruth:
         """Every label. For judging, and for the oracle control; never for a model."""
-        return self._require()[1]
-
-    @property
-    def split(self) -> EdgeSplit:
-        """The division of the labelled pairs."""
-        return self._require()[2]
-
-    def _require(self) -> tuple[Expression, EdgeTruth, EdgeSplit]:
-        self.setup()
-        if self._loaded is None:
-            raise RuntimeError("setup() left nothing loaded")
-        return self._loaded
+        return self._require().labelled
 
     def view(
         self, *, labels: bool = False, embedding: bool = False, truth: bool = False
@@ -173,27 +143,21 @@ class EdgeDataModule(Benchmark):
                 )
         return rows
 
-    def can_judge(self, subset: Any) -> bool:  # noqa: ANN401 - a subset's name
+    def can_judge(self, subset: Any) -> bool:
         """Say whether a subset holds both edges and pairs without one."""
         labels = self.truth.labels[self.split.mask(subset)]
         return bool(labels.any() and not labels.all())
 
     def describe(self) -> dict[str, object]:
-        """Facts for the run's provenance."""
-        truth = self.truth
-        embedded = (
-            {} if self._embedding is None else {"n_embedded": int(self._embedding.known.sum())}
-        )
+        """Return facts for the run's provenance."""
+        truth, embedding = self.truth, self._embedding
         return {
-            **embedded,
-            "n_cells": self.expression.n_cells,
-            "n_genes": self.expression.n_genes,
+            **super().describe(),
             "n_regulators": len(truth.regulators),
             "n_targets": int(truth.universe.any(axis=0).sum()),
             "n_positive": int(truth.labels.sum()),
             "n_pairs": int(truth.universe.sum()),
-            "expression_source": self.expression.source,
-            "edges_left_out": dict(self._left_out),
+            **({} if embedding is None else {"n_embedded": int(embedding.known.sum())}),
         }
 
 

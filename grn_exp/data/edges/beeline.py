@@ -3,17 +3,16 @@
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
+from grn_exp.data.benchmark import FromFiles, own_file
 from grn_exp.data.edges.base import EdgeDataModule
-from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.readers import read_expression, read_network
-from grn_exp.priors.base import DatasetPrior, Prior
 from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.storage import store
 from grn_exp.storage.atomic import write_with
@@ -28,7 +27,57 @@ NetworkKind = Literal["cell_type_specific", "non_specific", "string", "lofgof"]
 _PARSED_VERSION = 1
 
 
-class BeelineDataModule(EdgeDataModule):
+class BeelineFiles(FromFiles):
+    """The files of one BEELINE dataset, or the user's in their place.
+
+    Parameters
+    ----------
+    dataset, gene_set, network
+        Which files; ``lofgof`` exists for mESC only.
+    expression
+        A matrix of the user's, log-normalised, in place of the dataset's (csv, csv.gz, h5ad).
+    options
+        As in the class that says what is done with them.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        gene_set: GeneSet = "tfs500",
+        network: NetworkKind = "cell_type_specific",
+        expression: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        refuse_absent_network(dataset, network)
+        self.dataset = dataset
+        self.gene_set = gene_set
+        self.network = network
+        self.expression_path = own_file(expression)
+
+    @property
+    def keys(self) -> list[str]:
+        """Registry keys of the files that this choice needs."""
+        keys = []
+        if self.expression_path is None:
+            keys.append(expression_key(self.dataset, self.gene_set))
+        if self.network_path is None:
+            keys.append(network_key(self.dataset, self.gene_set, self.network))
+        return keys
+
+    def load(self) -> tuple[Expression, Network]:
+        """Read matrix and network; both are checked."""
+        if self.expression_path is None:
+            expression = load_expression(self.dataset, self.gene_set)
+        else:
+            expression = read_expression(self.expression_path)
+            _refuse_other_scales(expression)
+        path = self.network_path or store.fetch(self.keys[-1])
+        return expression, read_network(path, expression.genes)
+
+
+class BeelineDataModule(BeelineFiles, EdgeDataModule):
     """Expression (log scale) and a reference network of one BEELINE dataset.
 
     Pratapa et al. 2020, in the distribution with 500 or 1,000 highly variable genes beside the
@@ -36,14 +85,12 @@ class BeelineDataModule(EdgeDataModule):
 
     Parameters
     ----------
-    dataset, gene_set, network
-        Which files; ``lofgof`` exists for mESC only.
-    splitter, prior, genes, split_seed
-        As :class:`EdgeDataModule`.
+    dataset, gene_set, network, expression
+        As in :class:`BeelineFiles`.
     cell_fraction
         Share of the cells to use, drawn with ``cell_seed`` (InfoSEM figure 6).
-    expression
-        A matrix of the user's, log-normalised, in place of the dataset's (csv, csv.gz, h5ad).
+    splitter, prior, genes, split_seed
+        As in :class:`EdgeDataModule`.
     """
 
     usual_prior = PublishedBioBertPrior
@@ -52,49 +99,22 @@ class BeelineDataModule(EdgeDataModule):
         self,
         dataset: Dataset,
         *,
-        gene_set: GeneSet = "tfs500",
-        network: NetworkKind = "cell_type_specific",
-        splitter: SeenUnseenSplitter | None = None,
-        prior: Prior | DatasetPrior | None = None,
-        genes: Literal["all", "with_embedding"] = "all",
         cell_fraction: float = 1.0,
         cell_seed: int = 0,
-        expression: str | None = None,
-        split_seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(splitter=splitter, prior=prior, genes=genes, split_seed=split_seed)
+        super().__init__(dataset, **options)
         if not 0 < cell_fraction <= 1:
             raise InputError(f"data.cell_fraction={cell_fraction}: give a share in (0, 1]")
         if cell_seed < 0:
             raise InputError(f"data.cell_seed={cell_seed}: give a whole number from 0 on")
-        refuse_absent_network(dataset, network)
-        self.dataset = dataset
-        self.gene_set = gene_set
-        self.network = network
         self.cell_fraction = cell_fraction
         self.cell_seed = cell_seed
-        self.expression_path = None if expression is None else Path(expression).expanduser()
-
-    @property
-    def keys(self) -> list[str]:
-        """Registry keys of the files that this choice needs, network last."""
-        keys = [network_key(self.dataset, self.gene_set, self.network)]
-        if self.expression_path is None:
-            keys.insert(0, expression_key(self.dataset, self.gene_set))
-        return keys
-
-    def prepare_data(self) -> None:
-        """Download what is not there yet."""
-        for key in self.keys:
-            store.fetch(key)
 
     def load(self) -> tuple[Expression, Network]:
-        """Read matrix and network; both are checked."""
-        expression = expression_of(self.dataset, self.gene_set, path=self.expression_path)
-        network = read_network(store.fetch(self.keys[-1]), expression.genes)
-        if self.cell_fraction < 1:
-            expression = self._subsample(expression)
-        return expression, network
+        """Read matrix and network, and take the share of the cells."""
+        expression, network = super().load()
+        return expression if self.cell_fraction == 1 else self._subsample(expression), network
 
     def _subsample(self, expression: Expression) -> Expression:
         n_cells = round(self.cell_fraction * expression.n_cells)
@@ -105,11 +125,6 @@ class BeelineDataModule(EdgeDataModule):
             )
         rng = np.random.default_rng([self.cell_seed, 0xCE11])
         return expression.take_cells(np.sort(rng.permutation(expression.n_cells)[:n_cells]))
-
-    def describe(self) -> dict[str, object]:
-        """Facts for the run's provenance, with the hashes of the files read."""
-        files = store.hashes_of(self.keys, self.expression_path)
-        return {**super().describe(), "files": files}
 
 
 _LOG_NORMALISE = "log-normalise first (scanpy.pp.normalize_total, scanpy.pp.log1p)"
@@ -161,15 +176,6 @@ def network_key(dataset: str, gene_set: str, network: str) -> str:
     """Registry key of a reference network."""
     ending = "csv" if network == "lofgof" else "csv.gz"
     return f"beeline/{dataset}/{gene_set}/{network}/network.{ending}"
-
-
-def expression_of(dataset: str, gene_set: str, *, path: Path | None) -> Expression:
-    """Read a dataset's matrix, or the user's log-normalised one in its place."""
-    if path is None:
-        return load_expression(dataset, gene_set)
-    expression = read_expression(path)
-    _refuse_other_scales(expression)
-    return expression
 
 
 def load_expression(dataset: str, gene_set: str) -> Expression:

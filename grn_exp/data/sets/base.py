@@ -1,8 +1,7 @@
 """What every regulator-set benchmark does: hold out targets, show the others, judge."""
 
-import abc
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -40,13 +39,6 @@ from grn_exp.data.sets.splitting import (
 from grn_exp.metrics.regulator_sets import SetRow, rows_of
 
 EVALUATED: tuple[Role, ...] = ("val", "test")
-
-
-class _Loaded(NamedTuple):
-    expression: Expression
-    sets: TargetSets
-    split: TargetSplit
-    left_out: dict[str, int]
 
 
 class SetDataModule(Benchmark):
@@ -89,19 +81,12 @@ class SetDataModule(Benchmark):
         self.pool = pool or RetrievedPool()
         self.set_sizes = None if set_sizes is None else list(set_sizes)
         self.candidate_choice = candidates
-        self._loaded: _Loaded | None = None
         self._retrieved: EdgeScores | None = None
 
-    @abc.abstractmethod
-    def load(self) -> tuple[Expression, Network]:
-        """Return the expression matrix and a network over its genes."""
-
-    def setup(self, stage: str | None = None) -> None:
-        """Load and split; a second call does nothing."""
-        del stage
-        if self._loaded is not None:
-            return
-        expression, network = self.load()
+    def divide(
+        self, expression: Expression, network: Network
+    ) -> tuple[Expression, TargetSets, TargetSplit]:
+        """Collect the sets of the sizes asked for, and divide their targets."""
         known = self.candidate_choice == "known"
         candidates = network.regulators if known else network.genes
         sets = TargetSets.from_network(network, candidates=candidates)
@@ -111,33 +96,12 @@ class SetDataModule(Benchmark):
         if "sets" in self.tasks:
             for size in np.unique(sets.sizes).tolist():
                 self.pool.cap(size)
-        left_out = {
-            "self_loops": network.n_self_loops,
-            "duplicates": network.n_duplicates,
-            "outside_matrix": network.n_foreign,
-        }
-        self._loaded = _Loaded(expression, sets, split, left_out)
-
-    def _require(self) -> _Loaded:
-        self.setup()
-        if self._loaded is None:
-            raise RuntimeError("setup() left nothing loaded")
-        return self._loaded
-
-    @property
-    def expression(self) -> Expression:
-        """The cells x genes matrix."""
-        return self._require().expression
+        return expression, sets, split
 
     @property
     def sets(self) -> TargetSets:
         """The sets of all labelled targets. For judging, never for a model."""
-        return self._require().sets
-
-    @property
-    def split(self) -> TargetSplit:
-        """The division of the labelled targets."""
-        return self._require().split
+        return self._require().labelled
 
     @property
     def truth(self) -> EdgeTruth:
@@ -260,7 +224,7 @@ class SetDataModule(Benchmark):
             "shared_set_share", shared.astype(float), sizes, subset=role, by_size=by_size
         )
 
-    def can_judge(self, subset: Any) -> bool:  # noqa: ANN401 - a role
+    def can_judge(self, subset: Any) -> bool:
         """Say whether there are targets of a role."""
         return bool(self.split.mask(subset).any())
 
@@ -276,7 +240,7 @@ class SetDataModule(Benchmark):
         return {"sets.csv": sets_table(prediction, held)}
 
     def describe(self) -> dict[str, object]:
-        """Facts for the run's provenance."""
+        """Return facts for the run's provenance."""
         sets, split = self.sets, self.split
         sizes = sets.sizes
         by_size: dict[str, object] = {}
@@ -285,15 +249,12 @@ class SetDataModule(Benchmark):
             by_size[str(size)] = {r: int((split.mask(r) & inside).sum()) for r in ROLES}
         shared = shared_share(sets, split) if self.by_size else {}
         return {
-            "n_cells": self.expression.n_cells,
-            "n_genes": self.expression.n_genes,
+            **super().describe(),
             "n_candidates": len(sets.candidates),
             "n_targets": len(sets),
             "n_targets_by_role": {r: int(split.mask(r).sum()) for r in ROLES},
             "n_targets_by_size": by_size,
             "shared_set_share": {str(size): share for size, share in shared.items()},
-            "expression_source": self.expression.source,
-            "edges_left_out": dict(self._require().left_out),
         }
 
 

@@ -1,29 +1,17 @@
 """Retrieval of regulators from a real network: no sets are chosen, regulators are ranked."""
 
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from grn_exp.core.expression import Expression
-from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import Role, TargetSets
-from grn_exp.data.edges.beeline import (
-    Dataset,
-    GeneSet,
-    NetworkKind,
-    expression_key,
-    expression_of,
-    network_key,
-    refuse_absent_network,
-)
-from grn_exp.data.readers import read_network
+from grn_exp.data.benchmark import own_file
+from grn_exp.data.edges.beeline import BeelineFiles, Dataset, GeneSet, NetworkKind
 from grn_exp.data.sets.base import SetDataModule
 from grn_exp.data.sets.judging import Row, ap_row, ranks_of
 from grn_exp.data.sets.splitting import TargetCountSplitter
 from grn_exp.metrics.regulator_sets import edge_recall_rows, recall_rows
-from grn_exp.storage import store
 
 PAPER_KS = (100, 120, 140, 160, 180, 200)
 PAPER_REGULATORS = 229
@@ -55,7 +43,7 @@ class RankedRegulators(SetDataModule):
         return [*strict, *share, ap_row(scores, sets, subset=role)]
 
 
-class RetrievalDataModule(RankedRegulators):
+class RetrievalDataModule(BeelineFiles, RankedRegulators):
     """Rank a network's regulators for each target (Residual HOS2, appendix I).
 
     The candidates are the network's regulators that the matrix holds, the targets all genes with
@@ -63,12 +51,10 @@ class RetrievalDataModule(RankedRegulators):
 
     Parameters
     ----------
-    dataset, gene_set, network
-        Which BEELINE files; ``lofgof`` exists for mESC only.
+    dataset, gene_set, network, expression
+        As in :class:`BeelineFiles`.
     splitter, split_seed
         Divides the targets; the seed where no ``splitter`` is given.
-    expression
-        A matrix of the user's, log-normalised, in place of the dataset's (csv, csv.gz, h5ad).
     network_file
         A network of the user's in place of the dataset's: csv with the columns ``Gene1``
         (regulator) and ``Gene2`` (target).
@@ -86,44 +72,20 @@ class RetrievalDataModule(RankedRegulators):
         split_seed: int = 0,
     ) -> None:
         super().__init__(
-            splitter=splitter or TargetCountSplitter(seed=split_seed), candidates="known"
+            dataset,
+            gene_set=gene_set,
+            network=network,
+            expression=expression,
+            splitter=splitter or TargetCountSplitter(seed=split_seed),
+            candidates="known",
         )
-        refuse_absent_network(dataset, network)
-        self.dataset = dataset
-        self.gene_set = gene_set
-        self.network = network
-        self.expression_path = None if expression is None else Path(expression).expanduser()
-        self.network_path = None if network_file is None else Path(network_file).expanduser()
-
-    @property
-    def keys(self) -> list[str]:
-        """Registry keys of the files that this choice needs."""
-        keys = []
-        if self.expression_path is None:
-            keys.append(expression_key(self.dataset, self.gene_set))
-        if self.network_path is None:
-            keys.append(network_key(self.dataset, self.gene_set, self.network))
-        return keys
-
-    def prepare_data(self) -> None:
-        """Download what is not there yet."""
-        for key in self.keys:
-            store.fetch(key)
-
-    def load(self) -> tuple[Expression, Network]:
-        """Read matrix and network; both are checked."""
-        expression = expression_of(self.dataset, self.gene_set, path=self.expression_path)
-        path = self.network_path
-        if path is None:
-            path = store.fetch(network_key(self.dataset, self.gene_set, self.network))
-        return expression, read_network(path, expression.genes)
+        self.network_path = own_file(network_file)
 
     def describe(self) -> dict[str, object]:
-        """Facts for the run's provenance, with the hashes of the files read."""
+        """Return facts for the run's provenance, with the in-degrees of the targets."""
         sizes = self.sets.sizes
         in_degree = {"mean": float(sizes.mean()), "median": float(np.median(sizes))}
         return {
             **super().describe(),
             "in_degree": {**in_degree, "max": int(sizes.max())},
-            "files": store.hashes_of(self.keys, self.expression_path, self.network_path),
         }

@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
+from grn_exp.data.benchmark import FromFiles, own_file
 from grn_exp.data.readers import read_expression
 from grn_exp.data.sets.base import SetDataModule
-from grn_exp.data.sets.pools import OraclePool, RetrievedPool
-from grn_exp.data.sets.splitting import TargetSplitter
+from grn_exp.data.simulated import observed
 from grn_exp.simulate.kinetic import KineticNetwork
 from grn_exp.simulate.sergio import read_sergio, simulate_steady_state
 from grn_exp.simulate.technical_noise import TechnicalNoise
@@ -33,12 +33,11 @@ _SIMULATION_VERSION = 1
 _LAST_PUBLISHED = 14
 _SAMPLING_STATE = 15  # SERGIO's own
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, zlib.error, zipfile.BadZipFile)
-_COUNTS_PER_CELL = 1e4
 # the demonstration's library size is for 100 genes; it grows with the genes
 _DEMONSTRATION_GENES = 100
 
 
-class SergioDataModule(SetDataModule):
+class SergioDataModule(FromFiles, SetDataModule):
     """One of SERGIO's steady-state networks (Dibaeinia & Sinha 2020) with expression.
 
     DS1 has 100 genes, DS2 400, DS3 1,200 (the Residual HOS2 paper's); 9 cell types with 300 cells
@@ -64,16 +63,14 @@ class SergioDataModule(SetDataModule):
     noise
         ``clean``: log1p of the values. ``technical``: outlier genes, library sizes, dropout and
         counts, then log1p of counts per 10,000.
-    set_sizes, candidates, splitter, pool, split_seed
-        As :class:`SetDataModule`.
+    set_sizes, options
+        As in :class:`SetDataModule`.
     """
 
     def __init__(
         self,
         dataset: Dataset,
         *,
-        splitter: TargetSplitter | None = None,
-        pool: RetrievedPool | OraclePool | None = None,
         network: Literal["simulated"] = "simulated",
         source: Literal["simulated", "published"] = "simulated",
         simulation: int = 0,
@@ -81,16 +78,9 @@ class SergioDataModule(SetDataModule):
         sampling_state: int = 15,
         noise: Literal["clean", "technical"] = "clean",
         set_sizes: Sequence[int] | None = (2, 3, 4),
-        candidates: Literal["all", "known"] = "all",
-        split_seed: int = 42,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            splitter=splitter,
-            pool=pool,
-            set_sizes=set_sizes,
-            candidates=candidates,
-            split_seed=split_seed,
-        )
+        super().__init__(set_sizes=set_sizes, **options)
         if simulation < 0:
             raise InputError(f"data.simulation={simulation}: give a whole number from 0 on")
         if source == "published" and simulation > _LAST_PUBLISHED:
@@ -109,7 +99,7 @@ class SergioDataModule(SetDataModule):
         self.source = source
         self.simulation = simulation
         self.sampling_state = sampling_state
-        self.expression_path = None if expression is None else Path(expression).expanduser()
+        self.expression_path = own_file(expression)
         self.noise = noise
 
     @property
@@ -119,11 +109,6 @@ class SergioDataModule(SetDataModule):
         if self.source == "published" and self.expression_path is None:
             keys.append(f"sergio/{self.dataset}/simulated_noNoise_{self.simulation}.csv")
         return keys
-
-    def prepare_data(self) -> None:
-        """Download what is not there yet."""
-        for key in self.keys:
-            store.fetch(key)
 
     def load(self) -> tuple[Expression, Network]:
         """Read the network, and read or simulate cells."""
@@ -144,26 +129,15 @@ class SergioDataModule(SetDataModule):
         return self._observe(clean), kinetic.network()
 
     def _observe(self, clean: Expression) -> Expression:
-        values = clean.values
-        if self.noise == "technical":
-            library_mean = TechnicalNoise.library_mean + np.log(
-                clean.n_genes / _DEMONSTRATION_GENES
-            )
-            noise = TechnicalNoise(library_mean=float(library_mean))
-            counts = noise.apply(values, np.random.default_rng([self.simulation, 0x7EC4]))
-            total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            values = counts / total * _COUNTS_PER_CELL
-        return Expression(
-            values=np.log1p(values).astype(np.float32),
-            genes=clean.genes,
-            transform="log1p",
+        library_mean = TechnicalNoise.library_mean + np.log(clean.n_genes / _DEMONSTRATION_GENES)
+        noise = TechnicalNoise(library_mean=float(library_mean))
+        return observed(
+            clean.values,
+            clean.genes,
+            noise=noise if self.noise == "technical" else None,
+            rng=np.random.default_rng([self.simulation, 0x7EC4]),
             source=f"{clean.source}, {self.noise}",
         )
-
-    def describe(self) -> dict[str, object]:
-        """Facts for the run's provenance, with the hashes of the files read."""
-        files = store.hashes_of(self.keys, self.expression_path)
-        return {**super().describe(), "files": files}
 
 
 def _check_source(

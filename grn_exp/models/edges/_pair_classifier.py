@@ -11,7 +11,7 @@ from torch.nn import functional
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
-from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
+from grn_exp.models.base import GradientModel, Optimizer
 from grn_exp.models.options import require_positive
 
 
@@ -52,8 +52,6 @@ class PairClassifier(GradientModel):
     ) -> None:
         super().__init__(optimizer=optimizer, **options)
         require_positive(learning_rate=learning_rate, learning_rate_decay=learning_rate_decay)
-        self.learning_rate = learning_rate
-        self.learning_rate_decay = learning_rate_decay
 
     def build(self, view: TrainView) -> None:
         """Lay the training pairs out."""
@@ -87,15 +85,6 @@ class PairClassifier(GradientModel):
     def all_logits(self) -> Tensor:
         """Return the logits of all pairs, shape ``(n_regulators, n_genes)``."""
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return one group of all weights."""
-        weights = list(self.parameters())
-        return [{"params": weights, "lr": self.learning_rate, "decay": self.learning_rate_decay}]
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Seed the dropout of the epoch."""
-        torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
-
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the cross-entropy of a batch of training pairs."""
         logits = self.pair_logits(self.pair_rows[batch], self.pair_genes[batch])
@@ -104,10 +93,5 @@ class PairClassifier(GradientModel):
 
     def predict(self) -> EdgeScores:
         """Return the probabilities of all pairs, without dropout."""
-        was_training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                return self.as_scores(torch.sigmoid(self.all_logits().float()))
-        finally:
-            self.train(was_training)
+        with self.without_dropout():
+            return self.as_scores(torch.sigmoid(self.all_logits().float()))

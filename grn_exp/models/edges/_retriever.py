@@ -11,7 +11,7 @@ from torch.nn import functional
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, Items, TrainView
-from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
+from grn_exp.models.base import GradientModel, Optimizer
 from grn_exp.models.options import require_positive
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
 
@@ -93,7 +93,6 @@ class Retriever(GradientModel):
             )
         self.positive_weight = positive_weight
         self.noise = noise
-        self.learning_rate = learning_rate
 
     def build(self, view: TrainView) -> None:
         """Lay the targets' labels out, and make the encoder."""
@@ -150,14 +149,6 @@ class Retriever(GradientModel):
             Shape ``(b, n_regulators)``; the entry of a gene with itself is of no meaning.
         """
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return one group of all weights."""
-        return [{"params": list(self.parameters()), "lr": self.learning_rate}]
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Seed the noise and the dropout of the epoch."""
-        torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
-
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the weighted cross-entropy (eq. 10) of a batch of training targets."""
         features = self.features
@@ -176,13 +167,8 @@ class Retriever(GradientModel):
 
     def predict(self) -> EdgeScores:
         """Return the logits; the pair of a gene with itself lies below all others (eq. 8)."""
-        was_training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                logits = self._all_logits()
-        finally:
-            self.train(was_training)
+        with self.without_dropout():
+            logits = self._all_logits()
         columns = torch.arange(logits.shape[1], device=logits.device)
         itself = self.regulator_positions[:, None] == columns
         lowest = logits.masked_fill(itself, float("inf")).min()

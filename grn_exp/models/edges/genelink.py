@@ -128,7 +128,6 @@ class GENELink(PairClassifier):
             channel_dropout=channel_dropout,
             stop_below_rate=stop_below_rate,
         )
-        self.stop_below_rate = stop_below_rate
 
     def build(self, view: TrainView) -> None:
         """Make the graph of the training edges and the layers."""
@@ -180,9 +179,8 @@ class GENELink(PairClassifier):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """End the training when the rate has died."""
-        del outputs, batch, batch_idx
         self._stop_if_rate_died()
 
     def _stop_if_rate_died(self) -> None:
-        if self.learning_rate_decay**self.global_step < self.stop_below_rate:
+        if self.options.learning_rate_decay**self.global_step < self.options.stop_below_rate:
             self.trainer.should_stop = True

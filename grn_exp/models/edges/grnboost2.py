@@ -73,7 +73,6 @@ class GRNBoost2(TreeEnsemble):
         return np.asarray(estimator.feature_importances_) * len(estimator.estimators_)
 
     def _has_stopped(self, tree: int, estimator: Any, fitted: object) -> bool:
-        del fitted
         if tree < self.window - 1:
             return False
         return bool(estimator.oob_improvement_[tree - self.window + 1 : tree + 1].mean() < 0)

@@ -12,7 +12,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.core.views import Items, TrainView
 from grn_exp.decode.base import SetScore
-from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
+from grn_exp.models.base import GradientModel, Optimizer
 from grn_exp.models.options import require_positive, require_shares
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.models.sets.negatives import NegativeSets
@@ -90,7 +90,6 @@ class NeuralSelector(PooledSelector, GradientModel):
             if value < 0:
                 raise InputError(f"model.{name}={value}: give 0 or more")
         self.margin = margin
-        self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.negatives = NegativeSets(n_negatives, near_miss_start, near_miss_end, n_confusers)
         self._near_miss_share = near_miss_start
@@ -140,22 +139,17 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw dropout and negatives by seed and epoch, and move the curriculum on."""
-        torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
+        super().begin_epoch(epoch)
         self._rng = np.random.default_rng([self.seed, epoch, 0x5E7])
         n_epochs = self.trainer.max_epochs or 1
         self._near_miss_share = self.negatives.near_miss_share(epoch, n_epochs)
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Raise the rate in the first steps."""
-        del batch, batch_idx
         if self.global_step < self.warmup_steps:
             factor = (self.global_step + 1) / self.warmup_steps
             for group in self.trainer.optimizers[0].param_groups:
                 group["lr"] = group["initial_lr"] * factor
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """All parameters at one rate."""
-        return [{"params": list(self.parameters()), "lr": self.learning_rate}]
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the margin-ranking loss of a batch of training targets, their mean."""
@@ -217,15 +211,12 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     def predict(self) -> RegulatorSets:
         """Encode all genes once, then search every query's pool."""
-        was_training = self.training
-        self.eval()
-        try:
-            with torch.inference_mode():
-                self._embedded = self.encoder(self.features)
+        with self.without_dropout():
+            self._embedded = self.encoder(self.features)
+            try:
                 return super().predict()
-        finally:
-            self._embedded = None
-            self.train(was_training)
+            finally:
+                self._embedded = None
 
     def set_score(self, target: str, pool: Positions) -> SetScore:
         """Return the score of sets of a pool's members for one target."""

@@ -106,14 +106,12 @@ class ResidualHOS2(SetScoring):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All parameters at one rate, but for the weight of the evidence."""
+        (group,) = super().parameter_groups()
         if self.evidence is None:
-            return super().parameter_groups()
+            return [group]
         weight = self.evidence.weight
-        others = [each for each in self.parameters() if each is not weight]
-        return [
-            {"params": others, "lr": self.learning_rate},
-            {"params": [weight], "lr": self.evidence_rate, "weight_decay": 0.0},
-        ]
+        group["params"] = [each for each in group["params"] if each is not weight]
+        return [group, {"params": [weight], "lr": self.evidence_rate, "weight_decay": 0.0}]
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the margin-ranking loss, and the weight of the evidence to follow it by."""

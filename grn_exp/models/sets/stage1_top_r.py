@@ -23,5 +23,4 @@ class Stage1TopR(PooledSelector, ClosedFormModel):
 
     def set_score(self, target: str, pool: Positions) -> SetScore:
         """Score a candidate by its place in the pool."""
-        del target
         return PooledScore(len(pool), additive=-torch.arange(len(pool), dtype=torch.float32))

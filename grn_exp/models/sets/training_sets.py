@@ -62,7 +62,6 @@ class MostFrequentSet(TrainingSetSelector):
 
     def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
         """Return how many training targets have each set."""
-        del target
         return [float(self.counts[each]) for each in sets]
 
 

@@ -1,0 +1,72 @@
+"""Optimisers and schedulers: a class of torch's, a partial of one, or the node that makes it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import torch
+
+from grn_exp.core import construct
+from grn_exp.core.errors import InputError
+
+
+class OptimizerFactory(Protocol):
+    """A ``torch.optim`` class, perhaps with some arguments fixed."""
+
+    def __call__(self, params: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Make the optimiser for parameter groups that name their own learning rates."""
+        ...
+
+
+# a node ({"_target_": "torch.optim.SGD", "momentum": 0.9}), the class, or a partial of it
+Optimizer = Mapping[str, Any] | OptimizerFactory
+Scheduler = Mapping[str, Any] | Callable[..., Any]
+
+
+def configured(
+    groups: list[dict[str, Any]],
+    optimizer: Mapping[str, Any],
+    scheduler: Mapping[str, Any] | None,
+    decay_interval: str,
+) -> dict[str, Any]:
+    """Return what Lightning's ``configure_optimizers`` returns.
+
+    Parameters
+    ----------
+    groups
+        Parameter groups, each with its ``lr`` and perhaps a ``decay``.
+    optimizer, scheduler
+        Nodes; without a scheduler, each group decays by its own factor.
+    decay_interval
+        What that factor is for: an ``epoch`` or a ``step``.
+
+    Raises
+    ------
+    InputError
+        If the optimiser or the scheduler refuses its options.
+    """
+    decays = [float(group.get("decay", 1.0)) for group in groups]
+    own = [{k: v for k, v in group.items() if k != "decay"} for group in groups]
+    node = dict(optimizer)
+    if node["_target_"] in ("torch.optim.Adam", "torch.optim.adam.Adam"):
+        node.setdefault("fused", True)
+    made = _made("model.optimizer", node, own)
+    if scheduler:
+        schedule = {
+            "scheduler": _made("model.scheduler", dict(scheduler), made),
+            "monitor": "train/loss",
+        }
+    else:
+        factors = [lambda count, decay=decay: decay**count for decay in decays]
+        schedule = {
+            "scheduler": torch.optim.lr_scheduler.LambdaLR(made, factors),
+            "interval": decay_interval,
+        }
+    return {"optimizer": made, "lr_scheduler": schedule}
+
+
+def _made(path: str, node: dict[str, Any], argument: Any) -> Any:
+    try:
+        return construct.partial({**node, "_partial_": True}, path)(argument)
+    except (ValueError, TypeError, AttributeError) as error:
+        name = node["_target_"].rpartition(".")[2]
+        raise InputError(f"{path}: {name}: {error}; correct the option or leave it out") from error
