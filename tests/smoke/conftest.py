@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.messages import lines_naming
+
 # a benchmark that is made and trained on in a second
 TOY = (
     "data=toy",
@@ -43,6 +45,27 @@ class Outcome:
     def jobs(self) -> list[str]:
         """The lines of a sweep's jobs."""
         return [line for line in self.out.splitlines() if re.search(r" (AUPRC|exact)  ", line)]
+
+    @property
+    def was_skipped(self) -> bool:
+        """Whether a finished run was taken as it is: a line says how to do it again."""
+        return bool(lines_naming(self.err, self.folder, "force=true"))
+
+    @property
+    def was_resumed(self) -> bool:
+        """Whether a line names the checkpoint that the training went on from."""
+        return bool(lines_naming(self.err, self.folder / "checkpoints" / "last.ckpt"))
+
+    @property
+    def tally(self) -> list[int]:
+        """The numbers of a sweep's jobs: all, finished, done before and, if any, failed."""
+        (line,) = (line for line in self.lines if re.match(r"\d+ jobs?: ", line))
+        return [int(number) for number in re.findall(r"\d+", line)]
+
+    @property
+    def n_left(self) -> int:
+        """The number of jobs that a plan leaves to do."""
+        return int(re.search(r"(\d+) jobs? left", self.out + self.err)[1])
 
     @property
     def files(self) -> list[str]:

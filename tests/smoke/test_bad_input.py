@@ -27,14 +27,14 @@ def assert_refused(outcome, *words: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ("model=infosem_bb", "model=infosem_bb|did you mean 'infosem_b|choose from best_subset"),
-        ("data=mes", "data=mes|did you mean 'mesc'"),
-        ("model=", "model=|choose from"),
-        ("model=null", "give the name of a choice"),
+        ("model=infosem_bb", "model=infosem_bb|'infosem_b|best_subset"),
+        ("data=mes", "data=mes|'mesc'"),
+        ("model=", "model=|best_subset"),
+        ("model=null", "None"),
         ("model=random,degree", "model=random,degree|--multirun"),
         ("experiment=nowhere", "experiment=nowhere"),
         ("model.foo=[", "model.foo=["),
-        ("seed=1=2=[}", "seed=1=2=[}|does not parse"),
+        ("seed=1=2=[}", "seed=1=2=[}"),
         ("paths.outputs=~/x", "paths.outputs=~/x|quotes"),
     ],
 )
@@ -45,24 +45,23 @@ def test_unknown_choices_and_overrides_that_do_not_parse(command, overrides, wor
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ("model.sigm_w=1", "model.sigm_w|did you mean 'sigma_w'"),
-        ("+model.sigm_w=1", "model.sigm_w|did you mean 'sigma_w'"),
-        ("+model.optimizer.lr2=3", "model.optimizer.lr2|did you mean 'lr'"),
+        ("model.sigm_w=1", "model.sigm_w|'sigma_w'"),
+        ("+model.sigm_w=1", "model.sigm_w|'sigma_w'"),
+        ("+model.optimizer.lr2=3", "model.optimizer.lr2|'lr'"),
         ("data.prior.x=1", "data.prior.x"),
-        ("+data.n_gene=3", "data.n_gene|did you mean 'n_genes'"),
-        ("trainer.max_epoch=3", "trainer.max_epoch|did you mean 'max_epochs'"),
+        ("+data.n_gene=3", "data.n_gene|'n_genes'"),
+        ("trainer.max_epoch=3", "trainer.max_epoch|'max_epochs'"),
         ("+trainer.max_steps=3", "trainer.max_steps"),
-        ("split.sed=1", "split.sed|did you mean 'seed'"),
-        ("+split.sed=1", "split.sed|did you mean 'seed'"),
+        ("split.sed=1", "split.sed|'seed'"),
+        ("+split.sed=1", "split.sed|'seed'"),
         ("+logger.x=1", "logger.x"),
-        ("sede=1", "sede|did you mean 'seed'"),
-        ("+sede=1", "sede|did you mean 'seed'"),
+        ("sede=1", "sede|'seed'"),
+        ("+sede=1", "sede|'seed'"),
         ("paths.output=x", "paths.output|outputs"),
-        ("+paths.output=x", "paths.output|did you mean 'outputs'"),
+        ("+paths.output=x", "paths.output|'outputs'"),
         ("hydra.foo=1", "hydra.foo|--cfg hydra"),
         ("hydra.run.dir=x", "hydra.run.dir=x|paths.outputs"),
         ("++hydra.job.chdir=true", "hydra.job.chdir=true|paths.outputs"),
-        ("trainer.max_epoch=3", "trainer.max_epoch|max_epochs"),
         ("callbacks=early_stopping callbacks.early_stopping.monitr=x", "monitr|monitor"),
     ],
 )
@@ -73,16 +72,16 @@ def test_misspelt_keys_at_any_depth(command, overrides, words):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ("seed=abc", "seed='abc'|whole number"),
+        ("seed=abc", "seed='abc'"),
         ("seed=-1", "seed=-1"),
         ("seed=1.5", "seed=1.5"),
         ("seed=null", "seed=None"),
         ("seed=true", "seed=True"),
-        ("force=1", "force=1|true or false"),
+        ("force=1", "force=1|true"),
         ("model.alpha=-1", "model.alpha=-1"),
-        ("model.alpha=abc", "model.alpha='abc'|a number"),
-        ("model.alpha=nan", "model.alpha=nan|finite"),
-        ("model.score=foo", "model.score=foo|choose from abs, signed"),
+        ("model.alpha=abc", "model.alpha='abc'"),
+        ("model.alpha=nan", "model.alpha=nan"),
+        ("model.score=foo", "model.score=foo|abs, signed"),
         ("model.optimizer=adam", "model.optimizer='adam'"),
         ("+model.optimizer.lr=abc", "model.optimizer.lr='abc'"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
@@ -91,19 +90,19 @@ def test_misspelt_keys_at_any_depth(command, overrides, words):
         ("trainer.devices=2", "trainer.devices=2|joblib"),
         ("trainer.num_threads=0", "trainer.num_threads=0"),
         ("trainer.checkpoint_seconds=-1", "trainer.checkpoint_seconds=-1"),
-        ("trainer.accelerator=tpu", "trainer.accelerator=tpu|choose from auto, cpu, gpu"),
+        ("trainer.accelerator=tpu", "trainer.accelerator=tpu|auto, cpu, gpu"),
         ("trainer.num_threads=many", "trainer.num_threads='many'"),
         ("trainer.checkpoint_seconds=x", "trainer.checkpoint_seconds='x'"),
-        ("trainer.enable_progress_bar=maybe", "trainer.enable_progress_bar='maybe'|true or false"),
-        ("prior=table", "prior.path=???|set it"),
-        ("prior=table prior.path=nowhere.npz", "prior.path=nowhere.npz|no such file"),
-        ("model=random data.n_regulators=2", "split.seed=0|test_unseen|another split.seed"),
+        ("trainer.enable_progress_bar=maybe", "trainer.enable_progress_bar='maybe'|true"),
+        ("prior=table", "prior.path=???"),
+        ("prior=table prior.path=nowhere.npz", "prior.path=nowhere.npz"),
+        ("model=random data.n_regulators=2", "split.seed=0|test_unseen"),
         ("model=random data.n_regulators=0", "n_regulators=0"),
         ("split.seen_fraction=2", "split.seen_fraction=2"),
         ("model._target_=os.system", "model._target_=os.system"),
         ("model._target_=grn_exp.models.Nope", "model._target_=grn_exp.models.Nope"),
         ("paths.outputs=", "paths.outputs=''"),
-        ("paths.outputs='~nobody_at_all/x'", "~nobody_at_all/x|full path"),
+        ("paths.outputs='~nobody_at_all/x'", "~nobody_at_all/x"),
     ],
 )
 def test_values_of_a_wrong_kind(command, overrides, words):
@@ -120,9 +119,7 @@ def test_a_model_that_does_not_fit_the_data(command, monkeypatch):
     from grn_exp.models.edges.random import Random
 
     monkeypatch.setattr(Random, "task", "sets")
-    assert_refused(
-        command("model=random", *TOY), "model=random", "models that can: co_target_vote"
-    )
+    assert_refused(command("model=random", *TOY), "model=random", "co_target_vote")
 
 
 def test_gpu_without_a_gpu(command, monkeypatch):
@@ -185,10 +182,10 @@ def test_the_small_beeline_dataset_is_sound(command, beeline, tmp_path):
         (["G0,1,nan,3", "G1,1,2,3"], ",c0,c1,c2", "'G0'"),
         (["G0,1,inf,3", "G1,1,2,3"], ",c0,c1,c2", "'G0'"),
         (["G0,1,-2,3", "G1,1,2,3"], ",c0,c1,c2", "'G0'"),
-        (["G0,1,x,3", "G1,1,2,3"], ",c0,c1,c2", "no number"),
-        (["G0,1", "G1,2"], ",c0", "1 cell"),
-        (["X0,1,2,3.5", "X1,1,2,3"], ",c0,c1,c2", "none of its"),
-        (["G0,1,2,3", "G1,1,2,7"], ",c0,c1,c2", "raw counts"),
+        (["G0,1,x,3", "G1,1,2,3"], ",c0,c1,c2", "'x'|'G0'|'c1'"),
+        (["G0,1", "G1,2"], ",c0", "mine.csv: 1 |2"),
+        (["X0,1,2,3.5", "X1,1,2,3"], ",c0,c1,c2", "'X0', 'X1'"),
+        (["G0,1,2,3", "G1,1,2,7"], ",c0,c1,c2", "scanpy.pp.log1p"),
     ],
 )
 @pytest.mark.usefixtures("beeline")
@@ -218,7 +215,7 @@ def test_gene_vectors_that_do_not_fit(command, tmp_path):
     np.savez(path, genes=np.array(["X", "Y"]), vectors=np.ones((2, 5), np.float32))
     table = (*TRAINED, *TOY, "prior=table", f"prior.path={path}")
     assert_refused(command(*table, "prior.width=7"), "width 5", "prior.width=7")
-    assert_refused(command(*table), str(path), "same symbols")
+    assert_refused(command(*table), str(path), "'G0001'")
 
 
 # -- places ----------------------------------------------------------------------------------
@@ -240,7 +237,7 @@ def test_a_folder_in_use(command):
         outcome = command("model=random", *TOY, "force=true")
     assert outcome.code == 2
     assert len(outcome.lines) == 1
-    assert f"{first.folder} is in use by another process" in outcome.err
+    assert str(first.folder) in outcome.err
     assert outcome.status()["state"] == "finished"
 
 
@@ -267,7 +264,7 @@ def test_a_full_disk(command, n_bytes, overrides):
         outcome = command(*overrides, *TOY)
     assert outcome.code == 2, outcome.err
     assert len(outcome.lines) == 1, outcome.err
-    assert "free space" in outcome.err
+    assert "paths.outputs" in outcome.err
     assert outcome.status()["state"] == "failed"
     assert not list(outcome.outputs.rglob("metrics.json"))
     again = command(*overrides, *TOY)

@@ -15,6 +15,7 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine import devices
+from tests.messages import lines_naming, naming
 from tests.smoke.conftest import TOY, TRAINED
 
 FATAL = ("model=random", "model._target_=tests.smoke.fatal.Fatal", *TOY)
@@ -75,8 +76,8 @@ def test_a_killed_job_is_done_once_more_and_the_others_go_on(command, fatal):
     sweep = ("-m", *FATAL, "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=1")
     outcome = command(*sweep)
     assert outcome.code == 2
-    assert outcome.err.count("killed (SIGKILL), to be done once more: ") == 2
-    assert outcome.err.count("its process was killed twice (SIGKILL)") == 1
+    # one for each time, and the job that failed once more in the list of those
+    assert len(lines_naming(outcome.err, "SIGKILL")) == 3
     assert "Traceback" not in outcome.err
     assert states(outcome.outputs) == ["finished", "running"]
     assert command(*sweep).code == 0  # the same command does what failed again
@@ -110,7 +111,7 @@ def test_no_worker_outlives_its_sweep(start, outputs, number, code):
     assert process.returncode == code, err
     assert "Traceback" not in err
     if number != signal.SIGKILL:
-        assert "the same command goes on" in err.strip().splitlines()[-1]
+        assert number.name in err.strip().splitlines()[-1]
     until(lambda: not any(map(is_alive, workers)))
     assert states(outputs) == ["stopped"]
 
@@ -163,11 +164,11 @@ def test_jobs_at_a_time_follow_from_the_machine(launcher, monkeypatch):
 )
 def test_launcher_options_are_checked(launcher, options):
     (name, value), *_ = options.items()
-    with pytest.raises(InputError, match=rf"hydra\.launcher\.{name}={value}: give"):
+    with pytest.raises(InputError, match=naming(f"hydra.launcher.{name}={value}")):
         launcher(**options)
 
 
-def test_progress_tells_what_is_done_and_the_time_that_is_left(monkeypatch, capsys):
+def test_progress_shows_what_is_done_and_the_time_that_is_left(monkeypatch, capsys):
     from hydra.core.utils import JobReturn, JobStatus
 
     from hydra_plugins.grn_exp_plugins import _progress
@@ -179,12 +180,12 @@ def test_progress_tells_what_is_done_and_the_time_that_is_left(monkeypatch, caps
         for status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.COMPLETED):
             add(Ended(JobReturn(status=status), out="a line\n"))
     captured = capsys.readouterr()
-    first, *told = captured.err.splitlines()
+    first, *shown = captured.err.splitlines()
     assert first.startswith("8 jobs")
-    assert [re.search(r"\d of 8 jobs(, 1 failed)?,", line)[0] for line in told] == [
+    assert [re.search(r"\d of 8 jobs(, 1 failed)?,", line)[0] for line in shown] == [
         *("1 of 8 jobs,", "2 of 8 jobs, 1 failed,", "3 of 8 jobs, 1 failed,")
     ]
-    assert "0:01:40 left" in told[-1]  # five at 20 s
+    assert "0:01:40" in shown[-1]  # five at 20 s
     assert captured.out == "a line\n" * 3
 
 
@@ -254,7 +255,6 @@ SLURM = ("-m", "hydra/launcher=submitit_slurm", "seed=0,1", *TOY)
 def test_jobs_through_slurms_programs(command, no_queue, tmp_path):
     outcome = command(*SLURM, "model=random")
     assert outcome.code == 0, outcome.err
-    assert outcome.err.count("finished: ") == 2
     here = command(*BASIC, "seed=0,1", *TOY, "model=random", outputs=tmp_path / "here")
     assert metrics(outcome.outputs) == metrics(here.outputs)
     assert len(metrics(here.outputs)) == 2
@@ -265,8 +265,7 @@ def test_a_queue_that_takes_no_jobs(command, no_queue, monkeypatch):
     monkeypatch.setenv("SLURM_FULL", "1")
     outcome = command(*SLURM, "model=random")
     assert outcome.code == 2
-    assert outcome.err.count("Slurm did not take the job: ") == 2
-    assert "QOSMaxSubmitJobPerUserLimit" in outcome.err
+    assert len(lines_naming(outcome.err, "Slurm", "QOSMaxSubmitJobPerUserLimit")) == 2
     assert "Traceback" not in outcome.err
 
 
@@ -275,7 +274,7 @@ def test_jobs_that_slurm_loses(command, no_queue, monkeypatch):
     monkeypatch.setenv("SLURM_LOSES", "1")
     outcome = command(*SLURM, "model=random")
     assert outcome.code == 2
-    assert outcome.err.count("Slurm ended the job (CANCELLED) before it was done; see ") == 2
+    assert len(lines_naming(outcome.err, "Slurm", "CANCELLED")) == 2
 
 
 def test_no_slurm_here(command, monkeypatch):
@@ -283,8 +282,7 @@ def test_no_slurm_here(command, monkeypatch):
     monkeypatch.setenv("PATH", "")
     outcome = command("-m", "model=random", "hydra/launcher=submitit_slurm", *TOY)
     assert outcome.code == 2
-    assert outcome.err.count("\n") == 1
-    assert "no sbatch here" in outcome.err
+    assert re.search(naming("error", "sbatch"), outcome.err.strip())
 
 
 def test_a_launcher_whose_package_is_missing(command, monkeypatch):
@@ -294,9 +292,8 @@ def test_a_launcher_whose_package_is_missing(command, monkeypatch):
     )
     outcome = command("-m", "model=random", "hydra/launcher=ray", *TOY)
     assert outcome.code == 2
-    assert outcome.err == (
-        "error: hydra/launcher=ray: the package ray is not installed; pip install 'grn_exp[ray]'\n"
-    )
+    missing = naming("error", "hydra/launcher=ray", "pip install 'grn_exp[ray]'")
+    assert re.search(missing, outcome.err.strip())
 
 
 def has_slurm() -> bool:
@@ -340,7 +337,7 @@ class TestSlurm:
         subprocess.check_call(["scontrol", "update", f"JobId={task.decode()}", "StartTime=now"])
         _, err = process.communicate(timeout=240)
         assert process.returncode == 0, err
-        assert "going on from" in err
+        assert "last.ckpt" in err
         command(*run, outputs=tmp_path / "unbroken")
         assert metrics(outputs) == metrics(tmp_path / "unbroken")
 
@@ -369,11 +366,11 @@ class TestRay:
         assert metrics(on_ray.outputs) == metrics(here.outputs)
         assert len(metrics(here.outputs)) == 8
 
-    def test_a_lost_job_is_told_and_the_others_go_on(self, command, fatal):
+    def test_a_lost_job_is_reported_and_the_others_go_on(self, command, fatal):
         fatal(1)
         outcome = command("-m", *FATAL, "seed=0,1,2", "hydra/launcher=ray")
         assert outcome.code == 2
-        assert outcome.err.count("Ray lost its process (WorkerCrashedError") == 1
+        assert len(lines_naming(outcome.err, "Ray", "WorkerCrashedError")) == 1
         assert states(outcome.outputs) == ["finished", "finished", "running"]
 
     def test_no_cluster_answers(self, command):
@@ -381,4 +378,4 @@ class TestRay:
             "-m", "model=random", *TOY, "hydra/launcher=ray", "hydra.launcher.address=127.0.0.1:9"
         )
         assert outcome.code == 2
-        assert "127.0.0.1:9: Ray does not answer" in outcome.err
+        assert lines_naming(outcome.err, "hydra.launcher.address=127.0.0.1:9", "Ray")

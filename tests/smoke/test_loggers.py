@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.messages import lines_naming
 from tests.smoke.conftest import TOY, TRAINED
 from tests.smoke.test_bad_input import assert_refused
 from tests.smoke.wandb_server import serving
@@ -95,7 +96,7 @@ def test_wandb_without_a_key_goes_offline(command):
     assert [str(cell) for cell in edges["data"][0][:2]] == network[1].split(",")[:2]
 
 
-def test_wandb_is_told_of_a_failure(command, monkeypatch):
+def test_wandb_hears_of_a_failure(command, monkeypatch):
     import wandb
 
     from grn_exp.models.edges.random import Random
@@ -202,7 +203,7 @@ def test_a_cut_off_run_goes_on_in_the_same_wandb_run(command, server, at_epoch):
         command(*CUT, *ONLINE)
     assert epochs(server) == [0, 1, 2]
     resumed = command(*CUT, *ONLINE)
-    assert "going on from" in resumed.err
+    assert resumed.was_resumed
     assert epochs(server) == [0, 1, 2, 3]
     losses = [row["train/loss"] for row in server.history(only_run(server))[:4]]
     again = command(*CUT, *ONLINE, "force=true")
@@ -216,7 +217,7 @@ def test_offline_folders_of_a_cut_off_run_sync_into_one(command, server, at_epoc
     with at_epoch(3, power_cut), pytest.raises(RuntimeError, match="power cut"):
         command(*offline)
     resumed = command(*offline)
-    assert "going on from" in resumed.err
+    assert resumed.was_resumed
     for folder in offline_folders(resumed.outputs):
         sync(f"wandb sync {folder}")
     assert epochs(server) == [0, 1, 2, 3]
@@ -253,8 +254,7 @@ def test_a_key_that_is_refused_costs_one_line_and_other_jobs_go_on(command, serv
     outcome = command("-m", "model=random,degree", *TOY, *ONLINE)
     assert outcome.code == 0, outcome.err
     assert len(outcome.folders) == 2
-    lines = [line for line in outcome.lines if "going offline" in line]
-    assert len(lines) == 2
+    assert len(lines_naming(outcome.err, "W&B", "WANDB_MODE=offline")) == 2
     server.status = 200
     for folder in offline_folders(outcome.outputs):
         sync(f"wandb sync {folder}")
@@ -271,8 +271,8 @@ def test_patience_is_a_number_of_seconds(command):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("WANDB_MODE", "foo", "choose from online, offline"),
-        ("WANDB_BASE_URL", "garbage", "begins with https://"),
+        ("WANDB_MODE", "foo", "online, offline"),
+        ("WANDB_BASE_URL", "garbage", "https://"),
     ],
 )
 def test_what_the_environment_says_of_wandb_is_checked_first(
@@ -290,7 +290,7 @@ def test_what_trackio_cannot_use_is_refused(command, monkeypatch, tmp_path):
         assert_refused(command(*run, f"logger.project={name}"), f"logger.project={name}: ")
     (tmp_path / "file").touch()
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "file"))
-    assert_refused(command(*run), f"TRACKIO_DIR={tmp_path / 'file'}: no folder")
+    assert_refused(command(*run), f"TRACKIO_DIR={tmp_path / 'file'}: ")
 
 
 # -- trackio and TensorBoard -----------------------------------------------------------------
@@ -356,9 +356,7 @@ def test_a_logger_whose_package_is_missing(command, monkeypatch):
     )
     outcome = command("model=random", *TOY, "logger=trackio")
     assert outcome.code == 2
-    assert outcome.lines == [
-        "error: logger=trackio: not installed; pip install 'grn_exp[trackio]'"
-    ]
+    assert_refused(outcome, "logger=trackio", "pip install 'grn_exp[trackio]'")
 
 
 def test_tensorboard_writes_each_epoch_once(command, at_epoch):
@@ -420,7 +418,7 @@ def test_a_mirror_that_breaks_at_the_end_does_not_take_the_run_along(command, mo
     monkeypatch.setattr(FilesOnly, "close", lambda self, *args, **kwargs: 1 / 0)
     outcome = command("model=random", *TOY)
     assert outcome.code == 0
-    assert "did not close" in outcome.err
+    assert "ZeroDivisionError" in outcome.err or "division by zero" in outcome.err
     assert outcome.status()["state"] == "finished"
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from tests.messages import lines_naming
 from tests.smoke.conftest import TOY, TRAINED
 
 SHORT = (*TRAINED, *TOY, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")
@@ -81,7 +82,7 @@ def test_a_finished_run_is_skipped_without_torch(command):
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert f"already done: {first.folder}" in done.stderr
+    assert str(first.folder) in done.stderr
     assert "AUPRC" in done.stdout
 
 
@@ -99,9 +100,9 @@ def test_force_runs_again(command):
     first = command("model=random", *TOY)
     rows = first.rows()
     (first.folder / "scores.npz").write_bytes(b"")
-    assert "already done" in command("model=random", *TOY).err
+    assert command("model=random", *TOY).was_skipped
     again = command("model=random", *TOY, "force=true")
-    assert "already done" not in again.err
+    assert not again.was_skipped
     assert again.rows() == rows
     assert (again.folder / "scores.npz").stat().st_size > 0
 
@@ -142,7 +143,8 @@ def test_a_trained_run_with_broken_metrics_is_done_again(command):
     (first.folder / "metrics.json").write_text("{")
     again = command(*SHORT)
     assert again.code == 0, again.err
-    assert "starting afresh" in again.err  # what is left of the checkpoint is weights
+    # what is left of the checkpoint is weights
+    assert lines_naming(again.err, first.folder / "checkpoints" / "last.ckpt")
     assert (again.rows(), (again.folder / "history.csv").read_text()) == (rows, history)
 
 
@@ -175,7 +177,7 @@ def test_a_bad_job_does_not_stop_a_sweep(command):
     assert len(outcome.folders) == 2
     failed = [line for line in outcome.lines if line.startswith("failed: ")]
     assert len(failed) == 2
-    assert "split.seed=-1: give" in failed[0]
+    assert "split.seed=-1: " in failed[0]
     assert "model=random" in failed[0]
     assert "Traceback" not in outcome.err
     assert len(outcome.jobs) == 2
@@ -296,5 +298,5 @@ def test_a_training_that_ends_early_has_no_time_left(monkeypatch, caplog, n_epoc
     during, end = caplog.messages
     assert during.startswith(expected)
     assert end.startswith(expected)
-    assert during.endswith(" left") == (n_epochs > 0)
-    assert not end.endswith(" left")
+    assert (" left" in during) == (n_epochs > 0)
+    assert " left" not in end

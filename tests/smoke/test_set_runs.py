@@ -30,7 +30,7 @@ def test_selectors_share_one_retrieval(command):
     assert second.code == 0, second.err
     assert folders_of(second, "dot_product") == [folder]
     alone = command(*SETS, "model=dot_product", "trainer.max_epochs=2")
-    assert "already done" in alone.out + alone.err or alone.code == 0
+    assert alone.code == 0
     assert folders_of(alone, "dot_product") == [folder]
     assert (folder / "metrics.json").stat().st_mtime_ns == written
 
@@ -97,18 +97,18 @@ def test_an_approximate_decoder_reports_its_gap(command):
     [
         ("model=residual_hos2 decoder=top_r", "decoder=top_r|model=residual_hos2|exact"),
         ("model=pairs2 retriever=pairs2", "retriever=pairs2"),
-        ("model=pairs2 retriever=contxt_attention", "contxt|did you mean 'context_attention'"),
-        ("model=pairs2 decoder=exakt", "decoder=exakt|did you mean 'exact'"),
-        ("model=pairs2 pool=oracl", "pool=oracl|did you mean 'oracle'"),
+        ("model=pairs2 retriever=contxt_attention", "contxt|'context_attention'"),
+        ("model=pairs2 decoder=exakt", "decoder=exakt|'exact'"),
+        ("model=pairs2 pool=oracl", "pool=oracl|'oracle'"),
         ("model=pairs2 pool.size=1", "pool.size=1|2"),
         ("model=pairs2 pool.size=0", "pool.size=0"),
         ("model=pairs2 +pool.caps.2=1", "pool.caps.2=1"),
         ("model=pairs2 decoder=exact decoder.max_subsets=10", "max_subsets=10|beam"),
         ("model=pairs2 data.set_sizes=[1,7]", "data.set_sizes=[1, 7]|7"),
-        ("model=pairs2 data.set_sizes=[8]", "2 targets|set_sizes"),
-        ("model=pairs2 prior=random", "prior|drop"),
+        ("model=pairs2 data.set_sizes=[8]", "data.set_sizes|2|8"),
+        ("model=pairs2 prior=random", "prior"),
         ("model=pairs2 split=seen_unseen", "split|TargetSplitter"),
-        ("model=pairs2 split.kind=unseen", "split.kind=unseen|did you mean 'unseen_set'"),
+        ("model=pairs2 split.kind=unseen", "split.kind=unseen|'unseen_set'"),
         ("model=pairs2 split.test_fraction=1", "split.test_fraction=1"),
         ("model=infosem_b", "embedding"),
         ("model=pairs2 retriever=infosem_b", "embedding"),
@@ -124,8 +124,8 @@ def test_an_approximate_decoder_reports_its_gap(command):
         ("model=pairs2 model.optimizer.weight_decay=-1", "weight_decay"),
         ("model=pure_hos2_warm model.warm_start_epochs=100", "warm_start_epochs=100"),
         ("model=pairs2 retriever=nearest_targets retriever.model.k=0", "retriever=nearest|k=0"),
-        ("model=nearest_targets decoder=beam", "decoder=|drop"),
-        ("model=pairs2 data.set_sizes=[1,1]", "each size once"),
+        ("model=nearest_targets decoder=beam", "decoder="),
+        ("model=pairs2 data.set_sizes=[1,1]", "data.set_sizes=[1, 1]"),
         ("model=pairs2 model.no_such=2", "model.no_such"),
         ("model=pairs2 retriever.trainer.max_epochs=0", "max_epochs=0"),
         ("model=pairs2 data.candidates=some", "data.candidates=some"),
@@ -151,4 +151,4 @@ def test_a_set_method_on_an_edge_benchmark_is_refused(command):
 )
 def test_a_method_that_chooses_from_no_pool_is_given_nothing_to_choose(command, data, overrides):
     outcome = command(f"data={data}", *overrides.split(), "trainer=cpu")
-    assert_refused(outcome, overrides.split("+")[1].split("=")[0], "drop")
+    assert_refused(outcome, overrides.split("+")[1].split("=")[0])

@@ -11,6 +11,7 @@ import pytest
 from grn_exp.report import tables as report_tables
 from grn_exp.report.collect import collect
 from grn_exp.runs.methods import display_name
+from tests.messages import lines_naming
 from tests.smoke.conftest import TOY
 from tests.smoke.test_bad_input import assert_refused
 
@@ -19,20 +20,20 @@ GRID = ("-m", "model=random,degree", *TOY)
 
 def test_a_repeated_sweep_starts_only_what_is_new(command):
     first = command(*GRID, "split.seed=0,1")
-    assert first.err.splitlines()[-1] == "4 jobs: 4 finished, 0 done before"
+    assert first.tally == [4, 4, 0]
     written = {folder: (folder / "metrics.json").stat().st_mtime_ns for folder in first.folders}
     second = command(*GRID, "split.seed=0,1,2")
-    assert "4 of 6 jobs" in second.err
+    assert "4 of 6" in second.err
     assert len(second.jobs) == 2
-    assert second.lines[-1] == "6 jobs: 2 finished, 4 done before"
+    assert second.tally == [6, 2, 4]
     third = command(*GRID, "split.seed=0,1,2")
     assert third.code == 0
-    (told,) = third.lines
-    assert "6 of 6 jobs" in told
+    (line,) = third.lines
+    assert "6 of 6" in line
     for folder, at in written.items():
         assert (folder / "metrics.json").stat().st_mtime_ns == at
     forced = command(*GRID, "split.seed=0", "force=true")
-    assert forced.lines[-1] == "2 jobs: 2 finished, 0 done before"
+    assert forced.tally == [2, 2, 0]
 
 
 def test_a_run_that_a_grid_names_twice_is_done_once(command):
@@ -44,33 +45,33 @@ def test_a_plan_lists_jobs_and_writes_nothing(command):
     empty = command(*GRID, "split.seed=0,1", "+plan=true")
     assert empty.code == 0, empty.err
     assert not empty.outputs.exists()
-    assert f"all jobs: paths.outputs={empty.outputs} data=toy" in empty.out
+    assert f"paths.outputs={empty.outputs} data=toy" in empty.out
     assert len(re.findall(r"^to do +model=", empty.out, flags=re.MULTILINE)) == 4
-    assert "4 jobs left" in empty.out
+    assert empty.n_left == 4
     command("-m", "model=random", *TOY, "split.seed=0")
     files = sorted(empty.outputs.rglob("*"))
     begun = command(*GRID, "split.seed=0,1", "plan=true")
     assert sorted(empty.outputs.rglob("*")) == files
     assert len(re.findall(r"^done +model=random", begun.out, flags=re.MULTILINE)) == 1
-    assert "3 jobs left, 1 at a time" in begun.out
+    assert begun.n_left == 3
     alone = command("model=random", *TOY, "+plan=true")  # not a sweep: the one job
     assert len(re.findall(r"^(done|to do) ", alone.out, flags=re.MULTILINE)) == 1
 
 
-def test_failed_jobs_are_told_at_the_end_with_their_commands(command):
+def test_failed_jobs_are_listed_at_the_end_with_their_commands(command):
     outcome = command("-m", "model=random,degree", "split.seed=-1,0", *TOY)
     assert outcome.code == 2
-    assert "4 jobs: 2 finished, 0 done before, 2 failed" in outcome.lines
-    assert sum(line.endswith("give a whole number from 0 on") for line in outcome.lines) == 4
-    told = outcome.lines[-1].rpartition(": ")[2]
+    assert outcome.tally == [4, 2, 0, 2]
+    # each as it fails and once more at the end
+    assert len(lines_naming(outcome.err, "split.seed=-1:")) == 4
     (listed,) = outcome.outputs.glob(".sweeps/*/failed.txt")
-    assert told == str(listed)
+    assert str(listed) in outcome.lines[-1]
     commands = [line for line in listed.read_text().splitlines() if "python -m grn_exp" in line]
     assert len(commands) == 2
     arguments = shlex.split(commands[0])[3:]
     again = command(*(each for each in arguments if not each.startswith("paths.")))
     assert again.code == 2
-    assert "1 job: 0 finished, 0 done before, 1 failed" in again.lines
+    assert again.tally == [1, 0, 0, 1]
 
 
 def test_a_misspelt_key_ends_a_sweep_before_it_starts(command):
@@ -92,8 +93,8 @@ def test_a_sweep_ends_with_its_means_and_the_command_to_go_on_with(command):
             cell = f"{row['mean']:.3f} ± {row['standard_error']:.3f}"
             lines = [line for line in outcome.out.splitlines() if cell in line]
             assert any(display_name(row["method"]) in line for line in lines)
-        told = outcome.out.splitlines()[-1]
-        assert told.endswith(f"grn_exp.report {outcome.outputs} --experiment mine")
+        last = outcome.out.splitlines()[-1]
+        assert last.endswith(f"grn_exp.report {outcome.outputs} --experiment mine")
 
 
 @pytest.fixture
@@ -130,10 +131,10 @@ def test_each_of_several_experiments_is_done_in_full(command, experiments, tmp_p
 def test_the_command_has_the_last_word_on_several_experiments(command, experiments):
     sweep = ("-m", *experiments, "experiment=one,two", *TOY, "split.seed=0", "+plan=true")
     outcome = command(*sweep)
-    assert "3 jobs left" in outcome.out
+    assert outcome.n_left == 3
     tuned = command(*sweep, "hydra/sweeper=tune_grid", "hydra.sweeper.folds=2")
     # random and degree have nothing to tune; nearest_targets has four values, each of two folds
-    assert f"{2 + 4 * 2} jobs left" in tuned.out
+    assert tuned.n_left == 2 + 4 * 2
 
 
 def test_experiments_that_do_not_go_together(command, experiments):
@@ -144,7 +145,7 @@ def test_experiments_that_do_not_go_together(command, experiments):
 def test_the_experiments_of_both_papers_in_one_command(command):
     outcome = command("-m", "experiment=smoke/infosem_table2,smoke/hos2_table1", "+plan=true")
     assert outcome.code == 0, outcome.err
-    assert f"{14 * 2 + 7 * 2} jobs left" in outcome.out
+    assert outcome.n_left == 14 * 2 + 7 * 2
 
 
 @pytest.mark.slow
@@ -166,8 +167,8 @@ def test_a_sweep_killed_three_times_ends_with_the_table_of_an_unbroken_one(
         process.kill()
         process.wait()
     last = start(*sweep, *in_workers)
-    _, told = last.communicate(timeout=300)
-    assert last.returncode == 0, told
+    _, err = last.communicate(timeout=300)
+    assert last.returncode == 0, err
     unbroken = command(*sweep, outputs=tmp_path / "unbroken")
     assert unbroken.code == 0
     tables = [
@@ -188,7 +189,7 @@ def test_outputs_that_cannot_be_written(command, tmp_path, sweeper):
     outcome = command("-m", f"hydra/sweeper={sweeper}", "model=degree", *TOY, outputs=path)
     assert outcome.code == 2
     assert len(outcome.lines) == 1
-    assert f"cannot write {path}" in outcome.lines[0]
+    assert str(path) in outcome.lines[0]
     assert "paths.outputs" in outcome.lines[0]
 
 
@@ -196,19 +197,19 @@ def test_outputs_that_cannot_be_written(command, tmp_path, sweeper):
 @pytest.mark.parametrize("values", ["range(0,0)", "range(5,0)"])
 def test_a_sweep_over_no_value(command, sweeper, values):
     sweep = ("-m", f"hydra/sweeper={sweeper}", "model=degree", f"split.seed={values}", *TOY)
-    assert_refused(command(*sweep), f"split.seed={values}: a sweep over no value")
+    assert_refused(command(*sweep), f"split.seed={values}")
 
 
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ("+plan=maybe", "+plan=maybe: give true or false"),
-        ("++plan=", "++plan=: give true or false"),
-        ("hydra.sweeper.plan=x", "hydra.sweeper.plan=x: give true or false"),
-        ("hydra.sweeper.max_batch_size=x", "max_batch_size=x: give a whole number from 1 on"),
+        ("+plan=maybe", "+plan=maybe|true"),
+        ("++plan=", "++plan=|true"),
+        ("hydra.sweeper.plan=x", "hydra.sweeper.plan=x|true"),
+        ("hydra.sweeper.max_batch_size=x", "hydra.sweeper.max_batch_size=x"),
         ("hydra.sweeper.params=3", "hydra.sweeper.params=3"),
-        ("hydra/launcher=foo", "hydra/launcher=foo: choose from basic, joblib, ray"),
-        ("hydra/sweeper=griid", "hydra/sweeper=griid: did you mean 'grid'|choose from basic"),
+        ("hydra/launcher=foo", "hydra/launcher=foo|basic, joblib, ray"),
+        ("hydra/sweeper=griid", "hydra/sweeper=griid|'grid'|basic"),
         ("hydra.sweep.dir=x", "hydra.sweep.dir=x|paths.outputs"),
         ("experiment=smoke/nowhere", "experiment=smoke/nowhere|smoke/infosem_table2"),
         ("experiment=hos2_sets,smoke/nowhere", "experiment=smoke/nowhere|smoke/hos2_sets"),
@@ -232,8 +233,8 @@ def test_the_values_of_a_sweep_are_not_passed_over_by_a_single_run(command, tmp_
     path = folder / "x.yaml"
     path.write_text("# @package _global_\nhydra: {sweeper: {params: {split.seed: '0,1'}}}\n")
     mine = ("--config-dir", str(tmp_path / "mine"), "experiment=x", "model=random", *TOY)
-    assert_refused(command(*mine), "hydra.sweeper.params has split.seed", "add -m")
-    assert command("-m", *mine).lines[-1] == "2 jobs: 2 finished, 0 done before"
+    assert_refused(command(*mine), "hydra.sweeper.params", "split.seed", "-m")
+    assert command("-m", *mine).tally == [2, 2, 0]
 
 
 def test_a_file_of_the_configuration_that_is_no_yaml(command, tmp_path):
@@ -241,4 +242,4 @@ def test_a_file_of_the_configuration_that_is_no_yaml(command, tmp_path):
     folder.mkdir(parents=True)
     (folder / "x.yaml").write_text("a: [")
     outcome = command("--config-dir", str(tmp_path / "mine"), "experiment=x")
-    assert_refused(outcome, "no YAML", str(folder / "x.yaml"))
+    assert_refused(outcome, "YAML", str(folder / "x.yaml"))

@@ -13,6 +13,7 @@ import yaml
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.report.collect import collect
+from tests.messages import lines_naming
 from tests.smoke.conftest import TOY
 from tests.smoke.test_bad_input import assert_refused
 from tests.smoke.test_set_runs import SETS
@@ -67,8 +68,8 @@ def test_the_best_mean_over_the_folds_is_run_once_and_tested(command):
     assert outcome.folder.name == chosen["run"]
     assert {row["subset"] for row in outcome.rows()} == {"val", "test_seen", "test_unseen"}
     again = command(*shlex.split(chosen["command"])[3:])
-    assert "already done" in again.out + again.err
     assert again.folders == outcome.folders
+    assert again.was_skipped
 
 
 def test_the_same_command_again_starts_nothing_and_changes_nothing(command, monkeypatch):
@@ -172,13 +173,13 @@ def test_other_test_labels_change_no_trial_and_no_choice(
     other = command(*GRID, *overrides, outputs=tmp_path / "other")
     assert true.code == other.code == 0, true.err + other.err
 
-    def told(outcome, chosen):
+    def without_place(outcome, chosen):
         return {**chosen, "command": chosen["command"].replace(str(outcome.outputs), "")}
 
     trials, chosen = tables(true)
     other_trials, other_chosen = tables(other)
     assert other_trials == trials
-    assert told(other, other_chosen) == told(true, chosen)
+    assert without_place(other, other_chosen) == without_place(true, chosen)
     # nor any file that a run on a fold leaves of its results
     for name in ("metrics.json", "split.npz", "scores.npz", "sets.csv"):
         pattern = f".tuning/*/*/*/*/{name}"
@@ -222,7 +223,7 @@ def test_a_method_has_values_of_its_own_and_the_command_has_the_last_word(comman
     trials, _ = tables(outcome)
     assert [trial["model.k"] for trial in trials] == ["5", "10", "20", "50"]
     fixed = command(*GRID, *NEAREST, "model.k=5", outputs=outcome.outputs / "fixed")
-    assert "nearest_targets on toy: no axis to tune" in fixed.err
+    assert lines_naming(fixed.err, "nearest_targets", "toy")
     assert not list(fixed.outputs.glob("*/*/*/tuning-*"))
     assert len(fixed.folders) == 1
 
@@ -230,7 +231,7 @@ def test_a_method_has_values_of_its_own_and_the_command_has_the_last_word(comman
 def test_a_method_without_values_runs_as_it_is_beside_those_that_have_some(command):
     outcome = command(*GRID, *TOY, "model=random,nearest_targets")
     assert outcome.code == 0, outcome.err
-    assert "random on toy: no axis to tune" in outcome.err
+    assert lines_naming(outcome.err, "random", "toy")
     assert {folder.parent.name for folder in outcome.folders} == {"random", "nearest_targets"}
 
 
@@ -259,14 +260,14 @@ def test_optuna_searches_intervals_and_goes_on(command):
 def test_a_plan_says_what_would_be_started(command):
     outcome = command(*GRID, *NEAREST, "model.k=1,3", "+plan=true")
     assert outcome.code == 0, outcome.err
-    assert "4 jobs left" in outcome.out + outcome.err
+    assert outcome.n_left == 4
     assert outcome.files == []
 
 
 # -- what goes wrong ---------------------------------------------------------------------------
 
 
-def test_a_setting_that_fails_is_told_and_the_others_are_compared(command):
+def test_a_setting_that_fails_is_reported_and_the_others_are_compared(command):
     outcome = command(*GRID, *NEAREST, "model.k=0,2")
     assert outcome.code == 0, outcome.err
     trials, chosen = tables(outcome)
@@ -274,15 +275,13 @@ def test_a_setting_that_fails_is_told_and_the_others_are_compared(command):
     assert trials[0]["mean"] == ""
     assert chosen["values"] == {"model.k": 2}
     assert chosen["trials"] == {"n": 2, "failed": 1}
-    assert len(fold_runs(outcome)) == 2  # the first fold told enough
+    assert len(fold_runs(outcome)) == 2  # the first fold was enough
 
 
 def test_when_all_settings_fail_there_is_one_reason_and_no_final_run(command):
     outcome = command(*GRID, *NEAREST, "model.k=0,-1")
     assert outcome.code == 2
-    assert outcome.lines[-1].startswith(
-        "error: nearest_targets on toy: all 2 trials failed, the first in fold 0: model.k=0"
-    )
+    assert lines_naming(outcome.lines[-1], "error", "nearest_targets", 2, "fold 0", "model.k=0")
     trials, chosen = tables(outcome)
     assert all(trial["problem"] for trial in trials)
     assert chosen is None
@@ -298,7 +297,7 @@ def test_when_all_settings_fail_there_is_one_reason_and_no_final_run(command):
         (("hydra.sweeper.folds=1",), ["hydra.sweeper.folds=1"]),
         (
             ("hydra.sweeper.tune=[data.*]", "data.mean_in_degree=1,2"),
-            ["data.mean_in_degree cannot be tuned"],
+            ["data.mean_in_degree"],
         ),
     ],
 )
@@ -307,22 +306,22 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_written(command, ove
 
 
 @pytest.mark.parametrize(
-    ("sweeper", "option", "words"),
+    ("sweeper", "option"),
     [
-        ("tune_grid", "folds=abc", "folds=abc: give a whole number from 2 on"),
-        ("tune_grid", "folds=1", "folds=1: give a whole number from 2 on"),
-        ("tune_grid", "spaces=3", "spaces=3"),
-        ("tune_grid", "tune=3", "tune=3: give a list of keys"),
-        ("tune_optuna", "n_trials=abc", "n_trials=abc: give a whole number from 1 on"),
-        ("tune_optuna", "n_trials=2.5", "n_trials=2.5: give a whole number from 1 on"),
-        ("tune_optuna", "n_trials=0", "n_trials=0: give a whole number from 1 on"),
-        ("tune_optuna", "n_jobs=0", "n_jobs=0: give a whole number from 1 on"),
-        ("tune_optuna", "seed=x", "seed=x: give a whole number from 0 on"),
+        ("tune_grid", "folds=abc"),
+        ("tune_grid", "folds=1"),
+        ("tune_grid", "spaces=3"),
+        ("tune_grid", "tune=3"),
+        ("tune_optuna", "n_trials=abc"),
+        ("tune_optuna", "n_trials=2.5"),
+        ("tune_optuna", "n_trials=0"),
+        ("tune_optuna", "n_jobs=0"),
+        ("tune_optuna", "seed=x"),
     ],
 )
-def test_wrong_options_of_a_search(command, sweeper, option, words):
+def test_wrong_options_of_a_search(command, sweeper, option):
     options = (f"hydra/sweeper={sweeper}", f"hydra.sweeper.{option}")
-    assert_refused(command("-m", *NEAREST, "model.k=1,3", *options), f"hydra.sweeper.{words}")
+    assert_refused(command("-m", *NEAREST, "model.k=1,3", *options), f"hydra.sweeper.{option}: ")
 
 
 def test_tuning_is_a_sweep_without_the_flag(command):
@@ -331,18 +330,18 @@ def test_tuning_is_a_sweep_without_the_flag(command):
     assert tables(outcome)[1] is not None
 
 
-def test_a_plan_tells_of_the_last_run_too(command):
+def test_a_plan_lists_the_last_run_too(command):
     command(*GRID, *NEAREST, "model.k=1,3")
     shutil.rmtree(command(*GRID, *NEAREST, "model.k=1,3").folder)
     planned = command(*GRID, *NEAREST, "model.k=1,3", "+plan=true")
     lines = [line for line in planned.out.splitlines() if line.startswith(("done", "to do"))]
     assert [line.split()[0] for line in lines] == ["done"] * 4 + ["to"]
     assert ".tuning" not in lines[-1]
-    assert "1 job left" in planned.out
+    assert planned.n_left == 1
 
 
 def test_a_failed_trial_is_named_with_its_reason(command):
     outcome = command(*GRID, *NEAREST, "model.k=1,-3")
     assert outcome.code == 0, outcome.err
     assert tables(outcome)[1]["values"] == {"model.k": 1}
-    assert "model.k=-3 failed in fold 0: model.k=-3" in outcome.lines[-1]
+    assert lines_naming(outcome.lines[-1], "model.k=-3", "fold 0")

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.core.errors import InputError
 from grn_exp.engine.run import run
+from tests.messages import naming
 
 TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
 
@@ -75,13 +76,14 @@ def test_a_member_that_lost_a_file_is_named(tmp_path):
     single = make_spec(tmp_path, "seed=1")
     run(single)
     (single.identity.folder / "scores.npz").unlink()
-    with pytest.raises(InputError, match=rf"{single.identity.run_key}: scores.npz .*force=true"):
+    missing = naming(single.identity.run_key, "scores.npz", "force=true")
+    with pytest.raises(InputError, match=missing):
         run(make_spec(tmp_path, "ensemble=2"))
     run(single, force=True)
     path = single.identity.folder / "metrics.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "rows": content["rows"][:-1]}))
-    with pytest.raises(InputError, match=r"1 of 2 members have no .* force=true"):
+    with pytest.raises(InputError, match=naming("1 of 2 members", "force=true")):
         run(make_spec(tmp_path, "ensemble=2"))
 
 
@@ -108,7 +110,7 @@ def test_set_methods_have_no_mean(tmp_path):
         cfg = compose("config", overrides=overrides)
     names = {"data": "toy_sets", "model": "pairs2", "retriever": "context_attention"}
     spec = config.build_spec(config.identify(cfg, **names))
-    with pytest.raises(InputError, match=r"ensemble=2: model=pairs2 chooses sets"):
+    with pytest.raises(InputError, match=naming("ensemble=2", "model=pairs2")):
         run(spec)
     assert not any(tmp_path.iterdir())
 

@@ -28,7 +28,7 @@ def test_a_signal_ends_what_is_stoppable(number):
     with pytest.raises(Stopped) as caught, stoppable():
         send(number)
     assert caught.value.exit_code == 128 + number
-    assert str(caught.value) == f"stopped by {signal.Signals(number).name}"
+    assert signal.Signals(number).name in str(caught.value)
     assert signal.getsignal(number) is before
 
 

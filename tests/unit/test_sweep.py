@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from grn_exp.core.versions import METRICS_SCHEMA
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.sweep import Failure, Job, plan, seconds_left, summary, time_left, without_repetitions
 from hydra_plugins.grn_exp_plugins._composition import Composer
+from tests.messages import naming
 
 ROW = {"metric": "ap", "subset": "val", "value": 0.5, "n": 4, "n_positive": 2, "prevalence": 0.5}
 
@@ -65,13 +67,11 @@ def test_time_left_is_that_of_runs_of_the_same_kind(tmp_path):
     assert by_name["other", "slow"].seconds == pytest.approx(11)  # as on the other benchmark
     assert math.isnan(by_name["toy", "quick"].seconds)
     assert seconds_left(lines, n_at_once=2) == (pytest.approx(3 * 11 / 2), 1)
-    told = time_left(lines, 2)
-    assert told.startswith("4 jobs left, 2 at a time")
-    assert "0:00:16" in told
-    assert "1 job " in told
-    assert time_left([by_name["toy", "quick"]], 1).startswith("1 job left")
+    # the last is the job of which nothing is known
+    assert re.search(naming(4, 2, "0:00:16", 1), time_left(lines, 2))
+    assert re.search(naming(1), time_left([by_name["toy", "quick"]], 1))
     assert "0:" not in time_left([by_name["toy", "quick"]], 1)
-    assert "left to do" in time_left(plan(jobs_of(tmp_path, *finished)), 1)
+    assert "0:" not in time_left(plan(jobs_of(tmp_path, *finished)), 1)
 
 
 def test_a_broken_provenance_costs_no_plan(tmp_path):
@@ -96,12 +96,12 @@ def test_the_end_names_failed_jobs_with_their_commands(tmp_path):
         Failure(Job(("model=x y",), None, "refused"), KeyError("gene")),
     ]
     text = summary(5, 2, failures)
-    assert text.splitlines()[0] == "5 jobs: 1 finished, 2 done before, 2 failed"
+    assert re.findall(r"\d+", text.splitlines()[0]) == ["5", "1", "2", "2"]
     assert "  key=a: no such thing" in text
     assert "  model=x y: KeyError: 'gene'" in text
     assert "  python -m grn_exp -m 'model=x y'" in text
-    assert "and 1 more" in summary(5, 2, failures, most=1)
-    assert summary(5, 2, []) == "5 jobs: 3 finished, 2 done before\n"
+    assert "x y" not in summary(5, 2, failures, most=1)
+    assert re.findall(r"\d+", summary(5, 2, [])) == ["5", "3", "2"]
 
 
 @pytest.mark.parametrize(

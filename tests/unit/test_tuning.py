@@ -23,6 +23,7 @@ from grn_exp.tuning.trials import (
     write_trials,
 )
 from hydra_plugins.grn_exp_plugins.tuning import _axis
+from tests.messages import naming
 
 
 def axis(text: str) -> Axis:
@@ -42,15 +43,15 @@ def test_axes_in_hydras_grammar():
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "parts"),
     [
-        ("model.a=interval(3,1)", "model.a: nothing to choose from"),
-        ("model.a=tag(log,interval(0,1))", "model.a: a logarithmic interval begins above 0"),
-        ("model.a=tag(lgo,interval(1,2))", "unknown tag lgo; known: int, log"),
+        ("model.a=interval(3,1)", ["model.a"]),
+        ("model.a=tag(log,interval(0,1))", ["model.a", 0]),
+        ("model.a=tag(lgo,interval(1,2))", ["lgo", "int, log"]),
     ],
 )
-def test_axes_that_are_none_are_named(text, words):
-    with pytest.raises(InputError, match=words):
+def test_axes_that_cannot_be_are_named(text, parts):
+    with pytest.raises(InputError, match=naming(*parts)):
         axis(text)
 
 
@@ -63,7 +64,7 @@ def test_a_grid_is_every_combination_once():
 
 
 def test_a_grid_of_an_interval_is_refused():
-    with pytest.raises(InputError, match=r"model.a: an interval .* hydra/sweeper=tune_optuna"):
+    with pytest.raises(InputError, match=naming("model.a", "hydra/sweeper=tune_optuna")):
         GridSearch([axis("model.a=interval(0,1)")])
 
 
@@ -120,7 +121,9 @@ def test_optuna_avoids_what_fails():
 
 def test_optuna_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'grn_exp\[optuna\]'"):
+    with pytest.raises(
+        InputError, match=naming("hydra/sweeper=tune_optuna", "pip install 'grn_exp[optuna]'")
+    ):
         OptunaSearch([Axis("a", ("1",))], n_trials=1, n_jobs=1, seed=0)
 
 
