@@ -2,7 +2,7 @@
 
 import argparse
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -14,13 +14,18 @@ Notes = list[str]
 Section = Callable[[argparse.Namespace], tuple[Table, Notes]]
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--data", nargs="+", default=["mESC", "mDC"], help="deepsem: on which")
     parser.add_argument("--epochs", type=int, default=6, help="deepsem: of each form")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--smoke", action="store_true", help="smallest sizes: does it run, not how fast is it"
+    )
+    arguments = parser.parse_args(given)
+    if arguments.smoke:
+        arguments.data, arguments.epochs = ["toy"], 2
     console = Console(width=130)
     for name in dict.fromkeys(arguments.only):
         table, notes = SECTIONS[name](arguments)
@@ -40,12 +45,12 @@ def deepsem(arguments: argparse.Namespace) -> tuple[Table, Notes]:
         "adjacency's epoch, s",
         "151 epochs, s",
         "peak memory, MB",
-        title="DeepSEM, TFs+500, cell-type specific, one thread (medians over epochs)",
+        title="DeepSEM, one thread (medians over epochs); BEELINE: TFs+500, cell-type specific",
     )
     notes = []
     for dataset in arguments.data:
         try:
-            plain, fast = sem.measure(dataset, n_epochs=arguments.epochs)
+            plain, fast = sem.measure(dataset, n_epochs=arguments.epochs, smoke=arguments.smoke)
         except InputError as error:
             notes.append(f"{dataset}: left out: {error}")
             continue
@@ -66,8 +71,8 @@ def _deepsem_rows(plain: sem.Form, fast: sem.Form) -> Iterator[list[str]]:
 
 def context_attention(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Training steps of the context-attention retriever."""
-    del arguments
-    found = retrieval.measure()
+    small = {"size": retrieval.SMOKE, "n_steps": 1, "n_compared": 1}
+    found = retrieval.measure(**small if arguments.smoke else {})
     title = "Context attention, a training step at SERGIO DS3's size, one thread (medians)"
     plain = "plain: the features of every pair"
     table = _two_forms(title, "step, s", {plain: found.plain, "grn_exp": found.fast})
@@ -86,17 +91,18 @@ def _two_forms(title: str, unit: str, forms: dict[str, float]) -> Table:
 
 def genelink(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Training steps of GENELink."""
-    del arguments
-    return _classifier_table("GENELink", classifiers.measure_genelink())
+    return _classifier_table("GENELink", classifiers.measure_genelink, smoke=arguments.smoke)
 
 
 def scgreat(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Training steps of scGREAT."""
-    del arguments
-    return _classifier_table("scGREAT", classifiers.measure_scgreat())
+    return _classifier_table("scGREAT", classifiers.measure_scgreat, smoke=arguments.smoke)
 
 
-def _classifier_table(name: str, found: list[classifiers.ClassifierTimes]) -> tuple[Table, Notes]:
+def _classifier_table(
+    name: str, measure: Callable[..., list[classifiers.ClassifierTimes]], *, smoke: bool
+) -> tuple[Table, Notes]:
+    found = measure((classifiers.SMOKE,), n_steps=1) if smoke else measure()
     table = Table(
         "size of the data",
         "plain step, s",
@@ -115,7 +121,7 @@ def _classifier_table(name: str, found: list[classifiers.ClassifierTimes]) -> tu
 
 def exact_decoding(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Scoring every set of a pool."""
-    del arguments
+    small = {"n_sets": 64, "repeats": 1} if arguments.smoke else {}
     table = Table(
         "layers, pool, set size",
         "grn_exp, sets/s",
@@ -127,7 +133,9 @@ def exact_decoding(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     )
     notes = []
     depths = (1, 2)  # the methods' default, and what a deeper one costs
-    found = [(depth, each) for depth in depths for each in decoding.measure(n_layers=depth)]
+    found = [
+        (depth, each) for depth in depths for each in decoding.measure(n_layers=depth, **small)
+    ]
     for depth, each in found:
         name = f"L={depth}, M={each.n_candidates}, R={each.size}"
         large = each.fast / each.ratio_at_large_batches()
@@ -153,13 +161,13 @@ def exact_decoding(arguments: argparse.Namespace) -> tuple[Table, Notes]:
 
 def sergio(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Cells of SERGIO's DS3."""
-    del arguments
+    small = {"n_targets": 4, "n_seeds": 2, "smoke": True} if arguments.smoke else {}
     table = Table(
         "form", "CPU seconds", "peak memory, MB", title="SERGIO DS3: 1,200 genes, 9 x 300 cells"
     )
     published = "published code: 764 CPU s (not measured here)"
     try:
-        found = simulation.measure()
+        found = simulation.measure(**small)
     except InputError as error:
         return table, [f"SERGIO DS3: left out: {error}"]
     plain = found.plain
@@ -174,10 +182,10 @@ def sergio(arguments: argparse.Namespace) -> tuple[Table, Notes]:
 
 def grnboost2(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Boosting of genes on regulators."""
-    del arguments
     title = "GRNBoost2 on mDC, CPU seconds a target on one thread"
+    small = {"dataset": "toy", "n_targets": 2} if arguments.smoke else {}
     try:
-        found = boosting.measure()
+        found = boosting.measure(**small)
     except InputError as error:
         return Table(), [f"GRNBoost2: left out: {error}"]
     forms = {"arboreto's own core": found.plain, "grn_exp": found.fast}
@@ -187,15 +195,15 @@ def grnboost2(arguments: argparse.Namespace) -> tuple[Table, Notes]:
 
 def sweep(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Short runs, finished runs, collected runs."""
-    del arguments
-    found = sweeps.measure()
+    small = {"n_runs": 2, "n_finished": 2, "n_rows": 20, "smoke": True}
+    found = sweeps.measure(**small if arguments.smoke else {})
     table = Table("what", "CPU s", "s", title="Sweeps and reports, one process")
     for name, seconds in (
-        (f"{sweeps.N_RUNS} runs of random on toy, one command", found.sweep),
+        (f"{found.n_runs} runs of random on toy, one command", found.sweep),
         ("the same by calling the library", found.library),
-        (f"{sweeps.N_FINISHED:,} finished runs skipped", found.skip),
-        (f"{sweeps.N_FINISHED:,} runs collected", found.collect),
-        (f"{sweeps.N_ROWS:,} rows collected", found.rows),
+        (f"{found.n_finished:,} finished runs skipped", found.skip),
+        (f"{found.n_finished:,} runs collected", found.collect),
+        (f"{found.n_rows:,} rows collected", found.rows),
     ):
         table.add_row(name, f"{seconds.cpu:.1f}", f"{seconds.wall:.1f}")
     return table, [f"sweep: the framework adds {found.milliseconds_a_run:.0f} ms a run"]

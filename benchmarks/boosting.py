@@ -16,7 +16,6 @@ from benchmarks.sem import training_view
 from grn_exp.core.errors import InputError
 from grn_exp.models.edges.grnboost2 import GRNBoost2
 
-_N_TARGETS = 20
 _SEED = 0
 
 
@@ -37,8 +36,8 @@ class BoostingTimes:
     difference: float
 
 
-def measure() -> BoostingTimes:
-    """Boost some genes in turns.
+def measure(dataset: str = "mDC", *, n_targets: int = 20) -> BoostingTimes:
+    """Boost some genes of a dataset in turns.
 
     Raises
     ------
@@ -49,11 +48,11 @@ def measure() -> BoostingTimes:
         core: Any = importlib.import_module("arboreto.core")
     except ImportError as error:
         raise InputError(f"{error}; pip install arboreto 'dask[dataframe]' distributed") from error
-    view = training_view("mDC")
+    view = training_view(dataset)
     model = GRNBoost2().attach(view)
     names, symbols = list(view.regulators), list(view.genes)
     inputs = np.asfortranarray(view.expression.values[:, view.regulator_positions])
-    targets = np.setdiff1d(np.arange(len(view.genes)), view.regulator_positions)[:_N_TARGETS]
+    targets = np.setdiff1d(np.arange(len(view.genes)), view.regulator_positions)[:n_targets]
     seconds: dict[str, list[float]] = {"plain": [], "fast": []}
     differences = []
     for gene in targets:

@@ -73,6 +73,7 @@ class Size:
 MDC = Size("mDC, cell-type specific", 821, 383, 20, 332, 3355, 267)
 HHEP = Size("hHEP, cell-type specific", 948, 425, 30, 656, 9725, 3501)
 MESC = Size("mESC, cell-type specific", 1120, 421, 88, 733, 32610, 11307)
+SMOKE = Size("random", 60, 40, 6, 30, 120, 30)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,14 +105,16 @@ class ClassifierTimes:
         return self.plain / self.fast
 
 
-def measure_genelink(*, n_steps: int = 10) -> list[ClassifierTimes]:
-    """Train both forms of GENELink on random data of real sizes, on one thread."""
-    return [_measure(_genelink, size, n_steps=n_steps) for size in (MDC, HHEP, MESC)]
+def measure_genelink(
+    sizes: Iterable[Size] = (MDC, HHEP, MESC), *, n_steps: int = 10
+) -> list[ClassifierTimes]:
+    """Train both forms of GENELink on random data of some sizes, on one thread."""
+    return [_measure(_genelink, size, n_steps=n_steps) for size in sizes]
 
 
-def measure_scgreat(*, n_steps: int = 10) -> list[ClassifierTimes]:
-    """Train both forms of scGREAT on random data of a real size, on one thread."""
-    return [_measure(_scgreat, MDC, n_steps=n_steps)]
+def measure_scgreat(sizes: Iterable[Size] = (MDC,), *, n_steps: int = 10) -> list[ClassifierTimes]:
+    """Train both forms of scGREAT on random data of some sizes, on one thread."""
+    return [_measure(_scgreat, size, n_steps=n_steps) for size in sizes]
 
 
 def _measure(forms: Forms, size: Size, *, n_steps: int, n_compared: int = 3) -> ClassifierTimes:

@@ -129,20 +129,3 @@ def _score_first(
         if left == 0:
             break
     return torch.cat(found)
-
-
-def main() -> None:
-    """Measure and print."""
-    for each in measure():
-        print(f"M={each.n_candidates} R={each.size}: {each.n_sets} sets, {each.fast:.0f} sets/s")
-        for (fused, batch), rate in each.plain.items():
-            print(f"  plain, fused={fused}, batches of {batch}: {rate:.0f} sets/s")
-        print(
-            f"  {each.ratio():.1f} x the fastest plain form, {each.ratio_at_large_batches():.1f} "
-            f"x at batches of {LARGE_BATCH}; same best: {each.same_best}, largest difference "
-            f"{each.largest_difference:.1e} sd"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -16,8 +16,9 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.edges.context_attention import ContextAttentionRetriever
 
-# SERGIO DS3: genes, cells, training targets; two to four regulators a target
-_N_GENES, _N_CELLS, _N_TARGETS = 1200, 2700, 450
+# genes, cells, training targets of SERGIO DS3, which has two to four regulators a target
+DS3 = (1200, 2700, 450)
+SMOKE = (40, 30, 20)
 _BATCH_SIZE = 16
 _DROPOUT = 0.2
 
@@ -52,11 +53,15 @@ class RetrievalTimes:
         return max(abs(a - b) / abs(a) for a, b in pairs)
 
 
-def measure(*, n_steps: int = 10, n_compared: int = 3) -> RetrievalTimes:
-    """Train both forms on random data of the size of SERGIO DS3, on one thread.
+def measure(
+    size: tuple[int, int, int] = DS3, *, n_steps: int = 10, n_compared: int = 3
+) -> RetrievalTimes:
+    """Train both forms on random data, on one thread.
 
     Parameters
     ----------
+    size
+        Genes, cells and training targets.
     n_steps
         Timed steps of each form; the two take turns, so that both see the same machine.
     n_compared
@@ -66,12 +71,12 @@ def measure(*, n_steps: int = 10, n_compared: int = 3) -> RetrievalTimes:
     torch.set_num_threads(1)
     try:
         losses = [
-            tuple(step(batch) for batch in _batches(n_compared))
-            for step in _forms(noise=0.0, dropout=0.0)
+            tuple(step(batch) for batch in _batches(size, n_compared))
+            for step in _forms(size, noise=0.0, dropout=0.0)
         ]
-        forms = _forms(noise=0.01, dropout=_DROPOUT)
+        forms = _forms(size, noise=0.01, dropout=_DROPOUT)
         seconds: list[list[float]] = [[], []]
-        for batch in _batches(n_steps + 1):
+        for batch in _batches(size, n_steps + 1):
             for step, taken in zip(forms, seconds, strict=True):
                 start = time.perf_counter()
                 step(batch)
@@ -82,18 +87,20 @@ def measure(*, n_steps: int = 10, n_compared: int = 3) -> RetrievalTimes:
     return RetrievalTimes(plain, fast, *losses)
 
 
-def _batches(n: int) -> list[Tensor]:
+def _batches(size: tuple[int, int, int], n: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return [torch.randperm(_N_TARGETS, generator=generator)[:_BATCH_SIZE] for _ in range(n)]
+    return [torch.randperm(size[2], generator=generator)[:_BATCH_SIZE] for _ in range(n)]
 
 
-def _forms(*, noise: float, dropout: float) -> tuple[Callable[[Tensor], float], ...]:
+def _forms(
+    size: tuple[int, int, int], *, noise: float, dropout: float
+) -> tuple[Callable[[Tensor], float], ...]:
     """Return a training step of the plain form and one of the package's."""
     torch.manual_seed(0)
     model = ContextAttentionRetriever(
         scorer_gain=1.0, noise=noise, dropout=dropout, batch_size=_BATCH_SIZE
     )
-    model = model.attach(_view()).train()
+    model = model.attach(_view(*size)).train()
     plain = PlainContextAttention(model, dropout=dropout)
     return (
         _step(plain.loss, plain.parameters()),
@@ -117,24 +124,16 @@ def _step(
 
 
 @functools.cache
-def _view() -> TrainView:
+def _view(n_genes: int, n_cells: int, n_targets: int) -> TrainView:
     """Return random expression; all genes are candidates."""
     rng = np.random.default_rng(0)
-    genes = GeneIndex([f"G{i}" for i in range(_N_GENES)])
-    values = rng.gamma(2.0, size=(_N_CELLS, _N_GENES)).astype(np.float32)
-    labels = np.full((_N_GENES, _N_GENES), UNKNOWN, dtype=np.int8)
-    labels[:, :_N_TARGETS] = rng.random((_N_GENES, _N_TARGETS)) < 3 / _N_GENES
+    genes = GeneIndex([f"G{i}" for i in range(n_genes)])
+    values = rng.gamma(2.0, size=(n_cells, n_genes)).astype(np.float32)
+    labels = np.full((n_genes, n_genes), UNKNOWN, dtype=np.int8)
+    labels[:, :n_targets] = rng.random((n_genes, n_targets)) < 3 / n_genes
     return TrainView(
         expression=Expression(values=values, genes=genes, transform="log1p"),
         regulators=genes,
         labels=labels,
         embedding=None,
-    )
-
-
-if __name__ == "__main__":
-    found = measure()
-    print(
-        f"plain {found.plain:.3f} s, grn_exp {found.fast:.3f} s a step: {found.ratio:.2f} x; "
-        f"losses differ by {found.difference:.1e}"
     )

@@ -1,7 +1,6 @@
 """Time DeepSEM as the package runs it and as :mod:`benchmarks.plain_deepsem` writes it out."""
 
 import dataclasses
-import multiprocessing
 import resource
 import statistics
 import time
@@ -11,8 +10,10 @@ import numpy as np
 import torch
 
 from benchmarks.plain_deepsem import PlainDeepSEM
+from benchmarks.processes import apart
 from grn_exp.core.views import TrainView
 from grn_exp.data.edges.beeline import BeelineDataModule
+from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.models.edges.deepsem import DeepSEM
 
 _EPOCHS_IN_A_RUN = 151
@@ -67,15 +68,17 @@ class Form:
         )
 
 
-def measure(dataset: str, *, n_epochs: int) -> tuple[Form, Form]:
+def measure(dataset: str, *, n_epochs: int, smoke: bool = False) -> tuple[Form, Form]:
     """Run both forms, each in a process of its own.
 
     Parameters
     ----------
     dataset
-        A BEELINE dataset, TFs+500, cell-type-specific network.
+        A BEELINE dataset, TFs+500, cell-type-specific network; or ``toy``.
     n_epochs
         Epochs of each; at least 2, to see both phases.
+    smoke
+        Run both in this process.
 
     Raises
     ------
@@ -83,30 +86,25 @@ def measure(dataset: str, *, n_epochs: int) -> tuple[Form, Form]:
         If the data is not here and cannot be had.
     """
     _model(dataset)  # bad input shows here, and the parsed copy is made
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1, maxtasksperchild=1) as pool:
-        return tuple(  # type: ignore[return-value]
-            pool.apply(_run, (name, dataset, n_epochs)) for name in ("plain", "grn_exp")
-        )
+    plain = apart(_run, "plain", dataset, n_epochs, smoke=smoke)
+    return plain, apart(_run, "grn_exp", dataset, n_epochs, smoke=smoke)
 
 
 def training_view(dataset: str) -> TrainView:
-    """Return a BEELINE dataset's expression, without labels.
+    """Return the expression of a BEELINE dataset or of ``toy``, without labels.
 
     Raises
     ------
     InputError
         If the data is not here and cannot be had.
     """
-    data = BeelineDataModule(
-        dataset=dataset,  # type: ignore[arg-type]
-    )
-    return data.view()
+    if dataset == "toy":
+        return ToyDataModule().view()
+    return BeelineDataModule(dataset=dataset).view()  # type: ignore[arg-type]
 
 
 def _model(dataset: str) -> DeepSEM:
-    view = training_view(dataset)
-    return DeepSEM().attach(view)
+    return DeepSEM().attach(training_view(dataset))
 
 
 def _run(name: str, dataset: str, n_epochs: int) -> Form:
@@ -126,7 +124,7 @@ def _run(name: str, dataset: str, n_epochs: int) -> Form:
 def _package_epochs(model: DeepSEM) -> Callable[[int], float]:
     """Return a function that trains one epoch as the Trainer would, without the Trainer."""
     configured = model.configure_optimizers()
-    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]
+    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
 
     def epoch(number: int) -> float:
         model.begin_epoch(number)

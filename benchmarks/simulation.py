@@ -1,7 +1,6 @@
 """Time SERGIO's DS3 as the package simulates it and as :mod:`benchmarks.plain_sergio` does."""
 
 import dataclasses
-import multiprocessing
 import resource
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.plain_sergio import PlainSergio
+from benchmarks.processes import apart
 from grn_exp.core.errors import InputError
 from grn_exp.simulate.kinetic import KineticNetwork
+from grn_exp.simulate.random_grn import random_kinetic_network
 from grn_exp.simulate.sergio import read_sergio, simulate_steady_state
 from grn_exp.storage import store
 
 _KEYS = tuple(f"sergio/DS3/{name}.txt" for name in ("interactions", "master_regulators"))
-_N_CELLS = 300
+_N_CELLS, _N_CELLS_SMOKE = 300, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +83,8 @@ class Simulations:
         )
 
 
-def measure(*, n_targets: int = 60, n_seeds: int = 5) -> Simulations:
-    """Simulate with both forms, each in a process of its own.
+def measure(*, n_targets: int = 60, n_seeds: int = 5, smoke: bool = False) -> Simulations:
+    """Simulate DS3 with both forms, each in a process of its own.
 
     Parameters
     ----------
@@ -91,6 +92,8 @@ def measure(*, n_targets: int = 60, n_seeds: int = 5) -> Simulations:
         Targets that the plain form simulates, with all that is upstream of them.
     n_seeds
         Simulations of the package.
+    smoke
+        Simulate a small random network in this process instead.
 
     Raises
     ------
@@ -98,17 +101,21 @@ def measure(*, n_targets: int = 60, n_seeds: int = 5) -> Simulations:
         If the network is not here; nothing is downloaded for a benchmark.
     """
     absent = [key for key in _KEYS if store.locate(key) is None]
-    if absent:
+    if absent and not smoke:
         raise InputError(f"{absent[0]} is not here; python -m grn_exp.data fetch sergio_ds3")
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1, maxtasksperchild=1) as pool:
-        fast = tuple(pool.apply(_package, (seed,)) for seed in range(n_seeds))
-        plain = pool.apply(_plain, (n_targets,))
+    fast = tuple(apart(_package, seed, smoke, smoke=smoke) for seed in range(n_seeds))
+    plain = apart(_plain, n_targets, smoke, smoke=smoke)
     return Simulations(plain, fast, len(fast[0].means), len(plain.means))
 
 
-def _network() -> KineticNetwork:
-    return read_sergio(*map(store.fetch, _KEYS))
+def _network(*, smoke: bool) -> tuple[KineticNetwork, int]:
+    """Return what is simulated, and how many cells of each type."""
+    if not smoke:
+        return read_sergio(*map(store.fetch, _KEYS)), _N_CELLS
+    network = random_kinetic_network(
+        n_genes=20, n_regulators=5, n_masters=3, n_cell_types=2, mean_in_degree=2, seed=0
+    )
+    return network, _N_CELLS_SMOKE
 
 
 def _cpu_seconds() -> float:
@@ -117,7 +124,7 @@ def _cpu_seconds() -> float:
 
 
 def _peak_mb() -> float:
-    """Return the peak of this process; what getrusage tells begins at its parent's size."""
+    """Return the peak of this process; what getrusage reports begins at its parent's size."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
@@ -125,19 +132,19 @@ def _peak_mb() -> float:
     return int(line.split()[1]) / 2**10
 
 
-def _package(seed: int) -> Cost:
-    network = _network()
+def _package(seed: int, smoke: bool) -> Cost:  # noqa: FBT001 - passed between processes
+    network, n_cells = _network(smoke=smoke)
     start = _cpu_seconds()
-    sample = simulate_steady_state(network, n_cells_per_type=_N_CELLS, seed=seed)
+    sample = simulate_steady_state(network, n_cells_per_type=n_cells, seed=seed)
     seconds = _cpu_seconds() - start
-    by_type = sample.expression.reshape(network.n_cell_types, _N_CELLS, -1).mean(axis=1)
+    by_type = sample.expression.reshape(network.n_cell_types, n_cells, -1).mean(axis=1)
     return Cost(seconds, _peak_mb(), dict(enumerate(by_type.T)))
 
 
-def _plain(n_targets: int) -> Cost:
+def _plain(n_targets: int, smoke: bool) -> Cost:  # noqa: FBT001 - passed between processes
     """Simulate a part; a gene costs the same, and so does an edge, whichever it is."""
-    network = _network()
-    plain = PlainSergio(network, n_cells_per_type=_N_CELLS, seed=2)
+    network, n_cells = _network(smoke=smoke)
+    plain = PlainSergio(network, n_cells_per_type=n_cells, seed=2)
     masters = set(network.masters.tolist())
     n_masters, n_edges, of_masters, of_targets = 0, 0, 0.0, 0.0
     for gene in plain.with_regulators(n_targets):

@@ -2,19 +2,15 @@
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-N_RUNS = 200
-N_FINISHED = 1000
-N_ROWS = 1_000_000
+from benchmarks.processes import apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,18 +36,21 @@ class SweepTimes:
 
     Attributes
     ----------
-    sweep
-        ``N_RUNS`` runs of ``random`` on ``toy`` by one command in one process, start-up included.
+    n_runs, sweep
+        So many runs of ``random`` on ``toy`` by one command in one process, start-up included.
     library
         As many by calling benchmark and model in a loop, without what importing them takes.
-    skip
-        A command whose ``N_FINISHED`` runs are finished.
+    n_finished, skip
+        A command whose runs, so many, are finished.
     collect
         Reading these, likewise.
-    rows
-        Reading ``N_ROWS`` rows.
+    n_rows, rows
+        Reading so many rows.
     """
 
+    n_runs: int
+    n_finished: int
+    n_rows: int
     sweep: Seconds
     library: Seconds
     skip: Seconds
@@ -61,28 +60,39 @@ class SweepTimes:
     @property
     def milliseconds_a_run(self) -> float:
         """What the framework adds to a run, of the processor."""
-        return 1e3 * (self.sweep.cpu - self.library.cpu) / N_RUNS
+        return 1e3 * (self.sweep.cpu - self.library.cpu) / self.n_runs
 
 
-def measure() -> SweepTimes:
+def measure(
+    n_runs: int = 200, n_finished: int = 1000, n_rows: int = 1_000_000, *, smoke: bool = False
+) -> SweepTimes:
     """Measure in a folder that is removed afterwards.
+
+    Parameters
+    ----------
+    n_runs, n_finished, n_rows
+        As in :class:`SweepTimes`; ``n_finished`` is at least ``n_runs``.
+    smoke
+        Call the library in this process; the commands have their own in any case.
 
     Raises
     ------
     RuntimeError
         If the sweep fails, or something other than it should be is there to skip or to collect.
     """
-    # of this process's children: one thread, as a run has
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    if not smoke:  # of this process's children: one thread, as a run has
+        os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     with tempfile.TemporaryDirectory() as name:
         outputs = Path(name) / "outputs"
-        sweep = _sweep(outputs, N_RUNS)
-        _sweep(outputs, N_FINISHED)
-        skip = _sweep(outputs, N_FINISHED)
-        collect = _in_process(_collect, outputs, N_FINISHED)
-        _blow_up(outputs)
-        rows = _in_process(_collect, outputs, N_FINISHED, N_ROWS)
-    return SweepTimes(sweep, _in_process(_library, N_RUNS), skip, collect, rows)
+        sweep = _sweep(outputs, n_runs)
+        if n_finished > n_runs:
+            _sweep(outputs, n_finished)
+        skip = _sweep(outputs, n_finished)
+        collect = apart(_collect, outputs, n_finished, smoke=smoke)
+        _blow_up(outputs, n_rows)
+        rows = apart(_collect, outputs, n_finished, n_rows, smoke=smoke)
+    library = apart(_library, n_runs, smoke=smoke)
+    return SweepTimes(n_runs, n_finished, n_rows, sweep, library, skip, collect, rows)
 
 
 def _sweep(outputs: Path, n_runs: int) -> Seconds:
@@ -121,20 +131,14 @@ def _collect(outputs: Path, n_runs: int, n_rows: int | None = None) -> Seconds:
     return seconds
 
 
-def _blow_up(outputs: Path) -> None:
-    """Give every run so many rows that there are ``N_ROWS`` in all."""
+def _blow_up(outputs: Path, n_rows: int) -> None:
+    """Give every run so many rows that there are ``n_rows`` in all."""
     paths = list(outputs.glob("*/*/*/*/metrics.json"))
     for path in paths:
         content = json.loads(path.read_text())
         row = {**content["rows"][0], "metric": "recall_at_k"}
-        content["rows"] = [{**row, "k": k} for k in range(1, N_ROWS // len(paths) + 1)]
+        content["rows"] = [{**row, "k": k} for k in range(1, n_rows // len(paths) + 1)]
         path.write_text(json.dumps(content))
-
-
-def _in_process(function: Callable[..., Seconds], *arguments: object) -> Seconds:
-    """Call in a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
 
 
 def _now(who: int) -> Seconds:
