@@ -355,9 +355,8 @@ def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
     """Say whether the mean relative change is as large as claimed."""
     sign = 1.0 if "at_least" in claim else -1.0
     wanted = claim["at_least"] if sign > 0 else claim["at_most"]
-    series, missing, reasons, n_cells = [], [], [], 0
-    for cell in _cells(claim):
-        n_cells += 1
+    series, missing, reasons = [], [], []
+    for cell in (cells := list(_cells(claim))):
         sides = zip(("left", "right"), claim["change"], strict=True)
         parts = [_described(part, side, cell, claim["same"]) for side, part in sides]
         try:
@@ -366,22 +365,22 @@ def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
             missing += [error.missing] if error.missing else []
             reasons += [] if error.missing else [str(error)]
     try:
-        table = _common(series) if series and len(series) == n_cells else None
+        table = _common(series) if len(series) == len(cells) else None
     except NotHereError as error:
         table, reasons = None, [str(error)]
     if table is None:
-        text = f"{len(series)} of {n_cells} comparisons are here" + _absent(missing)
+        text = f"{len(series)} of {len(cells)} comparisons are here" + _absent(missing)
         yield Check("", "not here", "; ".join([text, *dict.fromkeys(reasons)]), tuple(missing))
         return
-    of_splits = pd.Series(table.to_numpy().mean(axis=1))
+    of_splits = table.mean(axis=1)
     low, high, _ = _interval(of_splits)
     text = f"mean change {of_splits.mean():+.1%}, interval {low:+.1%} to {high:+.1%} "
     text += f"({len(table)} splits); claimed {wanted:+.1%}"
     nearest, farthest = sorted((sign * low, sign * high))
+    outcome: Outcome = "fails" if farthest < sign * wanted else "within the error"
     if sign * of_splits.mean() >= sign * wanted and nearest > 0:
-        yield Check("", "holds", text)
-    else:
-        yield Check("", "fails" if farthest < sign * wanted else "within the error", text)
+        outcome = "holds"
+    yield Check("", outcome, text)
 
 
 def _linearised(table: pd.DataFrame) -> pd.Series:

@@ -24,19 +24,8 @@ METHOD = ("model", "retriever", "prior", "ensemble", "method_variant")
 BENCHMARK = ("data", "network", "gene_set", "split_kind", "benchmark_variant")
 MEASURE = ("metric", "subset", "set_size", "k")
 _OF_RUN = {
-    "experiment": "str",
-    "data": "str",
-    "network": "str",
-    "gene_set": "str",
-    "benchmark_variant": "str",
-    "model": "str",
-    "retriever": "str",
-    "prior": "str",
-    "method_variant": "str",
-    "split_kind": "str",
-    "split_seed": "int64",
-    "seed": "int64",
-    "ensemble": "int64",
+    **dict.fromkeys(("experiment", *BENCHMARK, *METHOD), "str"),
+    **dict.fromkeys(("split_seed", "seed", "ensemble"), "int64"),
     "run_key": "str",
     "fit_seconds": "float64",
     "folder": "str",
@@ -164,11 +153,9 @@ def _run_folders(outputs: Path, experiment: str | None) -> Iterator[Path]:
     parents = _folders(outputs) if experiment is None else [outputs / experiment]
     marks = ("status.json", "metrics.json", "config.yaml")
     for parent in parents:
-        for data in _folders(parent):
-            for model in _folders(data):
-                for folder in _folders(model):
-                    if any((folder / mark).exists() for mark in marks):
-                        yield folder
+        for folder in sorted(parent.glob("[!.]*/[!.]*/[!.]*")):
+            if any((folder / mark).exists() for mark in marks):
+                yield folder
 
 
 def _folders(path: Path) -> list[Path]:

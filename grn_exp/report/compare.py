@@ -59,20 +59,16 @@ def paired_tests(rows: pd.DataFrame, *, reference: str | None = None) -> pd.Data
             f"--reference {reference}: {close_matches(reference, methods)}"
             f"choose from {', '.join(methods)}"
         )
-    parts = []
-    for key, column in splits.groupby(COLUMN, dropna=False, sort=False):
-        values = column.pivot_table(index="split_seed", columns="method", values="value")
-        found = pd.DataFrame(
-            list(_tests(values, reference)),
-            columns=["method", "other", "n_splits", "mean_difference", "p"],  # type: ignore[arg-type]
-        )
-        if not found.empty:
-            of_column: dict[str, Any] = dict(zip(COLUMN, key, strict=True))  # type: ignore[arg-type]
-            named = found.assign(p_holm=holm(found["p"]), **of_column)
-            parts.append(named[[*COLUMN, *found.columns, "p_holm"]])
-    if not parts:
-        raise InputError("no two methods share a split; nothing to test")
-    return pd.concat(parts, ignore_index=True)
+    tests = [
+        (*key, *test)  # type: ignore[misc]
+        for key, column in splits.groupby(COLUMN, dropna=False, sort=False)
+        for test in _tests(column.pivot_table("value", "split_seed", "method"), reference)
+    ]
+    if not tests:
+        raise InputError("no two methods share a split, so there is nothing to test")
+    names = [*COLUMN, "method", "other", "n_splits", "mean_difference", "p"]
+    found = pd.DataFrame(tests, columns=pd.Index(names))
+    return found.assign(p_holm=found.groupby(COLUMN, dropna=False)["p"].transform(holm))
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:

@@ -105,10 +105,10 @@ def definition(made: Any) -> dict[str, Any]:  # noqa: ANN401 - of an optional pa
 
 
 def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
-    sections = [
-        _section(ws, what, [_bars(wr, f"{subset}/{metric}", metric) for metric in _EDGE_METRICS])
+    sections = {
+        what: [_bars(wr, f"{subset}/{metric}", metric) for metric in _EDGE_METRICS]
         for subset, what in _TESTS.items()
-    ]
+    }
     against = wr.ScatterPlot(
         title="Average precision: seen against unseen genes",
         x=wr.SummaryMetric("test_seen/ap"),
@@ -132,7 +132,6 @@ def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
         )
         for subset, what in _TESTS.items()
     ]
-    sets = [_bars(wr, f"test/{metric}", metric) for metric in _SET_METRICS]
     system = [
         wr.LinePlot(title=what, x="RelativeTime(Process)", y=[name])
         for name, what in (
@@ -142,19 +141,18 @@ def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
             ("system.gpu.0.memoryAllocated", "GPU memory, %"),
         )
     ]
+    sections |= {
+        "Seen against unseen": [against, cost],
+        "Precision against recall": pr_curves,
+        "Curves": curves,
+        "Regulator sets": [_bars(wr, f"test/{metric}", metric) for metric in _SET_METRICS],
+        "Edges": [wr.WeavePanelSummaryTable(table_name="top_edges")],
+        "System": system,
+    }
     return [
-        *sections,
-        _section(ws, "Seen against unseen", [against, cost]),
-        _section(ws, "Precision against recall", pr_curves),
-        _section(ws, "Curves", curves),
-        _section(ws, "Regulator sets", sets),
-        _section(ws, "Edges", [wr.WeavePanelSummaryTable(table_name="top_edges")]),
-        _section(ws, "System", system, is_open=False),
+        ws.Section(name=name, panels=panels, is_open=name != "System")
+        for name, panels in sections.items()
     ]
-
-
-def _section(ws: Any, name: str, panels: list[Any], *, is_open: bool = True) -> Any:  # noqa: ANN401
-    return ws.Section(name=name, panels=panels, is_open=is_open)
 
 
 def _bars(wr: Any, name: str, metric: str) -> Any:  # noqa: ANN401

@@ -9,22 +9,10 @@ import pandas as pd
 import yaml
 
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.report.collect import BENCHMARK, METHOD
 
 # an empty text, or a missing number, leaves open what the entry is about
-_TEXTS = (
-    "paper",
-    "table",
-    "data",
-    "network",
-    "gene_set",
-    "split_kind",
-    "model",
-    "retriever",
-    "prior",
-    "setting",
-    "metric",
-    "subset",
-)
+_TEXTS = (*("paper", "table"), *BENCHMARK[:-1], *METHOD[:3], *("setting", "metric", "subset"))
 _NUMBERS = ("set_size", "k", "split_seed")
 
 
@@ -41,14 +29,9 @@ def _papers() -> dict[str, dict[str, Any]]:
 @functools.cache
 def _entries() -> pd.DataFrame:
     entries = [entry for paper in _papers().values() for entry in _of_paper(paper)]
-    columns: dict[str, Any] = {
-        name: pd.Series([entry.get(name, "") for entry in entries], dtype="str") for name in _TEXTS
-    }
-    for name in _NUMBERS:
-        columns[name] = pd.Series([entry.get(name) for entry in entries], dtype="Int64")
-    for name in ("value", "standard_error"):
-        columns[name] = pd.Series([entry[name] for entry in entries], dtype="float64")
-    return pd.DataFrame(columns)
+    types = {**dict.fromkeys(_TEXTS, "str"), **dict.fromkeys(_NUMBERS, "Int64")}
+    table = pd.DataFrame(entries, columns=pd.Index([*types, "value", "standard_error"]))
+    return table.fillna(dict.fromkeys(_TEXTS, "")).astype(types)
 
 
 def published() -> pd.DataFrame:
@@ -83,8 +66,8 @@ def table_of(paper: str, table: str) -> tuple[pd.DataFrame, str]:
     """
     papers = _papers()
     if paper not in papers:
-        told = f"{close_matches(paper, list(papers))}choose from {', '.join(papers)}"
-        raise InputError(f"--paper {paper}: {told}")
+        known = f"{close_matches(paper, list(papers))}choose from {', '.join(papers)}"
+        raise InputError(f"--paper {paper}: {known}")
     entries = _entries()
     entries = entries.loc[entries["paper"] == papers[paper]["paper"]]
     if table not in set(entries["table"]):

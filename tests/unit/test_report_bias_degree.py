@@ -16,7 +16,7 @@ from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.metrics.ranking import average_precision
 from grn_exp.priors.base import DatasetPrior
-from grn_exp.report.bias.degree import additive_fit, compare_runs, degree_explained, rank_one_fit
+from grn_exp.report.bias.degree import additive_fit, compare_runs, rank_one_fit
 from grn_exp.report.bias.run import ScoredRun, read_run
 from tests.messages import naming
 
@@ -107,7 +107,7 @@ def run_of(scores, labels, *, test_seen=None):
 
 
 def explained(run):
-    table = degree_explained(run)
+    table = compare_runs([run])
     assert set(table["subset"]) == {"test_seen"}
     return table.set_index("metric")["value"]
 

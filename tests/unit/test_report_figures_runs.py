@@ -203,25 +203,23 @@ def test_network_view(write_run, tmp_path):
     folder = write_run({"test_seen": 0.4, "test_unseen": 0.3}, key="one")
     add_scores(folder, scores=scores)
     rows = collect(tmp_path / "outputs").rows
-    figure = network_view(rows, gene="R2", n_edges=8)
+    figure = network_view(rows, gene="R2")
     pairs = [
         (scores[r, g], REGULATORS[r], GENES[g])
         for r in range(SHAPE[0])
         for g in range(SHAPE[1])
         if REGULATORS[r] != GENES[g] and "R2" in (REGULATORS[r], GENES[g])
     ]
-    best = sorted(pairs, reverse=True)[:8]
+    best = sorted(pairs, reverse=True)[:20]
     expected = [tuple("hub" if name == "R2" else name for name in pair[1:]) for pair in best]
     found = arrows(figure)
     assert [pair for _, pair in found] == expected
-    assert len({width for width, _ in found}) == 8
+    assert len({width for width, _ in found}) == 20
     heights = [text.xy for text in figure.axes[0].texts if hasattr(text, "xyann")]
-    assert len(set(heights)) >= 8
-    assert f"8 best of {len(pairs)} pairs of R2" in " ".join(figure.get_supxlabel().split())
+    assert len(set(heights)) >= 10
+    assert f"20 best of {len(pairs)} pairs of R2" in " ".join(figure.get_supxlabel().split())
     with pytest.raises(InputError, match=naming("--gene r2", "'R2'")):
         network_view(rows, gene="r2")
-    with pytest.raises(InputError, match=naming("--n-edges 0", "60 edges")):
-        network_view(rows, n_edges=0)
 
 
 def test_the_gene_of_most_of_the_best_edges_is_shown(write_run, tmp_path):

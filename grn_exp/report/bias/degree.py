@@ -79,17 +79,19 @@ def rank_one_fit(values: Values, mask: Mask) -> Values:
     return min(fits, key=lambda fitted: float(np.square(values[mask] - fitted).sum()))
 
 
-def degree_explained(run: ScoredRun) -> pd.DataFrame:
-    """Set a run's average precision beside what degrees alone give (InfoSEM section 5.1).
+def compare_runs(runs: Iterable[ScoredRun]) -> pd.DataFrame:
+    """Set each run's average precision beside what degrees alone give (InfoSEM section 5.1).
 
     Parameters
     ----------
-    run
-        Every subset but ``train`` that has both classes is judged.
+    runs
+        Of each, every subset but ``train`` that has both classes is judged. ``map(read_run,
+        folders)`` holds one run at a time, for the matrices may be large.
 
     Returns
     -------
     DataFrame
+        The columns of :attr:`ScoredRun.name <grn_exp.report.bias.run.ScoredRun.name>`, then
         ``subset``, ``metric``, ``value``, ``n``, ``n_positive``, ``prevalence`` and ``k`` (the
         number of groups averaged over). The metrics:
 
@@ -112,28 +114,15 @@ def degree_explained(run: ScoredRun) -> pd.DataFrame:
         on the same pairs, and ``ap_within_*`` as well, whose level without any knowledge is above
         the prevalence in small groups.
     """
-    tables = [_explained(run, subset) for subset in _EVALUATED if run.has_both_classes(subset)]
-    return pd.DataFrame([row for table in tables for row in table])
-
-
-def compare_runs(runs: Iterable[ScoredRun]) -> pd.DataFrame:
-    """Return :func:`degree_explained` of several runs in one table.
-
-    ``map(read_run, folders)`` holds one run at a time, for the matrices may be large.
-
-    Returns
-    -------
-    DataFrame
-        The columns of :func:`~grn_exp.report.bias.run.name_of`, then those of
-        :func:`degree_explained`.
-    """
-    tables: list[pd.DataFrame] = []
-    for run in runs:
-        table = degree_explained(run)
-        for position, (column, value) in enumerate(run.name.items()):
-            table.insert(position, column, value)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return pd.DataFrame(
+        [
+            {**run.name, "subset": subset, **row}
+            for run in runs
+            for subset in _EVALUATED
+            if run.has_both_classes(subset)
+            for row in _explained(run, subset)
+        ]
+    )
 
 
 def _explained(run: ScoredRun, subset: Subset) -> list[dict[str, object]]:
@@ -143,31 +132,26 @@ def _explained(run: ScoredRun, subset: Subset) -> list[dict[str, object]]:
     values = run.scores[block].astype(np.float64)
     regulator, target = np.nonzero(mask)
     scores, labels = values[mask], truth[mask]
-    ranked = {
-        "ap": scores,
-        "ap_additive_fit": _tied(additive_fit(values, mask), scores),
-        "ap_rank_one_fit": _tied(rank_one_fit(values, mask), scores),
-        "ap_regulator_means": _tied(_group_means(scores, regulator), scores),
-        "ap_target_means": _tied(_group_means(scores, target), scores),
-        "ap_regulator_degree": _tied(_group_means(labels, regulator), labels),
-        "ap_target_degree": _tied(_group_means(labels, target), labels),
-        "ap_degree_fit": _tied(additive_fit(truth, mask), labels),
+    approximated = {
+        "ap_additive_fit": (additive_fit(values, mask), scores),
+        "ap_rank_one_fit": (rank_one_fit(values, mask), scores),
+        "ap_regulator_means": (_group_means(scores, regulator), scores),
+        "ap_target_means": (_group_means(scores, target), scores),
+        "ap_regulator_degree": (_group_means(labels, regulator), labels),
+        "ap_target_degree": (_group_means(labels, target), labels),
+        "ap_degree_fit": (additive_fit(truth, mask), labels),
     }
-    found: dict[str, tuple[float, int | None]] = {
-        name: (average_precision(each, labels), None) for name, each in ranked.items()
-    }
+    found: dict[str, tuple[float, int | None]] = {"ap": (average_precision(scores, labels), None)}
+    for name, (fitted, source) in approximated.items():
+        found[name] = average_precision(_tied(fitted, source), labels), None
     for name, groups in (("ap_within_regulator", regulator), ("ap_within_target", target)):
         shares = _group_means(labels, groups)
         if ((shares > 0) & (shares < 1)).any():
             found[name] = macro_average_precision(scores, labels, groups)
-    counts = {
-        "n": labels.size,
-        "n_positive": int(labels.sum()),
-        "prevalence": float(labels.mean()),
-    }
+    n, n_positive = labels.size, int(labels.sum())
+    counts = {"n": n, "n_positive": n_positive, "prevalence": n_positive / n}
     return [
-        {"subset": subset, "metric": name, "value": value, **counts, "k": k}
-        for name, (value, k) in found.items()
+        {"metric": name, "value": value, **counts, "k": k} for name, (value, k) in found.items()
     ]
 
 

@@ -22,7 +22,7 @@ _SETS = "python -m grn_exp -m experiment=hos2_table2"
 
 
 @style.styled
-def seen_against_unseen(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
+def seen_against_unseen(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     """Draw each method's AUPRC on seen and on unseen genes (InfoSEM figure 3a).
 
     A line of panels per dataset: left the unseen pairs of seen genes, right the pairs of unseen
@@ -34,7 +34,7 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = style.WIDTHS["page
 
 
 @style.styled
-def early_precision(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
+def early_precision(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     """Draw each method's early precision ratio (Pratapa et al. 2020) on seen and unseen genes.
 
     The precision of as many pairs as there are positives, over their share; a random ranking has
@@ -45,7 +45,7 @@ def early_precision(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) 
 
 
 @style.styled
-def exact_matches(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
+def exact_matches(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     """Draw the share of test targets whose regulator set is found, for each method.
 
     All set sizes together; error bars are standard errors over splits.
@@ -56,7 +56,7 @@ def exact_matches(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) ->
 
 
 @style.styled
-def downsampled_training(rows: pd.DataFrame, *, width: float = style.WIDTHS["page"]) -> "Figure":
+def downsampled_training(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     """Draw the AUPRC of training without imbalance of regulators (InfoSEM figure 5).
 
     Bars are of runs with ``split.downsample=per_regulator``; an open circle beside a bar is the

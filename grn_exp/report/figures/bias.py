@@ -10,6 +10,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.report.bias import imbalance
 from grn_exp.report.figures import choose, style
 from grn_exp.runs.methods import colour, display_name
+from grn_exp.report.figures.choose import Named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,9 +24,9 @@ _MOST_METHODS = 3
 def class_imbalance(
     rows: pd.DataFrame,
     *,
-    width: float = style.WIDTHS["column"],
-    run_key: str | None = None,
-    dataset: str | None = None,
+    width: float = style.COLUMN,
+    run_key: Named = None,
+    dataset: Named = None,
 ) -> "Figure":
     """Draw the regulators' class imbalance over their one-hot coefficients (InfoSEM figure 3b)."""
     found = choose.of_metric(rows, "ap")
@@ -44,9 +45,9 @@ def class_imbalance(
 def predicted_probabilities(
     rows: pd.DataFrame,
     *,
-    width: float = style.WIDTHS["column"],
-    run_key: str | None = None,
-    dataset: str | None = None,
+    width: float = style.COLUMN,
+    run_key: Named = None,
+    dataset: Named = None,
 ) -> "Figure":
     """Draw what methods predict for two regulators' unseen pairs (InfoSEM figure 3c).
 
@@ -75,9 +76,7 @@ def predicted_probabilities(
 
 
 @style.styled
-def imbalance_figure(
-    folder: Path, *, title: str = "", width: float = style.WIDTHS["column"]
-) -> "Figure":
+def imbalance_figure(folder: Path, *, title: str = "", width: float = style.COLUMN) -> "Figure":
     """Draw figure 3b: imbalance over coefficient, its histogram on the right.
 
     A dot is a regulator; Spearman's rank correlation and the number of regulators stand above.
@@ -112,7 +111,7 @@ def imbalance_figure(
 
 @style.styled
 def probability_figure(
-    table: pd.DataFrame, *, title: str = "", width: float = style.WIDTHS["column"]
+    table: pd.DataFrame, *, title: str = "", width: float = style.COLUMN
 ) -> "Figure":
     """Draw figure 3c: what methods predict for the pairs of a few regulators.
 

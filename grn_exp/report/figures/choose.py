@@ -15,6 +15,7 @@ from grn_exp.report.tables import CONTROLS, labelled, summarise
 from grn_exp.runs.methods import display_name, rank
 
 _ORDER = ["method", "split_seed", "seed", "folder", "metric", "subset", "set_size", "k"]
+Named = str | None  # what the command line may choose
 TABLE_2 = "python -m grn_exp -m experiment=infosem_table2"
 
 
@@ -112,23 +113,6 @@ def best_methods(rows: pd.DataFrame, n_most: int) -> tuple[list[str], str]:
     return names[:n_most], note
 
 
-def judged_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of average precision of runs that score pairs.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    found = of_metric(rows, "ap")
-    if found.empty:
-        raise InputError(
-            f"no run has ap on test_seen or test_unseen; {TABLE_2} makes such runs, "
-            "python -m grn_exp model=infosem_bc data=mesc one"
-        )
-    return found
-
-
 def first_split(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one run of each method: its first seed on the first of the splits that most have.
 
@@ -159,22 +143,6 @@ def one_run(rows: pd.DataFrame, run_key: str) -> pd.DataFrame:
     return found.loc[found["folder"] == found["folder"].iloc[0]]
 
 
-def best_run(rows: pd.DataFrame, *, run_key: str | None, dataset: str | None) -> pd.Series:
-    """Return the run with a key, or else the best method's on its dataset's first split.
-
-    Parameters
-    ----------
-    rows
-        Of :func:`judged_pairs`.
-    """
-    if run_key is not None:
-        return one_run(rows, run_key).iloc[0]
-    rows = of_dataset(rows, dataset)
-    names, _ = best_methods(rows, 1)
-    of_method = rows.loc[rows["method"].isin(names)] if names else rows
-    return first_split(of_method).iloc[0]
-
-
 def best_runs(
     rows: pd.DataFrame, n_most: int, *, run_key: str | None, dataset: str | None
 ) -> tuple[pd.DataFrame, str]:
@@ -183,9 +151,14 @@ def best_runs(
     Raises
     ------
     InputError
-        If there is no such run, or only controls have runs.
+        If no run scores pairs, there is no such run, or only controls have runs.
     """
-    found = judged_pairs(rows)
+    found = of_metric(rows, "ap")
+    if found.empty:
+        raise InputError(
+            f"no run has ap on test_seen or test_unseen; {TABLE_2} makes such runs, "
+            "python -m grn_exp model=infosem_bc data=mesc one"
+        )
     if run_key is not None:
         return one_run(found, run_key), ""
     found = of_dataset(found, dataset)
@@ -193,6 +166,11 @@ def best_runs(
     if not names:
         raise InputError(f"only controls have runs; {TABLE_2} makes runs of methods")
     return found.loc[found["method"].isin(names)], note
+
+
+def best_run(rows: pd.DataFrame, *, run_key: str | None, dataset: str | None) -> pd.Series:
+    """Return the run with a key, or else the best method's on its dataset's first split."""
+    return first_split(best_runs(rows, 1, run_key=run_key, dataset=dataset)[0]).iloc[0]
 
 
 def read_scored(runs: pd.DataFrame) -> list[ScoredRun]:

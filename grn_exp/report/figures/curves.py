@@ -11,6 +11,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
 from grn_exp.report.bias.run import ScoredRun, read_table
 from grn_exp.report.figures import choose, style
+from grn_exp.report.figures.choose import Named
 from grn_exp.report.tables import CONTROLS
 from grn_exp.runs.methods import colour
 
@@ -28,11 +29,7 @@ Numbers = NDArray[np.float64]
 
 @style.styled
 def pr_curves(
-    rows: pd.DataFrame,
-    *,
-    width: float = style.WIDTHS["page"],
-    run_key: str | None = None,
-    dataset: str | None = None,
+    rows: pd.DataFrame, *, width: float = style.PAGE, run_key: Named = None, dataset: Named = None
 ) -> "Figure":
     """Draw precision over recall, on seen and on unseen genes.
 
@@ -109,11 +106,7 @@ def curve(run: ScoredRun, subset: Subset) -> Numbers:
 
 @style.styled
 def training_curves(
-    rows: pd.DataFrame,
-    *,
-    width: float = style.WIDTHS["page"],
-    run_key: str | None = None,
-    dataset: str | None = None,
+    rows: pd.DataFrame, *, width: float = style.PAGE, run_key: Named = None, dataset: Named = None
 ) -> "Figure":
     """Draw loss and validation score over epochs, a line of panels for every trained method.
 
@@ -139,12 +132,12 @@ def training_curves(
     for axes in panels[3::2] if len(columns) == 2 else []:  # scores are to be compared
         axes.sharey(panels[1])
     models = dict(runs[["method", "model"]].drop_duplicates().itertuples(index=False))
-    for number, (method, tables) in enumerate(histories.items()):
-        for axes, column in zip(panels[number * len(columns) :], columns, strict=False):
-            _training_panel(axes, column, tables, colour(models[method]))
-            measure = "loss" if column == _LOSS else style.short_title(column.removeprefix("val/"))
-            name = style.wrapped(f"{method}: {measure}", style.letters(0.85 * width / n_columns))
-            axes.set_title(name, loc="left")
+    drawn = [(method, column) for method in histories for column in columns]
+    for axes, (method, column) in zip(panels, drawn, strict=False):
+        _training_panel(axes, column, histories[method], colour(models[method]))
+        measure = "loss" if column == _LOSS else style.short_title(column.removeprefix("val/"))
+        name = style.wrapped(f"{method}: {measure}", style.letters(0.85 * width / n_columns))
+        axes.set_title(name, loc="left")
     for axes in panels:
         if not axes.lines:
             axes.remove()
@@ -158,15 +151,17 @@ def training_curves(
 def _trained(runs: pd.DataFrame) -> tuple[dict[str, list[pd.DataFrame]], str]:
     """Return the first methods' histories, and whether there are more methods."""
     histories: dict[str, list[pd.DataFrame]] = {}
+    n_trained = 0
     for method, part in runs.groupby("method", sort=False):
         first, *others = (Path(name) for name in part["folder"].iloc[:_MOST_RUNS])
         if (table := _read_history(first)).empty:
             continue
-        more = [_read_history(folder) for folder in others if len(histories) < _MOST_TRAINED]
-        histories[str(method)] = [table, *(other for other in more if len(other))]
-    shown = dict(list(histories.items())[:_MOST_TRAINED])
-    few = len(shown) < len(histories)
-    return shown, f"{_MOST_TRAINED} of {len(histories)} trained methods" if few else ""
+        n_trained += 1
+        if n_trained <= _MOST_TRAINED:
+            more = map(_read_history, others)
+            histories[str(method)] = [table, *(other for other in more if len(other))]
+    few = n_trained > _MOST_TRAINED
+    return histories, f"{_MOST_TRAINED} of {n_trained} trained methods" if few else ""
 
 
 def _read_history(folder: Path) -> pd.DataFrame:

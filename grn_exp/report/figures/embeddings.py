@@ -25,10 +25,7 @@ _DOT: dict[str, Any] = {
 
 @style.styled
 def embeddings_compared(
-    rows: pd.DataFrame,
-    *,
-    width: float = style.WIDTHS["page"],
-    subset: str = "test_unseen",
+    rows: pd.DataFrame, *, width: float = style.PAGE, subset: str = "test_unseen"
 ) -> "Figure":
     """Draw InfoSEM-B's AUPRC with different embeddings (InfoSEM figure 4).
 

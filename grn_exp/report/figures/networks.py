@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.bias.run import ScoredRun
 from grn_exp.report.figures import choose, style
+from grn_exp.report.figures.choose import Named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _HUB_EDGES = 100  # the gene that most of the best edges touch is shown by default
-_MOST_EDGES = 60
+_MOST_EDGES = 20
 # of an edge: colour, line style, name
 _KINDS = {
     "train": (style.BLUE, "-", "known, in training"),
@@ -26,11 +27,7 @@ _KINDS = {
 
 @style.styled
 def heat_map(
-    rows: pd.DataFrame,
-    *,
-    width: float = style.WIDTHS["page"],
-    run_key: str | None = None,
-    dataset: str | None = None,
+    rows: pd.DataFrame, *, width: float = style.PAGE, run_key: Named = None, dataset: Named = None
 ) -> "Figure":
     """Draw how high a run ranks the pairs of its strongest regulators and targets.
 
@@ -39,7 +36,7 @@ def heat_map(
     """
     from matplotlib.colors import LogNorm
 
-    run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
+    run = choose.best_run(rows, run_key=run_key, dataset=dataset)
     (scored,) = choose.read_scored(run.to_frame().T)
     n_rows, n_columns = (12, 20) if style.is_narrow(width) else (20, 28)
     shares = 100 * _ranks(scored) / np.isfinite(_values(scored)).sum()
@@ -115,21 +112,18 @@ def _strongest(
 def network_view(
     rows: pd.DataFrame,
     *,
-    width: float = style.WIDTHS["page"],
-    run_key: str | None = None,
-    dataset: str | None = None,
-    gene: str | None = None,
-    n_edges: int = 20,
+    width: float = style.PAGE,
+    run_key: Named = None,
+    dataset: Named = None,
+    gene: Named = None,
 ) -> "Figure":
     """Draw a run's best edges around a gene: its regulators on the left, its targets on the right.
 
     Thicker is higher in rank. Colours tell known edges of training, known edges that were held
     out, and pairs that the network does not have. ``gene`` is by default the one that most of the
-    run's 100 best edges touch; ``n_edges`` goes from 1 to 60.
+    run's 100 best edges touch.
     """
-    if not 1 <= n_edges <= _MOST_EDGES:
-        raise InputError(f"--n-edges {n_edges}: a view holds 1 to {_MOST_EDGES} edges")
-    run = choose.best_run(choose.judged_pairs(rows), run_key=run_key, dataset=dataset)
+    run = choose.best_run(rows, run_key=run_key, dataset=dataset)
     (scored,) = choose.read_scored(run.to_frame().T)
     edges = _ranked_edges(scored)
     gene = _hub(edges) if gene is None else gene
@@ -139,7 +133,7 @@ def network_view(
         raise InputError(
             f"--gene {gene}: {close_matches(gene, known)}{run['dataset']} has no gene of this name"
         )
-    shown = around.iloc[:n_edges]
+    shown = around.iloc[:_MOST_EDGES]
     shown = shown.assign(width=np.linspace(1.8, 0.5, len(shown)))
     left = shown.loc[shown["target"] == gene].rename(columns={"regulator": "symbol"})
     right = shown.loc[shown["regulator"] == gene].rename(columns={"target": "symbol"})
@@ -189,8 +183,7 @@ def _hub(edges: pd.DataFrame) -> str:
     """Return the gene that most of the best edges touch; of several, the first by symbol."""
     best = edges.iloc[:_HUB_EDGES]
     counts = pd.concat([best["regulator"], best["target"]]).value_counts()
-    symbols = [str(symbol) for symbol, count in counts.items() if count == counts.max()]
-    return min(symbols)
+    return str(counts.sort_index().idxmax())
 
 
 def _half(axes: "Axes", edges: pd.DataFrame, *, side: int) -> None:

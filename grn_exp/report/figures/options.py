@@ -11,7 +11,7 @@ from grn_exp.core.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_FLAGS = {"run_key": "--run", "dataset": "--dataset", "gene": "--gene", "n_edges": "--n-edges"}
+_FLAGS = {"run_key": "--run", "dataset": "--dataset", "gene": "--gene"}
 
 Draw = Callable[..., "Figure"]
 
@@ -22,7 +22,6 @@ def add_options(parser: argparse.ArgumentParser, figures: Mapping[str, Draw]) ->
     parser.add_argument("--run", dest="run_key", metavar="KEY", help="where one run is shown")
     parser.add_argument("--dataset", help="where one dataset is shown; named as in the tables")
     parser.add_argument("--gene", help="of network_view")
-    parser.add_argument("--n-edges", type=int, help="of network_view")
     parser.epilog = f"figures: {', '.join(figures)}"
 
 
@@ -34,24 +33,20 @@ def asked_for(arguments: argparse.Namespace, figures: Mapping[str, Draw]) -> dic
     InputError
         If an option is given that none of them takes.
     """
-    given = {name: getattr(arguments, name) for name in _FLAGS}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name in _FLAGS if (value := getattr(arguments, name)) is not None}
     chosen = {name: figures[name] for name in arguments.only or figures}
-    takes = {name: inspect.signature(draw).parameters for name, draw in chosen.items()}
-    for option in given:
-        if not any(option in parameters for parameters in takes.values()):
-            able = [
-                name
-                for name, draw in figures.items()
-                if option in inspect.signature(draw).parameters
-            ]
+    for option, value in given.items():
+        able = [name for name, draw in figures.items() if _takes(draw, option)]
+        if not set(able) & set(chosen):
             raise InputError(
-                f"{_FLAGS[option]} {given[option]}: not for {', '.join(chosen)}; "
-                f"for {', '.join(able)}"
+                f"{_FLAGS[option]} {value}: {', '.join(chosen)} cannot use it; it is for "
+                f"{', '.join(able)}"
             )
     return {
-        name: functools.partial(
-            draw, **{key: value for key, value in given.items() if key in takes[name]}
-        )
+        name: functools.partial(draw, **{k: v for k, v in given.items() if _takes(draw, k)})
         for name, draw in chosen.items()
     }
+
+
+def _takes(draw: Draw, option: str) -> bool:
+    return option in inspect.signature(draw).parameters

@@ -12,6 +12,7 @@ from grn_exp.metrics.ranking import average_precision
 from grn_exp.report.bias.run import ScoredRun
 from grn_exp.report.figures import choose, style
 from grn_exp.runs.methods import colour
+from grn_exp.report.figures.choose import Named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,11 +23,7 @@ _MOST_METHODS = 10
 
 @style.styled
 def regulator_precision(
-    rows: pd.DataFrame,
-    *,
-    width: float = style.WIDTHS["page"],
-    run_key: str | None = None,
-    dataset: str | None = None,
+    rows: pd.DataFrame, *, width: float = style.PAGE, run_key: Named = None, dataset: Named = None
 ) -> "Figure":
     """Draw the average precision within each regulator, on seen and on unseen genes.
 

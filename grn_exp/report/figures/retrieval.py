@@ -8,6 +8,7 @@ import pandas as pd
 from grn_exp.core.errors import InputError
 from grn_exp.report.bias.run import read_table
 from grn_exp.report.figures import choose, style
+from grn_exp.report.figures.choose import Named
 from grn_exp.report.tables import CONTROLS, summarise
 
 if TYPE_CHECKING:
@@ -19,11 +20,7 @@ _MOST_SIZES = 4
 
 @style.styled
 def retrieval_coverage(
-    rows: pd.DataFrame,
-    *,
-    width: float = style.WIDTHS["page"],
-    dataset: str | None = None,
-    run_key: str | None = None,
+    rows: pd.DataFrame, *, width: float = style.PAGE, dataset: Named = None, run_key: Named = None
 ) -> "Figure":
     """Draw coverage over the size of the pool, a panel per set size (Residual HOS2 figure 2).
 
@@ -71,7 +68,7 @@ def retrieval_coverage(
 
 @style.styled
 def retrieval_scaling(
-    rows: pd.DataFrame, *, width: float = style.WIDTHS["page"], dataset: str | None = None
+    rows: pd.DataFrame, *, width: float = style.PAGE, dataset: Named = None
 ) -> "Figure":
     """Draw strict coverage and edge recall over K on a real network (Residual HOS2 figure 3).
 

@@ -20,7 +20,7 @@ _CELLS = ("data.cell_fraction", "data.n_cells_per_type")  # the toy simulates as
 
 @style.styled
 def fewer_cells(
-    rows: pd.DataFrame, *, width: float = style.WIDTHS["page"], subset: str = "test_unseen"
+    rows: pd.DataFrame, *, width: float = style.PAGE, subset: str = "test_unseen"
 ) -> "Figure":
     """Draw AUPRC over the share of the cells that methods were given (InfoSEM figure 6).
 
@@ -78,7 +78,7 @@ def _several_shares(rows: pd.DataFrame, key: str) -> pd.DataFrame:
 def run_time(
     rows: pd.DataFrame,
     *,
-    width: float = style.WIDTHS["page"],
+    width: float = style.PAGE,
     metric: str = "ap",
     subset: str = "test_unseen",
 ) -> "Figure":

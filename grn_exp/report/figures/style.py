@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTHS = {"column": 3.3, "page": 5.5}  # inches
+COLUMN, PAGE = 3.3, 5.5
+WIDTHS = {"column": COLUMN, "page": PAGE}  # inches
 # points; a page is also read on a telephone, 400 dots wide, where 10 points are 10 dots
 _FONT_SIZES = {"column": 7.0, "page": 10.0}
 _SMALL = 0.9
@@ -86,7 +87,7 @@ def letters(inches: float) -> int:
     return int(inches * 135 / small_font())
 
 
-def line_height(n_lines: float = 1) -> float:
+def line_height(n_lines: float) -> float:
     """Return the height of lines of the small font, inches."""
     return n_lines * 1.25 * small_font() / 72
 
@@ -179,16 +180,9 @@ def legend(figure: "Figure", handles: Mapping[str, Any], *, title: str = "") -> 
     """Put a legend above all panels, in as many columns as fit."""
     fit = letters(figure.get_figwidth()) // (max(map(len, handles)) + 6)
     n_lines = -(-len(handles) // max(1, fit))
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside upper center",
-        ncols=-(-len(handles) // n_lines),
-        handlelength=1.6,
-        columnspacing=1.2,
-        labelspacing=0.3,
-        title=title or None,
-    )
+    place = {"loc": "outside upper center", "ncols": -(-len(handles) // n_lines)}
+    look = {"handlelength": 1.6, "columnspacing": 1.2, "labelspacing": 0.3}
+    figure.legend([*handles.values()], [*handles], title=title or None, **place, **look)
 
 
 def genes(subset: str) -> str:

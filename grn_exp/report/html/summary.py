@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,8 @@ from grn_exp.report.names import dataset_name
 from grn_exp.runs.files import part
 from grn_exp.runs.methods import display_name
 from grn_exp.runs.reading import Run, is_number
+
+_OF_CODE = ("grn_exp", "results_version", "git_commit", "python")
 
 
 def experiments_table(of_experiment: Mapping[str, Collected]) -> Table:
@@ -53,42 +55,33 @@ def _numbers(values: Sequence[int]) -> str:
 
 def versions_table(runs: Sequence[Run]) -> Table:
     """Return what ``provenance.json`` says of code and machines, with the number of runs."""
-    facts = (fact for run in runs for fact in set(_facts(run.facts)))
-    lines = _counted(facts)
-    header = ["what", "value", "runs"]
-    return Table("Versions and machines", header, lines, n_names=2, name="versions")
-
-
-def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("grn_exp", "results_version", "git_commit", "python"):
-        yield name, str(facts.get(name, "not recorded"))
-    for branch in ("versions", "host"):
-        for name, value in part(facts, branch).items():
-            yield name if branch == "versions" else f"host {name}", str(value)
+    facts: Counter[tuple[str, ...]] = Counter()
+    for run in runs:
+        own = {key: run.facts.get(key, "not recorded") for key in _OF_CODE}
+        host = {f"host {key}": value for key, value in part(run.facts, "host").items()}
+        facts.update(_texts({**own, **part(run.facts, "versions"), **host}))
+    return _counted("Versions and machines", "versions", ["what", "value"], facts)
 
 
 def data_table(runs: Sequence[Run]) -> Table:
     """Return the files that runs read, with their hashes, and the sizes of what was in them."""
-    facts = (
-        (dataset_name(run.names["data"]), *fact)
-        for run in runs
-        for fact in set(_data_facts(run.facts))
-    )
-    header = ["dataset", "what", "value or hash", "runs"]
-    return Table("Data", header, _counted(facts), n_names=3, name="data")
+    facts: Counter[tuple[str, ...]] = Counter()
+    for run in runs:
+        data = part(run.facts, "data")
+        plain = {key: value for key, value in data.items() if isinstance(value, str | int | float)}
+        files = {f"file {key}": value for key, value in part(data, "files").items()}
+        name = dataset_name(run.names["data"])
+        facts.update((name, *fact) for fact in _texts({**plain, **files}))
+    return _counted("Data", "data", ["dataset", "what", "value or hash"], facts)
 
 
-def _data_facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    data = part(facts, "data")
-    for name, value in data.items():
-        if isinstance(value, str | int | float):
-            yield name, str(value)
-    for name, digest in part(data, "files").items():
-        yield f"file {name}", str(digest)
+def _texts(facts: Mapping[str, object]) -> list[tuple[str, str]]:
+    return [(key, str(value)) for key, value in facts.items()]
 
 
-def _counted(facts: Iterable[tuple[str, ...]]) -> list[list[Cell]]:
-    return [line_of(*key, count) for key, count in sorted(Counter(facts).items())]
+def _counted(title: str, name: str, header: list[str], facts: Counter[tuple[str, ...]]) -> Table:
+    lines = [line_of(*key, count) for key, count in sorted(facts.items())]
+    return Table(title, [*header, "runs"], lines, n_names=len(header), name=name)
 
 
 def problems_table(problems: pd.DataFrame, page: Path) -> Table:
