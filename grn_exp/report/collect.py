@@ -128,10 +128,7 @@ def assemble(found: Sequence[Run | Problem]) -> Collected:
     finished = [item for item in with_tuned(found) if isinstance(item, Run)]
     runs, duplicates = _newest_of_each(finished)
     problems = [item for item in found if isinstance(item, Problem)] + duplicates
-    fields = [field.name for field in dataclasses.fields(Problem)]
-    table = pd.DataFrame(
-        {name: [getattr(item, name) for item in problems] for name in fields}, dtype="str"
-    )
+    table = pd.DataFrame(problems, columns=pd.Index(["folder", "kind", "reason"]), dtype="str")
     return Collected(_table(runs), table, {run.names["folder"]: run for run in runs})
 
 
@@ -181,9 +178,8 @@ def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
     return kept, duplicates
 
 
-def _add_variants(runs: Iterable[Run]) -> list[dict[str, Any]]:
+def _add_variants(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return each run's names with the parameters that tell it from others of the same names."""
-    runs = list(runs)
     hidden = [run.hidden for run in runs]
     shown = [name for name in (*METHOD, *BENCHMARK) if not name.endswith("_variant")]
     of_method, of_benchmark = defaultdict(set), defaultdict(set)
@@ -193,14 +189,14 @@ def _add_variants(runs: Iterable[Run]) -> list[dict[str, Any]]:
             of_benchmark[names["data"]].add(key)
         else:
             of_method[names["model"]].add(key)
-    found = []
-    for run, flat in zip(runs, hidden, strict=True):
-        variants = {
-            "method_variant": _settings(run, flat, of_method[run.names["model"]]),
-            "benchmark_variant": _settings(run, flat, of_benchmark[run.names["data"]]),
+    return [
+        {
+            **run.names,
+            "method_variant": _settings(run, of_method[run.names["model"]]),
+            "benchmark_variant": _settings(run, of_benchmark[run.names["data"]]),
         }
-        found.append({**run.names, **variants})
-    return found
+        for run in runs
+    ]
 
 
 def _differences(
@@ -224,27 +220,25 @@ def _differences(
                     yield indices[0], key
 
 
-def _settings(run: Run, flat: dict[str, object], keys: Iterable[str]) -> str:
+def _settings(run: Run, keys: Iterable[str]) -> str:
     """Return the parameters as text, but those that have their default."""
     default = usual(run)
-    told = [key for key in sorted(keys) if key in flat]
-    told = [k for k in told if k not in default or not is_equal(flat[k], default[k])]
-    return "; ".join(f"{key}={flat[key]}" for key in told)
+    own = {key: run.parameters[key] for key in sorted(keys) if key in run.parameters}
+    return "; ".join(
+        f"{key}={value}"
+        for key, value in own.items()
+        if key not in default or not is_equal(value, default[key])
+    )
 
 
 def _table(runs: Sequence[Run]) -> pd.DataFrame:
     """Put rows below each other, the run's own columns repeated."""
-    names = _add_variants(runs)
-    of_run = np.repeat(np.arange(len(runs)), [len(run.columns["value"]) for run in runs])
+    names = pd.DataFrame(_add_variants(runs), columns=pd.Index(_OF_RUN)).astype(_OF_RUN)
+    counts = np.array([len(run.columns["value"]) for run in runs], dtype=np.int64)
+    of_run = names.loc[names.index.repeat(counts)].reset_index(drop=True)
     columns: dict[str, Any] = {}
-    for name, dtype in _OF_RUN.items():
-        once = pd.Series([own[name] for own in names], dtype=dtype)
-        columns[name] = once.take(of_run).reset_index(drop=True)
     for name, dtype in _OF_ROW.items():
         parts = [run.columns[name] for run in runs]
-        if dtype == "str":
-            columns[name] = pd.Series(list(itertools.chain.from_iterable(parts)), dtype="str")
-        else:
-            joined = np.concatenate([np.empty(0), *parts])
-            columns[name] = pd.Series(joined).astype(dtype)
-    return pd.DataFrame({name: columns[name] for name in COLUMNS})
+        is_text = dtype == "str"
+        columns[name] = [*itertools.chain(*parts)] if is_text else np.concatenate([[], *parts])
+    return pd.concat([of_run, pd.DataFrame(columns).astype(_OF_ROW)], axis=1)[list(COLUMNS)]

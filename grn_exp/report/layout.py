@@ -159,15 +159,12 @@ def _pivoted(
     header = [_header(key, labels, marks, with_subset=len(subsets) > 1) for key in keys]
     lines = []
     for method in methods:
-        cells = [Cell(labels.method(method))]
-        for key in keys:
-            entry = of.get((method, key))
-            place = entry.get("place", 0) if entry else 0
-            source = (key[0], method)
-            cells.append(
-                Cell(cell(entry), place if place <= 2 else 0, source) if entry else Cell("-")
-            )
-        lines.append(cells)
+        entries_of_line = [of.get((method, key)) for key in keys]
+        cells = [
+            Cell(cell(e), e.get("place", 0), (e["dataset"], method)) if e else Cell("-")
+            for e in entries_of_line
+        ]
+        lines.append([Cell(labels.method(method)), *cells])
     return Table(title, ["method", *header], lines, [note, *labels.notes])
 
 

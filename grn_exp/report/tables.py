@@ -14,6 +14,7 @@ from grn_exp.report.collect import BENCHMARK, MEASURE, METHOD
 
 CONTROLS = ("random", "oracle")  # shown, but no competitors
 _EQUAL_DIGITS = 3  # what is printed as the same is a tie
+_PLACES = 2
 _LOWER_IS_BETTER = ("score_gap",)
 _CELL = ["dataset", *BENCHMARK, "method", *METHOD, *MEASURE]
 COLUMN = ["dataset", *MEASURE]  # what tells a table's columns
@@ -137,9 +138,9 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         A row per method, dataset, metric, subset, set size and k, with ``mean``,
         ``standard_error`` (standard deviation with ddof 1, divided by the square root of the
-        number of splits; missing for one split), ``n_splits`` and ``place`` (1 is best; 0 for
-        ties, for controls, and for a method that lacks a split which the one with most splits
-        has: splits differ more than methods do).
+        number of splits; missing for one split), ``n_splits`` and ``place`` (1 is best, 2 is
+        second; 0 for others, for ties, for controls, and for a method that lacks a split which
+        the one with most splits has: splits differ more than methods do).
     """
     groups = per_split(rows).groupby(_CELL, dropna=False, sort=False)
     found = groups.agg(
@@ -150,20 +151,19 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     columns = [found[name] for name in COLUMN]
     sign = np.where(found["metric"].isin(_LOWER_IS_BETTER), -1.0, 1.0)
-    competes = ~found["model"].isin(CONTROLS) & np.asarray(_on_all_splits(found))
+    has_all = found.groupby(columns, dropna=False)["splits"].transform(_has_all)
+    competes = ~found["model"].isin(CONTROLS) & has_all
     competing = (found["mean"] * sign).round(_EQUAL_DIGITS).where(competes)
     places = competing.groupby(columns, dropna=False).rank(method="min", ascending=False)
     tied = places.groupby([*columns, places], dropna=False).transform("size") > 1
-    return found.drop(columns="splits").assign(place=places.mask(tied).fillna(0).astype("int64"))
+    shown = places.mask(tied | (places > _PLACES)).fillna(0).astype("int64")
+    return found.drop(columns="splits").assign(place=shown)
 
 
-def _on_all_splits(found: pd.DataFrame) -> list[bool]:
-    """Say of each cell whether it has every split of the fullest cell in its column."""
-    keys = list(found[COLUMN].astype("str").itertuples(index=False, name=None))
-    most: dict[tuple[str, ...], tuple[int, ...]] = {}
-    for key, splits in zip(keys, found["splits"], strict=True):
-        most[key] = max(most.get(key, ()), splits, key=len)
-    return [set(most[key]) <= set(own) for key, own in zip(keys, found["splits"], strict=True)]
+def _has_all(splits: pd.Series) -> list[bool]:
+    """Say of each method whether it has every split of the one with most."""
+    most = max(splits, key=len)
+    return [set(most) <= set(own) for own in splits]
 
 
 def spread_over_seeds(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pandas as pd
 from grn_exp.core.errors import InputError
 from grn_exp.report.bias import imbalance
 from grn_exp.report.figures import choose, style
-from grn_exp.runs.methods import colour, display_name
 from grn_exp.report.figures.choose import Named
+from grn_exp.runs.methods import colour, display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

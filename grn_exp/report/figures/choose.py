@@ -22,7 +22,11 @@ TABLE_2 = "python -m grn_exp -m experiment=infosem_table2"
 def ordered(rows: pd.DataFrame) -> pd.DataFrame:
     """Name methods and datasets as a reader does; sort methods as in the tables, by family."""
     rows = labelled(rows)
-    datasets = {label: setting_text(dataset_name(label)) for label in rows["dataset"].unique()}
+    of = dict(rows[["dataset", "data"]].drop_duplicates().itertuples(index=False))
+    datasets = {
+        label: setting_text(dataset_name(label)) if label.split(" ")[0] == data else label
+        for label, data in of.items()  # one that has its name already keeps it
+    }
     rows = rows.assign(dataset=[datasets[label] for label in rows["dataset"]])
     known = dict(rows[["method", "model"]].drop_duplicates().itertuples(index=False))
     names = {method: _shown(method, model) for method, model in known.items()}

@@ -24,20 +24,18 @@ _DOT: dict[str, Any] = {
 
 
 @style.styled
-def embeddings_compared(
-    rows: pd.DataFrame, *, width: float = style.PAGE, subset: str = "test_unseen"
-) -> "Figure":
+def embeddings_compared(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     """Draw InfoSEM-B's AUPRC with different embeddings (InfoSEM figure 4).
 
     A bar is the mean over splits, its error bar the standard error, a point one split (the mean
     over model seeds); the dashed line is a random ranking. The best embedding stands first.
     """
-    splits = _splits_by_embedding(choose.of_metric(rows, "ap", (subset,)))
+    splits = _splits_by_embedding(choose.of_metric(rows, "ap", ("test_unseen",)))
     of_model = splits.loc[splits["model"] == _MODEL]
     priors = of_model.groupby("method")["value"].mean().sort_values(ascending=False).index
     if len(priors) < 2:
         raise InputError(
-            f"no run of {_MODEL} has ap on {subset} with two embeddings; "
+            f"no run of {_MODEL} has ap on test_unseen with two embeddings; "
             "python -m grn_exp -m experiment=infosem_figure4 makes such runs"
         )
     free = [shade for shade in style.OKABE_ITO if shade != colour(_REFERENCE)]
@@ -55,7 +53,7 @@ def embeddings_compared(
     axes.set_xticks(range(len(datasets)), [style.wrapped(name, room) for name in datasets])
     axes.set_xlim(-0.5, len(datasets) - 0.5)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel(f"{style.short_title('ap')}\n{style.genes(subset)}")
+    axes.set_ylabel(style.AUPRC_UNSEEN)
     axes.yaxis.set_major_locator(style.few_ticks())
     axes.tick_params(axis="x", length=0)
     text = "bar, error bar: mean and standard error of the splits (points)"

@@ -11,8 +11,8 @@ from grn_exp.core.splits import Subset
 from grn_exp.metrics.ranking import average_precision
 from grn_exp.report.bias.run import ScoredRun
 from grn_exp.report.figures import choose, style
-from grn_exp.runs.methods import colour
 from grn_exp.report.figures.choose import Named
+from grn_exp.runs.methods import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,24 +13,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_UNSEEN = ("test_unseen",)
 _MOST_DATASETS = 4
 _MOST_METHODS = 14
 _CELLS = ("data.cell_fraction", "data.n_cells_per_type")  # the toy simulates as many as are asked
 
 
 @style.styled
-def fewer_cells(
-    rows: pd.DataFrame, *, width: float = style.PAGE, subset: str = "test_unseen"
-) -> "Figure":
+def fewer_cells(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     """Draw AUPRC over the share of the cells that methods were given (InfoSEM figure 6).
 
     Error bars are standard errors over splits; the dashed line is a random ranking.
     """
-    judged = choose.of_metric(rows, "ap", (subset,))
+    judged = choose.of_metric(rows, "ap", _UNSEEN)
     found = pd.concat([_several_shares(judged, key) for key in _CELLS], ignore_index=True)
     if found.empty:
         raise InputError(
-            f"no method has runs with several data.cell_fraction and ap on {subset}; python -m "
+            "no method has runs with several data.cell_fraction and ap on test_unseen; python -m "
             "grn_exp -m data=hesc model=deepsem,infosem_b,infosem_bc "
             "data.cell_fraction=0.2,0.4,0.6,0.8,1.0 'split.seed=range(0,10)' makes them"
         )
@@ -53,9 +52,8 @@ def fewer_cells(
             if values.size:
                 axes.errorbar(*values, label=method, markersize=3.5, capsize=1.5, **marks)
         axes.axhline(prevalence[dataset], label=style.RANDOM, **style.DASHED)
-    _finish(figure, panels, datasets, f"{style.short_title('ap')}\n{style.genes(subset)}")
+    _finish(figure, panels, datasets)
     panels[0].set_xlim(0, 105)
-    panels[0].set_ylim(bottom=0)
     panels[0].xaxis.set_major_locator(style.few_ticks())
     notes = ["mean and standard error over splits", few_datasets, few_methods]
     style.caption(figure, "cells used (%)", notes)
@@ -75,24 +73,18 @@ def _several_shares(rows: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 @style.styled
-def run_time(
-    rows: pd.DataFrame,
-    *,
-    width: float = style.PAGE,
-    metric: str = "ap",
-    subset: str = "test_unseen",
-) -> "Figure":
-    """Draw the methods' accuracy over the time of their fit.
+def run_time(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
+    """Draw the methods' AUPRC over the time of their fit.
 
     A point is a method's median time and mean accuracy; bars are the range of the times, and
     standard errors over splits. The time of an ensemble is what ``provenance.json`` says.
     """
-    found = choose.of_metric(rows, metric, (subset,))
+    found = choose.of_metric(rows, "ap", _UNSEEN)
     found = found.loc[~found["model"].isin(CONTROLS) & (found["fit_seconds"] > 0)]
     found = found.loc[found.groupby("dataset")["method"].transform("nunique") > 1]
     if found.empty:
         raise InputError(
-            f"no dataset has two methods with fit_seconds and {metric} on {subset}; "
+            "no dataset has two methods with fit_seconds and ap on test_unseen; "
             f"{choose.TABLE_2} makes such runs"
         )
     found, few_datasets = choose.most_datasets(found, _MOST_DATASETS)
@@ -108,27 +100,23 @@ def run_time(
     for axes, dataset in zip(panels, datasets, strict=True):
         for point in points.loc[points["dataset"] == dataset].to_dict("records"):
             median, error = point["median"], np.nan_to_num(point["standard_error"])
-            at: Any = (
-                median,
-                point["mean"],
-                error,
-                [[median - point["min"]], [point["max"] - median]],
-            )
+            across: Any = [[median - point["min"]], [point["max"] - median]]
             marks = {**look[point["method"]], "linestyle": "none", "markersize": 4}
-            axes.errorbar(*at, label=point["method"], elinewidth=0.6, **marks)
-    _finish(figure, panels, datasets, f"{style.short_title(metric)}\n{style.genes(subset)}")
+            marks |= {"label": point["method"], "elinewidth": 0.6}
+            axes.errorbar(median, point["mean"], error, across, **marks)
+    _finish(figure, panels, datasets)
     style.log_axis(panels[0], float(points["min"].min()), 2 * float(points["max"].max()))
-    panels[0].set_ylim(bottom=0)
     notes = ["bars: range of times, standard error over splits", few_datasets, few_methods]
     style.caption(figure, "time of one fit (s)", notes)
     style.legend_above(figure, panels)
     return figure
 
 
-def _finish(figure: "Figure", panels: list["Axes"], datasets: list[str], label: str) -> None:
-    """Write which datasets the panels show, and what their y axis is."""
+def _finish(figure: "Figure", panels: list["Axes"], datasets: list[str]) -> None:
+    """Write which datasets the panels show; their y axis is the AUPRC on unseen genes."""
     room = style.letters(0.7 * figure.get_figwidth() / min(3, len(panels)))
     for axes, dataset in zip(panels, datasets, strict=True):
         axes.set_title(style.wrapped(dataset, room))
+    panels[0].set_ylim(bottom=0)
     panels[0].yaxis.set_major_locator(style.few_ticks())
-    figure.supylabel(label, fontsize="medium")
+    figure.supylabel(style.AUPRC_UNSEEN, fontsize="medium")

@@ -35,6 +35,7 @@ BLUE, GREEN, _, _, VERMILION, *_ = OKABE_ITO
 BLACK = "#000000"
 GREY = "#999999"
 SUBSETS: dict[Subset, str] = {"test_seen": "seen genes", "test_unseen": "unseen genes"}
+AUPRC_UNSEEN = "AUPRC\nunseen genes"  # too long for one line beside an axis
 RANDOM = "random ranking"
 MOST_LINES = 7  # that can be told apart in one panel
 DASHED: dict[str, Any] = {"color": BLACK, "linestyle": "--", "linewidth": 0.8}

@@ -209,7 +209,7 @@ def _all_numbers(summary: pd.DataFrame) -> Table:
         names = dataset_name(entry["dataset"]), display_name(entry["method"])
         value = Cell(
             layout.with_error(entry["mean"], entry["standard_error"]),
-            entry["place"] if entry["place"] <= 2 else 0,
+            entry["place"],
             (entry["dataset"], entry["method"]),
         )
         measure = title(entry["metric"], k), layout.spaced(entry["subset"]), size
