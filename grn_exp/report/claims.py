@@ -185,7 +185,10 @@ def _absent(missing: Iterable[tuple[str, str, str]]) -> str:
         places.setdefault(method, {}).setdefault(network, []).append(dataset_name(data))
     methods: dict[str, list[str]] = {}
     for method, of_networks in places.items():
-        parts = [f"{', '.join(data)} {network}".strip() for network, data in of_networks.items()]
+        parts = [
+            f"{', '.join(data)} {network.replace('_', '-')}".strip()
+            for network, data in of_networks.items()
+        ]
         methods.setdefault(", ".join(parts), []).append(display_name(method))
     text = "; ".join(f"{', '.join(found)} on {where}" for where, found in methods.items())
     return f"; no run of {text}" if text else ""
@@ -372,7 +375,7 @@ def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
         text = f"{len(series)} of {len(cells)} comparisons are here" + _absent(missing)
         yield Check("", "not here", "; ".join([text, *dict.fromkeys(reasons)]), tuple(missing))
         return
-    of_splits = table.mean(axis=1)
+    of_splits = pd.Series(table.to_numpy().mean(axis=1))
     low, high, _ = _interval(of_splits)
     text = f"mean change {of_splits.mean():+.1%}, interval {low:+.1%} to {high:+.1%} "
     text += f"({len(table)} splits); claimed {wanted:+.1%}"

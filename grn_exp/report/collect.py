@@ -241,4 +241,5 @@ def _table(runs: Sequence[Run]) -> pd.DataFrame:
         parts = [run.columns[name] for run in runs]
         is_text = dtype == "str"
         columns[name] = [*itertools.chain(*parts)] if is_text else np.concatenate([[], *parts])
-    return pd.concat([of_run, pd.DataFrame(columns).astype(_OF_ROW)], axis=1)[list(COLUMNS)]
+    whole = pd.concat([of_run, pd.DataFrame(columns).astype(_OF_ROW)], axis=1)
+    return whole.loc[:, list(COLUMNS)]

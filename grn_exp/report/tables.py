@@ -94,9 +94,9 @@ def _labels(
     values = {name: list(combinations[name]) for name in parts}
     labels = []
     for number, key in enumerate(values[main]):
-        told = [name for name in others if name in apart[key]]
-        of = {name: values[name][number] or "-" * (not name.endswith("_variant")) for name in told}
-        labels.append(key + "".join(forms.get(n, " {}").format(v) for n, v in of.items() if v))
+        own = {name: values[name][number] for name in others if name in apart[key]}
+        own = {name: value for name, value in own.items() if value or "variant" not in name}
+        labels.append(key + "".join(forms.get(n, " {}").format(v or "-") for n, v in own.items()))
     keyed = combinations.assign(_label=labels)
     merged = rows[list(parts)].merge(keyed, on=list(parts), how="left")
     return pd.Series(merged["_label"].to_numpy(), index=rows.index, dtype="str")

@@ -1,6 +1,7 @@
 """Figures: what is drawn where, not how it looks."""
 
 import argparse
+import json
 import re
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from grn_exp.report.figures import FIGURES, WIDTHS, add_options, asked_for, choo
 from grn_exp.report.figures.bars import (
     downsampled_training,
     early_precision,
+    exact_matches,
     seen_against_unseen,
 )
 from grn_exp.report.figures.embeddings import embeddings_compared
@@ -284,6 +286,19 @@ def test_every_figure_says_which_runs_are_missing(rows):
     for draw in FIGURES.values():
         with pytest.raises(InputError, match=naming("python -m grn_exp")):
             draw(none)
+
+
+def test_exact_matches(write_run, tmp_path):
+    options = {"data": "sergio_ds3", "metric": "exact_match"}
+    for model, split, value in (("pairs2", 0, 0.2), ("pairs2", 1, 0.4), ("random", 0, 0.1)):
+        folder = write_run({"test": value}, model=model, split=split, **options)
+        content = json.loads((folder / "metrics.json").read_text())
+        content["rows"].append({**content["rows"][0], "set_size": 2, "value": 0.9})
+        (folder / "metrics.json").write_text(json.dumps(content))
+    (axes,) = exact_matches(collect(tmp_path / "outputs").rows).axes
+    (container,) = bars(axes)
+    assert [bar.get_width() for bar in container] == pytest.approx([0.3])
+    assert "SERGIO DS3" in axes.get_title(loc="left")
 
 
 def test_early_precision(write_run, tmp_path):

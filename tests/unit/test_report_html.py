@@ -211,6 +211,21 @@ def test_tables_beside_the_paper_tests_and_seeds(outputs, write_run):
     )
 
 
+def test_an_experiment_has_a_heading_and_its_main_table_comes_first(write_run, tmp_path):
+    for split in range(2):
+        for model, value in (("deepsem", 0.3), ("infosem_b", 0.4)):
+            values = {"test_seen": 0.5, "test_unseen": value}
+            write_run(values, model=model, split=split, experiment="infosem_cell_type_specific")
+    report(tmp_path / "outputs")
+    text = (tmp_path / "outputs" / "report.html").read_text()
+    headings = re.findall("<h2>(.*?)</h2>", text)
+    for part in ("InfoSEM", "2, 3", "hESC"):
+        assert part in headings[0]
+    first, *_ = re.findall("<h3>(.*?)</h3>", text)
+    assert "unseen genes" in first
+    assert headings.index("The papers&#39; claims") < headings.index("What was run")
+
+
 def test_regulator_sets_show_one_length_of_the_list(write_run, tmp_path):
     folder = write_run(model="context_attention", data="sergio_ds3", config={"prior": None})
     rows = [
@@ -242,6 +257,7 @@ def test_only_problems_are_a_page_too(write_run, tmp_path):
 
 def test_a_figure_is_in_the_page_or_says_what_it_lacks(outputs, monkeypatch):
     def drawn(rows, *, width):
+        """Draw one thing (figure 1)."""
         from matplotlib.figure import Figure
 
         return Figure(figsize=(width, 1.0))
@@ -253,6 +269,7 @@ def test_a_figure_is_in_the_page_or_says_what_it_lacks(outputs, monkeypatch):
     page = report(outputs)
     ((_, image),) = [found for found in page.tags if found[0] == "img"]
     assert image["src"].startswith("data:image/png;base64,iVBOR")
+    assert image["alt"] == "One thing (figure 1): hESC"
     assert "another: needs other runs" in (outputs / "report.html").read_text()
 
 

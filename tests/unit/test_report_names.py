@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from grn_exp.report.names import dataset_name
 from grn_exp.runs.methods import colour, display_name, methods
 from grn_exp.storage.conf import conf_dir
 
@@ -15,6 +16,20 @@ def test_every_method_has_a_name_and_a_colour_of_its_own():
     names, colours = zip(*methods().values(), strict=True)
     assert len(set(names)) == len(set(colours)) == len(CHOICES)
     assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in colours)
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("hhep", "hHEP"),
+        ("sergio_ds3", "SERGIO DS3"),
+        ("hesc non_specific", "hESC, non-specific"),
+        ("mine data.a_b=1; data.c=2", "mine, data.a_b=1; data.c=2"),
+        ("my_data", "my_data"),
+    ],
+)
+def test_datasets_have_names(label, name):
+    assert dataset_name(label) == name
 
 
 @pytest.mark.parametrize("control", ["random", "oracle", "degree", "most_frequent_set"])

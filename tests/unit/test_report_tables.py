@@ -142,6 +142,16 @@ def test_names_say_no_more_than_is_needed(write_run, tmp_path):
     ]
 
 
+def test_a_default_is_not_spelled_out_beside_a_method(write_run, tmp_path):
+    for alpha in (0.1, 2.0):  # 0.1 is what the preset has for hESC
+        write_run(config={"data.dataset": "hESC", "model.alpha": alpha})
+    found = labelled(collect(tmp_path / "outputs").rows)
+    assert set(found["method"]) == {"deepsem", "deepsem model.alpha=2.0"}
+    table = paper_table(summarise(found))
+    assert [line[0].text for line in table.lines] == ["DeepSEM", "DeepSEM (1)"]
+    assert table.notes[1:] == ["(1) model.alpha=2.0"]
+
+
 def test_choosing(rows):
     assert len(select(rows, metrics=["ap"], subsets=["test_unseen"])) == len(rows)
     with pytest.raises(InputError, match=naming("--metric app", "'ap'")):

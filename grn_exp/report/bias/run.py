@@ -108,9 +108,9 @@ def read_run(folder: Path) -> ScoredRun:
             f"{path}/split.npz: labels are {labels.dtype}{labels.shape}, expected "
             f"bool{split.train.shape}; run again with force=true"
         )
-    name = {name: finished_run(path).names[name] for name in _NAMES}
+    names = finished_run(path).names
     values = scores.align(split.regulators, split.genes)
-    return ScoredRun(path, name, split, labels, values)
+    return ScoredRun(path, {name: names[name] for name in _NAMES}, split, labels, values)
 
 
 def finished_run(folder: Path) -> Run:

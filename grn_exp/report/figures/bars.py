@@ -30,7 +30,7 @@ def seen_against_unseen(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Fi
     mean share of positives. A method with fewer splits than the others says so.
     """
     rows = choose.of_metric(rows, "ap")
-    return _panels(rows, width=width, notes=["dashed: random"])
+    return _panels(rows, "ap", width=width, notes=["dashed: random"])
 
 
 @style.styled
@@ -41,7 +41,7 @@ def early_precision(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure
     1, the dashed line. Error bars are standard errors over splits.
     """
     rows = choose.of_metric(rows, "epr").assign(prevalence=1.0)
-    return _panels(rows, width=width, notes=["dashed: random, 1"])
+    return _panels(rows, "epr", width=width, notes=["dashed: random, 1"])
 
 
 @style.styled
@@ -52,7 +52,8 @@ def exact_matches(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     """
     rows = choose.of_metric(rows, "exact_match", ("test",))
     rows = rows.loc[rows["set_size"].isna()].assign(prevalence=float("nan"))
-    return _panels(rows, {"test": "test targets"}, width=width, notes=[], command=_SETS)
+    subsets = {"test": "test targets"}
+    return _panels(rows, "exact_match", subsets, width=width, notes=[], command=_SETS)
 
 
 @style.styled
@@ -72,11 +73,12 @@ def downsampled_training(rows: pd.DataFrame, *, width: float = style.PAGE) -> "F
         "" if plain.empty else "circles: on all training pairs",
         "dashed: random",
     ]
-    return _panels(balanced, width=width, notes=notes, beside=plain, command=_FIGURE_5)
+    return _panels(balanced, "ap", width=width, notes=notes, beside=plain, command=_FIGURE_5)
 
 
 def _panels(
     rows: pd.DataFrame,
+    metric: str,
     subsets: Mapping[Any, str] = style.SUBSETS,
     *,
     width: float,
@@ -91,7 +93,6 @@ def _panels(
     n_subsets = summary.groupby("dataset")["subset"].transform("nunique")
     summary = summary.loc[n_subsets == len(subsets)]
     if summary.empty:
-        metric = rows["metric"].iloc[0] if len(rows) else "the metric"
         raise InputError(
             f"no dataset has {metric} on {' and '.join(subsets)}; {command} makes such runs"
         )
@@ -123,7 +124,7 @@ def _panels(
     panels[0, 0].set_xlim(left=0.0)
     panels[0, 0].xaxis.set_major_locator(style.few_ticks())
     notes = ["mean and standard error over splits", *notes, few_datasets, few_methods]
-    style.caption(figure, title(summary["metric"].iloc[0]), notes)
+    style.caption(figure, title(metric), notes)
     return figure
 
 

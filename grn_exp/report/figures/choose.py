@@ -190,8 +190,6 @@ def split_of(run: pd.Series) -> str:
 def with_setting(rows: pd.DataFrame, key: str) -> pd.DataFrame:
     """Add the column ``setting``, a parameter of the benchmark, and name datasets without it.
 
-    Where all runs of a method on a dataset agree, the table does not tell: one of them is asked.
-
     Parameters
     ----------
     key
@@ -203,20 +201,13 @@ def with_setting(rows: pd.DataFrame, key: str) -> pd.DataFrame:
         Sorted; rows of benchmarks that have no such parameter are dropped.
     """
     rows = rows.drop(columns=["method", "dataset"], errors="ignore")
-    told = {text: _taken_out(text, key) for text in rows["benchmark_variant"].unique()}
-    told_of_row = [told[text] for text in rows["benchmark_variant"]]
-    value = pd.Series([found for found, _ in told_of_row], index=rows.index, dtype="object")
-    for _, same in rows.loc[value.isna()].groupby([*METHOD, *BENCHMARK], dropna=False):
+    value = pd.Series(index=rows.index, dtype="object")
+    for _, same in rows.groupby([*METHOD, *BENCHMARK], dropna=False):
         found = finished_run(Path(same["folder"].iloc[0])).parameters.get(key)
         if found is not None:
             value.loc[same.index] = str(found)
-    rows = rows.assign(setting=value, benchmark_variant=[rest for _, rest in told_of_row])
+    variants = rows["benchmark_variant"].str.replace(
+        rf"{re.escape(key)}=[^;]*(; )?", "", regex=True
+    )
+    rows = rows.assign(setting=value, benchmark_variant=variants.str.removesuffix("; "))
     return ordered(rows.loc[value.notna()])
-
-
-def _taken_out(variant: str, key: str) -> tuple[str | None, str]:
-    """Return a parameter's value in ``a=1; b=2``, and the text without it."""
-    parts = variant.split("; ")
-    found = [part for part in parts if part.startswith(f"{key}=")]
-    rest = "; ".join(part for part in parts if part not in found)
-    return (found[0].partition("=")[2] if found else None), rest

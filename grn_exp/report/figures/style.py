@@ -181,8 +181,8 @@ def legend(figure: "Figure", handles: Mapping[str, Any], *, title: str = "") -> 
     """Put a legend above all panels, in as many columns as fit."""
     fit = letters(figure.get_figwidth()) // (max(map(len, handles)) + 6)
     n_lines = -(-len(handles) // max(1, fit))
-    place = {"loc": "outside upper center", "ncols": -(-len(handles) // n_lines)}
-    look = {"handlelength": 1.6, "columnspacing": 1.2, "labelspacing": 0.3}
+    place: dict[str, Any] = {"loc": "outside upper center", "ncols": -(-len(handles) // n_lines)}
+    look: dict[str, Any] = {"handlelength": 1.6, "columnspacing": 1.2, "labelspacing": 0.3}
     figure.legend([*handles.values()], [*handles], title=title or None, **place, **look)
 
 

@@ -7,8 +7,8 @@
 
   function columnKeys(rows, column) {
     const texts = rows.map((row) => row.cells[column].textContent.trim());
-    const told = texts.filter((text) => !missing.has(text));
-    const numeric = told.every((text) => numberLike.test(text));
+    const known = texts.filter((text) => !missing.has(text));
+    const numeric = known.every((text) => numberLike.test(text));
     return {
       numeric,
       keys: texts.map((text) => (missing.has(text) ? null : numeric ? parseFloat(text) : text)),
