@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-import importlib.resources
 import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -199,8 +199,7 @@ def _absent(missing: Iterable[tuple[str, str, str]]) -> str:
 
 @functools.cache
 def _papers() -> tuple[dict[str, Any], ...]:
-    folder = importlib.resources.files("grn_exp.report") / "paper" / "claims"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=str)
+    files = sorted((Path(__file__).parent / "paper" / "claims").glob("*.yaml"))
     return tuple(yaml.safe_load(file.read_text(encoding="utf-8")) for file in files)
 
 

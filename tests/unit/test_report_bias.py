@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.versions import RESULTS_VERSION
+from grn_exp.report.bias import imbalance
 from grn_exp.report.bias.imbalance import (
     extreme_regulators,
     imbalance_and_coefficients,
@@ -209,13 +210,23 @@ def test_coefficients_must_be_there(tmp_path):
 # figure 3c
 
 
-def test_extreme_regulators_need_enough_pairs(tmp_path):
+@pytest.mark.parametrize(
+    ("fewest", "parts"),
+    [
+        ((4, 2), ()),
+        ((5, 2), ("0 regulators", "5 training pairs")),
+        ((4, 3), ("0 regulators", "3 in test_seen")),
+    ],
+)
+def test_extreme_regulators_need_enough_pairs(tmp_path, monkeypatch, fewest, parts):
     run = read_run(write_run(tmp_path))
-    assert extreme_regulators(run, min_train=4, min_test=2) == ("A", "B")
-    with pytest.raises(InputError, match=naming("0 regulators", "5 training pairs")):
-        extreme_regulators(run, min_train=5, min_test=2)
-    with pytest.raises(InputError, match=naming("0 regulators", "3 in test_seen")):
-        extreme_regulators(run, min_train=4, min_test=3)
+    for name, value in zip(("_MIN_TRAIN", "_MIN_TEST"), fewest, strict=True):
+        monkeypatch.setattr(imbalance, name, value)
+    if not parts:
+        assert extreme_regulators(run) == ("A", "B")
+        return
+    with pytest.raises(InputError, match=naming(*parts)):
+        extreme_regulators(run)
 
 
 def test_probabilities_of_chosen_regulators(tmp_path):

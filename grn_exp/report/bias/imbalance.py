@@ -16,6 +16,7 @@ from grn_exp.report.bias.run import ScoredRun, read_table
 logger = logging.getLogger(__name__)
 
 _COEFFICIENT_COLUMNS = ("gene", "role", "coefficient", "n_train", "n_positive")
+_MIN_TRAIN, _MIN_TEST = 30, 5  # pairs of a regulator
 _FEWEST_REGULATORS = 3  # a rank correlation of two points is 1 or -1
 _ESTIMATE_LABELS = ("matcomp",)  # scores overshoot 0 and 1, and are not logits
 
@@ -63,17 +64,11 @@ def imbalance_and_coefficients(folder: Path) -> pd.DataFrame:
     return table[["regulator", "n_train", "n_positive", "imbalance", "coefficient"]]
 
 
-def extreme_regulators(
-    run: ScoredRun, *, min_train: int = 30, min_test: int = 5
-) -> tuple[str, str]:
+def extreme_regulators(run: ScoredRun) -> tuple[str, str]:
     """Return the regulators of highest and of lowest training imbalance, as in figure 3c.
 
-    Parameters
-    ----------
-    min_train, min_test
-        Only regulators with at least so many pairs in training and in ``test_seen`` are
-        considered. Of several alike, the one with more training pairs is taken, then the first
-        by symbol.
+    Only regulators with at least 30 pairs in training and 5 in ``test_seen`` are considered. Of
+    several alike, the one with more training pairs is taken, then the first by symbol.
 
     Raises
     ------
@@ -83,11 +78,11 @@ def extreme_regulators(
     table = run.training_imbalance()
     n_test = run.split.mask("test_seen").sum(axis=1)
     rows = run.split.regulators.positions(table["regulator"])
-    table = table.loc[(table["n_train"] >= min_train) & (n_test[rows] >= min_test)]
+    table = table.loc[(table["n_train"] >= _MIN_TRAIN) & (n_test[rows] >= _MIN_TEST)]
     if len(table) < 2:
         raise InputError(
-            f"{run.folder}: only {len(table)} regulators have at least {min_train} training pairs "
-            f"and {min_test} in test_seen, and two are needed; take a larger network"
+            f"{run.folder}: {len(table)} regulators have at least {_MIN_TRAIN} training pairs "
+            f"and {_MIN_TEST} in test_seen, and two are needed; take a larger network"
         )
     keys = ["imbalance", "n_train", "regulator"]
     highest = table.sort_values(keys, ascending=[False, False, True])["regulator"].iloc[0]

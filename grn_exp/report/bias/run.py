@@ -87,7 +87,9 @@ def read_run(folder: Path) -> ScoredRun:
     arrays = _arrays(path / "split.npz")
     if "train" not in arrays or "regulators" not in arrays:
         raise InputError(f"{path}: a run that chooses sets; give one of an edge benchmark")
-    scored = _arrays(path / "scores.npz")
+    if "labels" not in arrays:
+        raise InputError(f"{path}/split.npz holds no labels; run again with force=true")
+    labels, scored = arrays["labels"], _arrays(path / "scores.npz")
     try:
         split = EdgeSplit(
             regulators=_genes(arrays["regulators"], path / "split.npz"),
@@ -100,7 +102,6 @@ def read_run(folder: Path) -> ScoredRun:
             genes=_genes(scored["genes"], path / "scores.npz"),
             values=scored["scores"],
         )
-        labels = arrays["labels"]
     except KeyError as error:
         raise InputError(f"{path}: no array {error}; run again with force=true") from error
     if labels.shape != split.train.shape or labels.dtype != np.bool_:
