@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 import pandas as pd
 from rich.console import Console
@@ -24,8 +24,8 @@ _COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard
 
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
-    arguments = _parser().parse_args(_with_command(sys.argv[1:]))
     try:
+        arguments = _parser().parse_args(_with_command(sys.argv[1:]))
         arguments.run(arguments)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -38,8 +38,13 @@ def _with_command(arguments: list[str]) -> list[str]:
     return arguments if named else ["html", *arguments]
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; {self.prog} --help shows how it is called")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m grn_exp.report", description=__doc__)
+    parser = _Parser(prog="python -m grn_exp.report", description=__doc__)
     commands = parser.add_subparsers(required=True)
     page = commands.add_parser("html", help="write everything into one page, report.html")
     decide = commands.add_parser("claims", help="which of the papers' claims hold here")

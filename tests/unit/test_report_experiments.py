@@ -145,6 +145,22 @@ def test_settings_that_differ_are_footnotes(table, write_run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ((), ("outputs", "--help")),
+        (("missing",), ("missing", "paths.outputs")),
+        ((".",), ("InfoSEM, table 4", "experiment=infosem_table4")),
+    ],
+)
+def test_a_table_without_runs_is_one_line(table, tmp_path, capsys, words, parts):
+    with pytest.raises(SystemExit) as error:
+        table(*(tmp_path / word for word in words), "--paper", "infosem", "--table", "4")
+    assert error.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(part in line for part in parts)
+
+
+@pytest.mark.parametrize(
     ("words", "part"),
     [
         (("--paper", "infosem"), "--table"),
