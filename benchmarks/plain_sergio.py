@@ -1,8 +1,8 @@
 """SERGIO's steady state as one would first write it: a gene, a time step, a cell type at a time.
 
 The reference that :mod:`grn_exp.simulate` is measured against. It shares the network's container
-with the package and nothing of the simulation. NumPy does no array work here but the random
-numbers, which are drawn a gene at a time.
+with the package and nothing of the simulation. NumPy is used for the random numbers only, which
+are drawn one gene at a time.
 """
 
 import math

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """A value that the user gave cannot be used.
 
-    The message is one line that names the value and the way out. The command line prints it
-    as it stands and exits with code 2; every other exception is a defect and keeps its
+    The message is one line that names the value and says what to do. The command line prints
+    it as it stands and exits with code 2; every other exception is a defect and keeps its
     traceback.
     """
 

@@ -34,7 +34,7 @@ class Expression:
     ------
     InputError
         On a wrong shape, fewer than 2 cells, a NaN or infinite value, or a negative value
-        on a scale that has none.
+        on a scale that cannot be negative.
     """
 
     values: NDArray[np.float32]
@@ -66,8 +66,8 @@ class Expression:
             cell, gene = np.argwhere(self.values < 0)[0]
             raise InputError(
                 f"{self.source}: negative value {self.values[cell, gene]:g} for gene "
-                f"{self.genes.symbols[gene]!r} in cell {cell}, which no {self.transform} scale "
-                "has; give log-normalised values"
+                f"{self.genes.symbols[gene]!r} in cell {cell}, but values on the {self.transform} "
+                "scale cannot be negative; give log-normalised values"
             )
 
     @property

@@ -90,8 +90,8 @@ class Network:
                 f"{source}: none of its {len(pairs)} edges (such as {example[0]!r} -> "
                 f"{example[1]!r}) joins two genes of the {genes.name} (such as "
                 f"{', '.join(map(repr, genes.symbols[:3]))}); "
-                "use the same species and the same kind of symbols in both, and a matrix whose "
-                "genes are where its format has them (csv: rows)"
+                "use the same species and the same kind of symbols in both, and put the genes "
+                "where the matrix's format expects them (csv: rows)"
             )
         return cls(
             genes=genes,

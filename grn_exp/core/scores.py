@@ -1,4 +1,4 @@
-"""What an edge method hands back."""
+"""What an edge method returns."""
 
 import dataclasses
 
@@ -43,8 +43,8 @@ class EdgeScores:
             raise InputError(
                 f"scores: {self.values[row, column]} for "
                 f"{self.regulators.symbols[row]} -> {self.genes.symbols[column]} "
-                f"({int(bad.sum())} such pairs): a training that diverged (lower its "
-                "learning rate), or a gene that never varies (drop it)"
+                f"({int(bad.sum())} such pairs); either the training diverged "
+                "(lower its learning rate), or a gene never varies (drop it)"
             )
 
     def to(self, device: object) -> "EdgeScores":

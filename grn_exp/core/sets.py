@@ -1,4 +1,4 @@
-"""Regulator sets: what a set benchmark knows, what it shows, what it is given back.
+"""Regulator sets: what a set benchmark knows, what it shows, and what a method returns to it.
 
 Source: Residual HOS2, section 3. The regulator set of a target is written as positions in an
 index of candidate regulators, in ascending order.
@@ -313,5 +313,5 @@ class SetView(TrainView):
             raise InputError("view: folds or sizes do not fit the targets")
 
     def count(self, items: Items) -> int:
-        """Return how many there are of what a training goes through in batches."""
+        """Return the number of items that a training goes through in batches."""
         return len(self.train) if items == "targets" else super().count(items)

@@ -2,5 +2,5 @@
 
 from collections.abc import Sequence
 
-# header and rows, written as csv under a name of the giver's choice
+# header and rows, written as csv; whoever makes the table names the file
 Table = tuple[list[str], list[Sequence[object]]]

@@ -1,4 +1,4 @@
-"""What tells results apart: the form of a run's files, their version, and what does not count."""
+"""Format and version of a run's files, and what does not count in its key."""
 
 METRICS_SCHEMA = 1  # of metrics.json
 

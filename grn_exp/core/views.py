@@ -27,7 +27,7 @@ class GeneEmbedding:
     values
         Shape ``(n_genes, width)``, float32, finite.
     known
-        Shape ``(n_genes,)``, bool: has the gene a vector of its own, or the stand-in.
+        Shape ``(n_genes,)``, bool: whether the gene has a vector of its own or the stand-in.
     source
         Where the vectors come from.
 
@@ -61,13 +61,13 @@ class GeneEmbedding:
             )
         if not self.values.any():
             raise InputError(
-                f"{self.source}: the vectors of all {n_genes} genes are zero, which tells nothing "
-                "about any of them; write the vectors again, or choose another prior"
+                f"{self.source}: the vectors of all {n_genes} genes are zero, so they carry no "
+                "information; write the vectors again, or choose another prior"
             )
         if n_genes > 1 and (self.values == self.values[0]).all():
             raise InputError(
                 f"{self.source}: all {n_genes} genes have the same vector ({self.known.sum()} "
-                "have one of their own), which tells none from another; use the symbols of the "
+                "have one of their own), so they cannot distinguish genes; use the symbols of the "
                 "expression matrix, or choose another prior"
             )
 
@@ -112,7 +112,7 @@ class TrainView:
             len(self.regulators),
             len(self.genes),
         ):
-            raise InputError(f"view: labels {self.labels.shape} do not fit its genes")
+            raise InputError(f"view: labels of shape {self.labels.shape} do not fit its genes")
         if self.embedding is not None and self.embedding.genes != self.genes:
             raise InputError("view: the embedding's genes are not the expression's genes")
 
@@ -136,7 +136,7 @@ class TrainView:
         return np.unique(self.pairs()[1])
 
     def count(self, items: Items) -> int:
-        """Return how many there are of what a training goes through in batches."""
+        """Return the number of items that a training goes through in batches."""
         if items == "cells":
             return self.expression.n_cells
         return len(self.pairs()[0] if items == "pairs" else self.labelled_targets())

@@ -1,4 +1,4 @@
-"""What decoders share that do not look at every set (Residual HOS2, scalability note)."""
+"""What is common to decoders that do not look at every set (Residual HOS2, scalability note)."""
 
 import abc
 import dataclasses

@@ -7,7 +7,7 @@ together.
 Candidates with equal scores are ordered by a hash of their symbols (:func:`tie_order`). So a rank
 is one number that every metric and every pool agrees on, the order in which genes happen to be
 stored (regulators first, say) cannot help, and a score that is the same for all candidates ranks
-them at random: it finds a whole set within the first K no oftener than by chance.
+them at random: it finds a whole set within the first K no more often than by chance.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ class SetRow(RankingRow):
     Attributes
     ----------
     prevalence
-        None: a set is compared with a set, there are no pairs to be prevalent among.
+        None: a set is compared with a set, so there are no pairs to take a share of.
     set_size
         Size of the targets' sets; None for all sizes together.
     low, high
@@ -58,7 +58,7 @@ def tie_order(genes: GeneIndex) -> NDArray[np.int64]:
 
 
 def own_positions(candidates: GeneIndex, targets: GeneIndex) -> Positions:
-    """Return where each target is among the candidates, -1 if it is none; ``(n_targets,)``."""
+    """Return where each target is among the candidates, -1 if it is not one; ``(n_targets,)``."""
     position = {symbol: place for place, symbol in enumerate(candidates.symbols)}
     return np.asarray([position.get(symbol, -1) for symbol in targets.symbols], dtype=np.int64)
 

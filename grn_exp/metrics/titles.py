@@ -44,7 +44,7 @@ def key_of(row: Mapping[str, Any]) -> str:
     """Return the name under which loggers show a row of ``metrics.json``: ``test_unseen/ap``.
 
     Rows that differ in k or set size have names of their own: ``test/recall@80/R=2``. The k of
-    other metrics is the length of a list, which differs between splits; it is no part of a name.
+    other metrics is the length of a list, which differs between splits; it is not in the name.
     """
     metric, k, size = row["metric"], row.get("k"), row.get("set_size")
     stem = metric.removesuffix("_at_k")

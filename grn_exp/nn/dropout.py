@@ -37,7 +37,7 @@ class Dropout(nn.Module):
         n_zero = min(round(self.rate * _LEVELS), _LEVELS - 1)
         bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         kept = bits.view(torch.int16)[: x.numel()].view(x.shape) >= n_zero - _LEVELS // 2
-        # from bytes: the way from booleans to floats is several times slower
+        # through bytes: converting booleans to floats is several times slower
         return x * kept.view(torch.uint8).to(x.dtype).mul_(_LEVELS / (_LEVELS - n_zero))
 
     def extra_repr(self) -> str:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-# a regulator that the others of its set explain to this share adds nothing that can be told
-# from rounding
+# below this share of unexplained variance, what a regulator adds to its set cannot be
+# distinguished from rounding
 _LEAST_VARIANCE = 1e-6
 
 

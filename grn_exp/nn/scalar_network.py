@@ -80,7 +80,7 @@ def grid_points(low: float, high: float, n_points: int, *, device: torch.device)
 
 
 def _ends(x: Tensor) -> tuple[float, float]:
-    """Return smallest and largest element; a number that is not finite has no place in a table."""
+    """Return smallest and largest element; refuse numbers that are not finite."""
     low, high = (float(end) for end in torch.aminmax(x))
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError(

@@ -1,8 +1,8 @@
 """What a prior is: a vector for every gene.
 
-A gene that a source lacks (no row in the file, no description, no published vector) is handled by
-one rule in all priors, that of :func:`fill_missing`: it gets the mean of the vectors of those
-genes of the matrix that have one, and ``known`` says so.
+A gene without a vector of its own (no row in the file, no description, no published vector) is
+handled by one rule in all priors, that of :func:`fill_missing`: it gets the mean of the vectors
+of those genes of the matrix that have one, and ``known`` says so.
 """
 
 from collections.abc import Mapping

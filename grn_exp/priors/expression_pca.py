@@ -1,4 +1,4 @@
-"""A control: gene embeddings from the expression matrix alone."""
+"""A control: gene embeddings made from the expression matrix alone."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ class ExpressionPcaPrior:
     """The genes' loadings on the first principal components of the expression matrix.
 
     Genes are points described by cells. Every gene is z-scored over all cells, on the scale that
-    the benchmark hands out; entry ``[gene, c]`` is the Pearson correlation of the gene with the
+    the benchmark shows; entry ``[gene, c]`` is the Pearson correlation of the gene with the
     scores of component ``c``, so the inner product of two genes' vectors is their correlation
     as far as ``n_components`` components hold it. A gene that does not vary gets zeros. No label
     is read: what this prior adds to a model is what any low-dimensional summary of expression

@@ -16,7 +16,7 @@ _SETS = ("hESC500", "mESC500")
 
 @dataclasses.dataclass(frozen=True)
 class PublishedBioBertPrior:
-    """768 numbers a gene: BioBERT read on the bare symbol (scGREAT, Wang et al. 2024).
+    """768 numbers for each gene: BioBERT read on the bare symbol (scGREAT, Wang et al. 2024).
 
     Two files, one for the genes of hESC TFs+500 and one for mESC TFs+500, are joined by upper
     case symbol. They cover these two gene sets fully, others in part.
@@ -28,7 +28,7 @@ class PublishedBioBertPrior:
         Raises
         ------
         InputError
-            If the files cannot be had, do not fit each other, or name none of the genes.
+            If the files cannot be downloaded, do not fit each other, or name none of the genes.
         """
         vectors: dict[str, np.ndarray] = {}
         for name in _SETS:

@@ -1,4 +1,4 @@
-"""Gene embeddings from a file of the user's."""
+"""Gene embeddings from the user's file."""
 
 import dataclasses
 import gzip
@@ -40,8 +40,8 @@ class TablePrior:
     width
         Expected length of a vector; None takes what the file has.
     case_sensitive
-        False: a gene that the file lacks takes the vector of the one symbol that differs from
-        its own by case alone (mouse genes from a file of human ones).
+        False: a gene that is not in the file takes the vector of the one symbol that differs
+        from its own by case alone (mouse genes from a file of human ones).
     zeros_are_missing
         True: a vector of zeros stands for no vector, as in GenePT, where it means that there
         was nothing to read about the gene.
@@ -78,7 +78,7 @@ class TablePrior:
         if values.ndim != 2 or len(values) != len(genes) or values.size == 0:
             raise InputError(
                 f"{path}: vectors of shape {values.shape} for {len(genes)} genes; give one "
-                "vector a gene"
+                "vector for each gene"
             )
         if self.width is not None and values.shape[1] != self.width:
             raise InputError(
@@ -90,8 +90,8 @@ class TablePrior:
             vectors = {gene: vector for gene, vector in vectors.items() if vector.any()}
             if not vectors:
                 raise InputError(
-                    f"{path}: all {len(genes)} vectors are zero, which stands for no vector here; "
-                    "write them again, or give another file"
+                    f"{path}: all {len(genes)} vectors are zero, which prior.zeros_are_missing "
+                    "takes for no vector; write them again, or give another file"
                 )
         if not self.case_sensitive:
             vectors = _whatever_the_case(vectors, expression.genes, source=str(path))
@@ -111,7 +111,7 @@ def _whatever_the_case(
         if len(fitting) > 1:
             raise InputError(
                 f"{source}: {fitting[0]!r} and {fitting[1]!r} both fit gene {gene!r} when case "
-                "is not looked at; drop one from the file, or give prior.case_sensitive=true"
+                "is ignored; drop one from the file, or give prior.case_sensitive=true"
             )
         if fitting:
             found[gene] = vectors[fitting[0]]
@@ -140,18 +140,18 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
         )
     if table.empty:
         raise InputError(
-            f"{path}: vectors of shape {table.shape}; give one vector a gene in a table with a "
-            "header, separated by commas"
+            f"{path}: vectors of shape {table.shape}; give one vector for each gene in a table "
+            "with a header, separated by commas"
         )
     if not isinstance(table.index[0], str):
         raise InputError(
-            f"{path}: the first column holds {table.index[0]!r}, no gene symbol; put the symbols "
-            "in the first column"
+            f"{path}: the first column holds {table.index[0]!r}, not a gene symbol; put the "
+            "symbols in the first column"
         )
     if sum(map(_is_number, table.columns)) > len(table.columns) / 2:
         raise InputError(
-            f"{path}: its first line holds a vector where the names of the columns belong; put a "
-            "header line before it"
+            f"{path}: its first line holds a vector instead of column names; put a header line "
+            "before it"
         )
     words = [str(c) for c, dtype in table.dtypes.items() if dtype.kind not in "iuf"]
     if words:
@@ -179,8 +179,8 @@ def _read_npz(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     symbols, vectors = read_npz(path, "genes", "vectors")
     if symbols.dtype.kind != "U" or symbols.ndim != 1:
         raise InputError(
-            f"{path}: array 'genes' is {symbols.dtype}{symbols.shape}; give text, one symbol a "
-            "vector"
+            f"{path}: array 'genes' is {symbols.dtype}{symbols.shape}; give strings, one symbol "
+            "for each vector"
         )
     return symbols.tolist(), _as_float32(vectors)
 
@@ -194,20 +194,22 @@ def _read_json(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     with opened(path, "rt", encoding="utf-8") as stream:
         pairs = json.load(stream, object_pairs_hook=_JsonObject)
     if not isinstance(pairs, _JsonObject):
-        raise InputError(f'{path}: no object; give {{"symbol": [numbers], ...}}')
+        raise InputError(f'{path}: not a JSON object; give {{"symbol": [numbers], ...}}')
     if not pairs:
-        raise InputError(f"{path}: no gene in it; write the file again")
+        raise InputError(f"{path}: it holds no gene; write the file again")
     first, vector = pairs[0]
     width = len(vector) if isinstance(vector, list) else 0
     rows = []
     for gene, numbers in pairs:
         row = np.asarray(numbers if type(numbers) is list else None)
         if row.ndim != 1 or row.dtype.kind not in "iuf":
-            raise InputError(f"{path}: gene {gene!r} has no list of numbers; correct or drop it")
+            raise InputError(
+                f"{path}: the vector of gene {gene!r} is not a list of numbers; correct or drop it"
+            )
         if len(row) != width:
             raise InputError(
                 f"{path}: {len(row)} numbers for gene {gene!r}, {width} for {first!r}; give "
-                "every gene as many"
+                "the same number for every gene"
             )
         rows.append(_as_float32(row))
     return [gene for gene, _ in pairs], np.stack(rows)

@@ -32,16 +32,16 @@ _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 class TextPrior(LanguageModel):
     """Vectors of a language model: BioBERT on the bare symbol (InfoSEM-B), or any other.
 
-    A text is encoded once: its vector is kept below the cache folder, under the model, all that
-    decides the numbers, and the text.
+    Each symbol or description is encoded once. Its vector is kept below the cache folder, under
+    the model, everything that decides the numbers, and the string itself.
 
     Parameters
     ----------
     model, revision, pooling, lower_case, max_length, precision, device, batch_size
         As in :class:`~grn_exp.priors.text_encoder.LanguageModel`.
     descriptions
-        Table of texts to read instead of the symbols: csv, tsv (also ``.gz``) or parquet. A gene
-        that it lacks, or whose text is blank, is a gene without a vector.
+        Table of descriptions to read instead of the symbols: csv, tsv (also ``.gz``) or parquet.
+        A gene that is not in it, or whose description is blank, has no vector.
     gene_column, text_column
         Columns of that table.
     """
@@ -56,8 +56,8 @@ class TextPrior(LanguageModel):
         Raises
         ------
         InputError
-            If the model or the table cannot be had or read, an option does not fit the model,
-            or no gene has a text.
+            If the model or the table cannot be found or read, an option does not fit the model,
+            or no gene has a description.
         """
         for name, value in (("batch_size", self.batch_size), ("max_length", self.max_length)):
             if value is not None and value < 1:
@@ -81,7 +81,7 @@ class TextPrior(LanguageModel):
         return {gene: found[gene] for gene in genes if gene in found}
 
     def _vectors(self, texts: list[str]) -> dict[str, NDArray[np.float32]]:
-        """Look the texts' vectors up, encoding those that the cache lacks."""
+        """Look the texts' vectors up, encoding those that are not in the cache."""
         folder = cache_dir() / "text" / self.key()
         hashes = {text: _hash(text) for text in texts}
         found = _read_vectors(folder)
@@ -147,7 +147,7 @@ def _read_vectors(folder: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _read_descriptions(path: Path, gene_column: str, text_column: str) -> dict[str, str]:
-    """Return the text of every gene that has one."""
+    """Return the description of every gene that has one."""
     if not path.name.endswith(_TABLES):
         raise InputError(f"{path}: unknown ending; give {', '.join(_TABLES)}")
     try:
@@ -163,7 +163,7 @@ def _read_descriptions(path: Path, gene_column: str, text_column: str) -> dict[s
     for option, column in (("gene_column", gene_column), ("text_column", text_column)):
         if column not in names:
             raise InputError(
-                f"prior.{option}={column}: {path} has no such column; "
+                f"prior.{option}={column}: {path} does not have that column; "
                 f"{close_matches(column, names)}it has {', '.join(names[:8])}"
             )
     texts: dict[str, str] = {}
@@ -171,5 +171,5 @@ def _read_descriptions(path: Path, gene_column: str, text_column: str) -> dict[s
         if not isinstance(text, str) or not text.strip():  # a missing cell is NaN or None
             continue
         if texts.setdefault(str(gene), text.strip()) != text.strip():
-            raise InputError(f"{path}: two descriptions of gene {gene!r}; keep one of them")
+            raise InputError(f"{path}: gene {gene!r} has two descriptions; keep one of them")
     return texts

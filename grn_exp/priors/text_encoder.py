@@ -1,4 +1,4 @@
-"""A language model as an encoder of texts: find it, load it, run it."""
+"""A language model as an encoder of text: find it, load it, run it."""
 
 import contextlib
 import dataclasses
@@ -24,12 +24,12 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 @dataclasses.dataclass(frozen=True)
 class LanguageModel:
-    """Which model reads a text, and how.
+    """Which model reads the text of a gene, and how.
 
     A model of the Hugging Face hub counts by name and revision, so pin ``revision`` where the
-    repository may change; a local folder counts by the content of its files. What a
-    sentence-transformers repository says of its own pooling, normalisation and casing is not
-    read: the arguments here say it.
+    repository may change; a local folder counts by the content of its files. The
+    pooling, normalisation and casing that a sentence-transformers repository declares are not
+    read; the arguments here decide.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ class LanguageModel:
     revision
         Branch, tag or commit on the hub; None for the main branch.
     pooling
-        ``mean`` over a text's tokens, the two special ones among them; ``max`` over them; ``cls``
-        for the first one.
+        ``mean`` over the tokens, including the two special ones; ``max`` over them; ``cls`` for
+        the first one.
     lower_case
         Lower-case the text first. False for a cased model such as BioBERT, whose repository does
         not say so itself; True for an uncased one.
     max_length
-        Tokens read of a text, the rest is cut off; None for as many as the model takes.
+        Number of tokens that are read, the rest is cut off; None for as many as the model takes.
     precision
         Of the encoding; the vectors are float32. ``auto`` takes half precision where it is
         faster (CUDA, and processors with AMX), else float32.
@@ -86,13 +86,13 @@ class LanguageModel:
         return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
     def error(self, option: str, reason: str) -> InputError:
-        """Return the error that an option's value deserves."""
+        """Return the error about an option's value."""
         value = getattr(self, option)
         shown = str(value).lower() if isinstance(value, bool) else value
         return InputError(f"prior.{option}={shown}: {reason}")
 
     def found_device(self) -> Any:  # noqa: ANN401 - a torch.device
-        """Return the device that ``device`` names; an InputError says that there is none."""
+        """Return the device that ``device`` names; InputError if there is none."""
         import torch
 
         if self.device == "auto":
@@ -100,7 +100,9 @@ class LanguageModel:
         try:
             return torch.empty(0, device=self.device).device
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise self.error("device", "no such device here; give auto, cpu or cuda") from error
+            raise self.error(
+                "device", "this machine does not have that device; give auto, cpu or cuda"
+            ) from error
 
     def found_precision(self) -> str:
         """Return the precision that ``auto`` stands for.
@@ -128,13 +130,13 @@ class LanguageModel:
         try:
             return self._from_hub()
         except errors.RevisionNotFoundError as error:
-            reason = f"{self.model} has no such revision; correct or drop it"
+            reason = f"{self.model} does not have that revision; correct or drop it"
             raise self.error("revision", reason) from error
         except errors.RepositoryNotFoundError as error:
             raise self.error(
                 "model",
-                "the Hugging Face hub has no such model, or it needs a login; correct the name, "
-                "log in with `hf auth login`, or give a local folder",
+                "the Hugging Face hub does not have that model, or it needs a login; correct the "
+                "name, log in with `hf auth login`, or give a local folder",
             ) from error
         except (errors.HfHubHTTPError, OSError) as error:  # the network's, hub's or disk's fault
             raise self.error(
@@ -188,7 +190,8 @@ class TextEncoder:
     Raises
     ------
     InputError
-        If the model cannot be had or loaded, lacks weights, or takes fewer tokens than asked for.
+        If the model cannot be found or loaded, has weights missing, or takes fewer tokens than
+        asked for.
     """
 
     def __init__(self, spec: LanguageModel) -> None:
@@ -208,7 +211,7 @@ class TextEncoder:
         self._tokenizer.model_max_length = spec.max_length or most
 
     def check(self, texts: Sequence[str]) -> None:
-        """Say how many texts will be cut off; refuse a model that cannot read half of them."""
+        """Warn of texts that will be cut off; refuse a model that cannot read half of them."""
         tokens = self._tokenizer(list(texts), verbose=False)["input_ids"]
         unknown = self._tokenizer.unk_token_id
         unreadable = [text for text, ids in zip(texts, tokens, strict=True) if unknown in ids]
@@ -223,7 +226,7 @@ class TextEncoder:
         n_long = sum(len(ids) > most for ids in tokens)
         if n_long:
             log.warning(
-                "%d of %d texts have more than %d tokens; the rest of them is not read",
+                "%d of %d texts have more than %d tokens; what comes after is not read",
                 *(n_long, len(texts), most),
             )
 
@@ -240,7 +243,7 @@ class TextEncoder:
                 features["attention_mask"] = batch["attention_mask"]
                 found = self._pooling(features)["sentence_embedding"].cpu()
         except torch.OutOfMemoryError as error:
-            reason = "the device's memory does not suffice; give less, or prior.device=cpu"
+            reason = "the device's memory is too small for it; give less, or prior.device=cpu"
             raise self.spec.error("batch_size", reason) from error
         if not found.isfinite().all():
             precision = self.spec.found_precision()
@@ -268,14 +271,14 @@ def _load(spec: LanguageModel) -> tuple[Any, Any]:
             )
     except Exception as error:  # a broken file raises whatever its reader does
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        reason = f"cannot load it ({reason[0][:200]}); give a whole model as transformers reads it"
+        reason = f"cannot load it ({reason[0][:200]}); give a complete model for transformers"
         raise spec.error("model", reason) from error
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes an empty one
-        raise spec.error("model", "it lacks the tokenizer's vocabulary; give a whole model")
+        raise spec.error("model", "the tokenizer's vocabulary is missing; give a complete model")
     # transformers draws missing weights at random; no pooling here uses those of the pooler
     lost = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     if lost:
-        reason = f"it lacks {len(lost)} weights (such as {lost[0]}); give a whole model"
+        reason = f"{len(lost)} weights are missing (such as {lost[0]}); give a complete model"
         raise spec.error("model", reason)
     return network.get_encoder() if network.config.is_encoder_decoder else network, tokenizer
 

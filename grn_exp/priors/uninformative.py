@@ -1,4 +1,4 @@
-"""Embeddings that know nothing: the controls that an informative prior has to beat."""
+"""Embeddings without information: the controls that an informative prior has to beat."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from grn_exp.core.views import GeneEmbedding
 
 @dataclasses.dataclass(frozen=True)
 class OneHotPrior:
-    """Every gene its own direction: the identity matrix (InfoSEM figure 4)."""
+    """A direction of its own for every gene: the identity matrix (InfoSEM figure 4)."""
 
     def embed(self, expression: Expression) -> GeneEmbedding:
         """Return the identity, shape ``(n_genes, n_genes)``."""

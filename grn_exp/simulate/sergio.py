@@ -75,7 +75,7 @@ def read_sergio(
     for where, values in _read_lines(interactions_path):
         target, target_edges = _parse_target(where, values)
         if target in targets:
-            raise InputError(f"{where}: target {target} has a line already; join the two")
+            raise InputError(f"{where}: target {target} already has a line; join the two")
         targets.add(target)
         edges.extend(target_edges)
     master_ids, rates = _read_rates(Path(master_regulators_path))
@@ -162,7 +162,7 @@ def _read_rates(path: Path) -> tuple[list[int], list[list[float]]]:
                 f"expected {n_expected}; give one rate for each cell type"
             )
         if master in master_ids:
-            raise InputError(f"{where}: master regulator {master} has a line already; keep one")
+            raise InputError(f"{where}: master regulator {master} already has a line; keep one")
         master_ids.append(master)
         rates.append(values[1:])
     return master_ids, rates

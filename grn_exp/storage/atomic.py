@@ -17,7 +17,7 @@ from grn_exp.core.errors import InputError
 
 log = logging.getLogger(__name__)
 
-# what NumPy and zipfile raise for a file of which any one byte is another
+# what NumPy and zipfile raise for a file in which any byte was changed
 _BROKEN = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
@@ -80,7 +80,7 @@ def read_npz(path: Path, *names: str) -> list[np.ndarray]:
     Raises
     ------
     ValueError
-        If the file is broken in any way, or lacks one of them.
+        If the file is broken in any way, or one of them is not in it.
     """
     try:
         # opened here: NumPy leaves a broken file open
@@ -131,7 +131,7 @@ def locked(path: Path, *, waiting: str, wait: bool = True) -> Iterator[None]:
 
 
 def unwritable(path: Path, error: OSError) -> InputError:
-    """Return the error that says why ``path`` cannot be written, and the way out."""
+    """Return the error that says why ``path`` cannot be written, and what to do."""
     reason = error.strerror or str(error)
     return InputError(
         f"cannot write {path}: {reason}; free space or give another folder "

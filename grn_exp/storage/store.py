@@ -1,4 +1,4 @@
-"""Known files: where they come from, where they lie, whether they are what they should be.
+"""Known files: where they come from, where they are, and whether their content is right.
 
 A file is looked for in the folder that ``GRN_EXP_DATA`` names (never written to), then in the
 cache (``GRN_EXP_CACHE``, else the platform's user cache), and is downloaded into the cache if it
@@ -75,7 +75,7 @@ def known_file(key: str) -> KnownFile:
     entries = registry()
     if key not in entries:
         raise InputError(
-            f"no file {key!r} in the registry; {close_matches(key, entries)}"
+            f"the registry has no file {key!r}; {close_matches(key, entries)}"
             "see `python -m grn_exp.data list`"
         )
     return entries[key]
@@ -87,14 +87,14 @@ def data_dir() -> Path | None:
     Raises
     ------
     InputError
-        If the variable names no folder.
+        If the variable does not name a folder.
     """
     value = os.environ.get("GRN_EXP_DATA", "")
     if not value:
         return None
     folder = Path(value).expanduser()
     if not folder.is_dir():
-        raise InputError(f"GRN_EXP_DATA={value} is no folder; correct or unset the variable")
+        raise InputError(f"GRN_EXP_DATA={value} is not a folder; correct or unset the variable")
     return folder
 
 
@@ -109,7 +109,7 @@ def cache_dir() -> Path:
 
 
 def locate(key: str) -> Path | None:
-    """Return where the file ``key`` lies, None if it has to be downloaded. No hash check."""
+    """Return where the file ``key`` is, None if it has to be downloaded. No hash check."""
     known_file(key)
     folder = data_dir()
     candidates = [cache_dir() / key] if folder is None else [folder / key, cache_dir() / key]
@@ -159,8 +159,8 @@ def fetch(key: str) -> Path:
     if path.is_relative_to(cache_dir()) and (own is None or not path.is_relative_to(own)):
         path.unlink()
         raise InputError(
-            f"{path}: its hash is not {known.git_blob_sha1}; deleted, run the command again to "
-            "download it"
+            f"{path}: its hash is not {known.git_blob_sha1}, so it was deleted; run the command "
+            "again to download it"
         )
     raise InputError(
         f"{path}: its hash is not {known.git_blob_sha1} (truncated, or another version); "
@@ -180,7 +180,7 @@ def _download(known: KnownFile) -> Path:
         resumed = part.exists()
         failure = _append(known.url, part)
         if resumed and failure is None and git_blob_sha1(part) != known.git_blob_sha1:
-            part.unlink()  # what an earlier run left was no part of this file
+            part.unlink()  # what an earlier run left does not belong to this file
             failure = _append(known.url, part)
         if failure is not None:
             raise InputError(
@@ -190,7 +190,7 @@ def _download(known: KnownFile) -> Path:
         if git_blob_sha1(part) != known.git_blob_sha1:
             part.unlink()
             raise InputError(
-                f"{known.url}: what came is not the file with hash {known.git_blob_sha1}; "
+                f"{known.url}: the download does not have the hash {known.git_blob_sha1}; it was "
                 f"deleted. Try again later, or put the file at {target} by hand"
             )
         part.replace(target)
@@ -198,7 +198,7 @@ def _download(known: KnownFile) -> Path:
 
 
 def _append(url: str, part: Path) -> str | None:
-    """Download the bytes that ``part`` lacks; return what went wrong, if anything.
+    """Download the bytes that are not yet in ``part``; return what went wrong, if anything.
 
     Not the error itself, which would keep the connection open.
     """
@@ -206,7 +206,7 @@ def _append(url: str, part: Path) -> str | None:
     import requests
 
     start = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # a range of compressed bytes is of no use
+    headers = {"Accept-Encoding": "identity"}  # a range of compressed bytes cannot be joined
     if start:
         headers["Range"] = f"bytes={start}-"
     download = pooch.HTTPDownloader(

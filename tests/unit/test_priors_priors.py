@@ -35,7 +35,7 @@ VECTORS = {"A": [1.0, 2.0], "B": [3.0, 5.0], "Z": [100.0, 100.0]}
 def test_a_gene_without_a_vector_gets_the_mean_of_those_found():
     vectors = {gene: np.array(v, dtype=np.float32) for gene, v in VECTORS.items()}
     found = fill_missing(vectors, GeneIndex("BXA"), source="test")
-    assert found.values.tolist() == [[3, 5], [2, 3.5], [1, 2]]  # Z is no gene of the matrix
+    assert found.values.tolist() == [[3, 5], [2, 3.5], [1, 2]]  # Z is not in the matrix
     assert found.known.tolist() == [True, False, True]
 
 
@@ -165,7 +165,7 @@ def test_a_table_without_values_is_refused(tmp_path, make_expression, content, p
 def test_a_parquet_without_symbols_is_refused(tmp_path, make_expression):
     path = tmp_path / "vectors.parquet"
     pd.DataFrame({"a": [1.5, 2.0], "b": [0.5, 1.0]}).to_parquet(path)
-    table_fails(path, make_expression("AB"), "no gene symbol")
+    table_fails(path, make_expression("AB"), "first column", "1.5")
 
 
 def test_zeros_alone_are_refused_where_they_stand_for_no_vector(tmp_path, make_expression):
