@@ -76,8 +76,8 @@ class Verdict:
 
     Attributes
     ----------
-    paper, where, text, name
-        The claim, and where the paper makes it.
+    where, text, name
+        The claim, and where a paper makes it.
     decision
         Of all its checks.
     checks
@@ -88,7 +88,6 @@ class Verdict:
         Arguments of ``python -m grn_exp`` that give the runs.
     """
 
-    paper: str
     where: str
     text: str
     name: str
@@ -132,30 +131,22 @@ def verdicts(collected: Collected) -> list[Verdict]:
     return [_verdict(claim, paper, values) for paper in papers for claim in paper["claims"]]
 
 
-def claims_table(
-    found: Sequence[Verdict],
-    *,
-    title: str = "claims of the papers",
-    name: str = "",
-    folded: bool = False,
-) -> Table:
+def claims_table(found: Sequence[Verdict]) -> Table:
     """Lay verdicts out; the commands that give missing runs stand below."""
     lines = [
         [
             Cell(verdict.text, kind="claim"),
             Cell(verdict.decision, kind=f"decision {_KINDS[verdict.decision]}"),
             Cell(verdict.reason, details=_details(verdict), kind="numbers"),
-            Cell(f"{verdict.paper}, {verdict.where}", kind="where"),
+            Cell(verdict.where, kind="where"),
         ]
         for verdict in found
     ]
     commands = dict.fromkeys(c for verdict in found if verdict.is_open for c in verdict.commands)
     missing = [f"python -m grn_exp {command}" for command in commands]
-    notes = ([] if name else [RULE]) + (
-        ["These make the missing runs: " + "; ".join(missing)] if missing else []
-    )
+    notes = [RULE] + (["These make the missing runs: " + "; ".join(missing)] if missing else [])
     header = ["claim", "decision", "numbers", "where"]
-    return Table(title, header, lines, notes, n_names=4, name=name, folded=folded)
+    return Table("claims of the papers", header, lines, notes, n_names=4)
 
 
 def _details(verdict: Verdict) -> tuple[str, ...]:
@@ -168,7 +159,7 @@ def checks_table(found: Sequence[Verdict]) -> Table:
     """Lay out every comparison of every claim."""
     lines = [
         line_of(
-            f"{verdict.paper}, {verdict.where}", verdict.name, check.name, check.outcome,
+            verdict.where, verdict.name, check.name, check.outcome,
             check.numbers,
         )
         for verdict in found
@@ -235,8 +226,7 @@ def _verdict(claim: dict[str, Any], paper: dict[str, Any], values: Values) -> Ve
     needed = claim.get("needed", len(checks))
     command = claim["command"]
     return Verdict(
-        paper=paper["paper"],
-        where=claim["where"],
+        where=f"{paper['paper']}, {claim['where']}",
         text=claim["text"],
         name=claim["id"],
         decision=_decision(checks, needed),

@@ -1,5 +1,6 @@
 """From run folders to ``report.html``."""
 
+import dataclasses
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping
@@ -128,20 +129,22 @@ def _claims_section(whole: Collected) -> Section:
     found = claims.verdicts(whole)
     counts = {each: sum(v.decision == each for v in found) for each in claims.DECISIONS}
     text = "; ".join(f"{count} {decision}" for decision, count in counts.items() if count)
-    notes = [f"{len(found)} claims: {text}.", claims.RULE]
+    notes = [f"{len(found)} claims: {text}."]
     if (whole.problems["kind"] == "duplicate").any():
         notes.append(
             "A configuration that several experiments share counts once here, the newest run."
         )
     untested = [v for v in found if v.decision == "cannot be tested here"]
     tested = [v for v in found if v not in untested]
-    parts = [
-        ("claims-table", "What these runs decide", tested),
-        ("claims-untested", "What needs other runs", untested),
-    ]
+    parts = {"What these runs decide": tested, "What needs other runs": untested}
     made = [
-        claims.claims_table(of, title=title, name=name, folded=of is untested)
-        for name, title, of in parts
+        dataclasses.replace(
+            claims.claims_table(of),
+            title=title,
+            name="claims-untested" if of is untested else "claims-table",
+            folded=of is untested,
+        )
+        for title, of in parts.items()
         if of
     ]
     return Section("claims", "The papers' claims", made, notes)

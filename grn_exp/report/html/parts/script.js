@@ -38,12 +38,6 @@
     header.setAttribute("aria-sort", order);
   }
 
-  const texts = new WeakMap();
-  function textOf(row) {
-    if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
-    return texts.get(row);
-  }
-
   // every word has to occur; a group of runs narrows further
   function filter(box) {
     const words = box.querySelector("input").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -53,7 +47,7 @@
     for (const row of rows) {
       const keep =
         (group === undefined || row.dataset.group === group) &&
-        words.every((word) => textOf(row).includes(word));
+        words.every((word) => row.textContent.toLowerCase().includes(word));
       row.hidden = !keep;
       shown += keep;
     }
