@@ -1,6 +1,6 @@
 # Everything a developer types. Each target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench docs reproduce-smoke build clean
+.PHONY: help run test test-fast check format bench docs reproduce-smoke build clean
 
 # the first Python from 3.11 to 3.13 that answers; PY=... chooses another
 PY ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -18,7 +18,10 @@ run: $(READY) ## run an experiment, e.g. make run ARGS="model=deepsem data=toy"
 	$(BIN)/python -m grn_exp $(ARGS)
 
 test: $(READY) ## run all tests with coverage; ARGS goes to pytest
-	$(BIN)/pytest -n auto -m "not network" --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal -m "not network" --cov --cov-report=term $(ARGS)
+
+test-fast: $(READY) ## the unit tests that take a moment each, for every save; ARGS goes to pytest
+	$(BIN)/pytest -n auto --dist worksteal -q -m "not slow and not network" $(or $(ARGS),tests/unit)
 
 check: $(READY) ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .

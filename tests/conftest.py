@@ -1,5 +1,6 @@
 """What every test shares: a cache of its own, the real data if held, small containers."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,12 @@ from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
 from grn_exp.core.views import GeneEmbedding, TrainView
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported: every run ends with a full collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """What every model's and every dataset's YAML promises. Composed, not run: needs no data."""
 
+import functools
 import inspect
 import itertools
 import typing
@@ -14,6 +15,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.models.base import ClosedFormModel, GradientModel, GRNModel
 from tests.messages import naming
 
+# other tests of the same code are measured; tracing these doubles their time
+pytestmark = pytest.mark.no_cover
 MODELS = config.choices("model")
 PRESETS = OmegaConf.load(config.conf_dir() / "presets" / "paper.yaml")
 
@@ -51,6 +54,7 @@ def combinations():
     return sorted(each for each in found if is_for(each[2], each[0]))
 
 
+@functools.cache
 def identify(*overrides, data, model):
     config.register()
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):

@@ -13,6 +13,8 @@ from grn_exp.engine.run import run
 from grn_exp.models.base import ClosedFormModel, GradientModel
 from tests.contract.lightning import check_plain_trainer
 
+# one run of each method is measured, which a fixture makes; tracing the rest doubles its time
+pytestmark = pytest.mark.no_cover
 MODELS = config.models_by_task("edges")
 TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
 EPOCHS = 3

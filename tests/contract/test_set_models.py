@@ -18,6 +18,8 @@ from grn_exp.models.sets.base import PooledSelector
 from grn_exp.runs.folder import RunFolder
 from tests.contract.lightning import check_plain_trainer
 
+# one run of each method is measured, which a fixture makes; tracing the rest doubles its time
+pytestmark = pytest.mark.no_cover
 MODELS = config.models_by_task("sets")
 POOLED = [m for m in MODELS if issubclass(config.model_class(m), PooledSelector)]
 TINY = ("data=toy_sets", "data.n_cells_per_type=12", "pool.size=12", "data.set_sizes=[1,2]")

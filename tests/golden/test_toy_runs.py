@@ -21,6 +21,8 @@ from grn_exp.engine.run import run
 from grn_exp.models.base import GradientModel
 from grn_exp.models.sets.base import PooledSelector
 
+# other tests of the same code are measured; tracing these doubles their time
+pytestmark = pytest.mark.no_cover
 EPOCHS = 4
 TINY = (
     "data.n_genes=80",
