@@ -100,8 +100,11 @@ def read_runs(outputs: Path, experiment: str | None = None) -> list[Run | Proble
         found = [item for item in with_tuned(found) if of.has(item)]
     if not found:
         raise InputError(
-            f"{outputs}: no runs{f' of {experiment}' if experiment else ''}; give the folder of "
-            "paths.outputs, which holds <experiment>/<data>/<model>/<run key>"
+            f"{outputs} holds no run of {experiment}; python -m grn_exp -m "
+            f"experiment={experiment} makes them"
+            if of
+            else f"{outputs} holds no runs; give the folder of paths.outputs, which holds "
+            "<experiment>/<data>/<model>/<run key>"
         )
     return found
 

@@ -57,7 +57,7 @@ def embeddings_compared(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Fi
     axes.yaxis.set_major_locator(style.few_ticks())
     axes.tick_params(axis="x", length=0)
     text = "bar, error bar: mean and standard error of the splits (points)"
-    style.caption(figure, text, [few_datasets], axis=False)
+    style.caption(figure, "", [text, few_datasets])
     style.legend_above(figure, [axes], title=f"{display_name(_MODEL)} with embedding")
     return figure
 

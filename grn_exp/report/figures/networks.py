@@ -62,7 +62,7 @@ def heat_map(
     bar.ax.yaxis.set_major_formatter("{x:g}")
     bar.set_label("pairs that score as high (%)", fontsize=style.small_font())
     figure.suptitle(style.wrapped(_title(run), style.letters(0.9 * width)))
-    style.caption(figure, "dots: edges of the network; grey: a gene with itself", axis=False)
+    style.caption(figure, "", ["dots: edges of the network; grey: a gene with itself"])
     return figure
 
 
@@ -154,7 +154,7 @@ def network_view(
     ranks = f"ranks {shown['rank'].iloc[0]:,} to {shown['rank'].iloc[-1]:,} of {len(edges):,}"
     label = f"{len(shown)} best of {len(around):,} pairs of {gene} ({ranks}); thicker: higher rank"
     both = ", ".join(sorted(set(left["symbol"]) & set(right["symbol"])))
-    style.caption(figure, label, [f"on both sides: {both}" if both else ""], axis=False)
+    style.caption(figure, "", [label, f"on both sides: {both}" if both else ""])
     return figure
 
 

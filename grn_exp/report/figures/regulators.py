@@ -59,16 +59,6 @@ def regulator_precision(
     return figure
 
 
-def precision_by_regulator(run: ScoredRun, subset: Subset) -> NDArray[np.float64]:
-    """Return the average precision within each regulator that has both classes."""
-    mask = run.split.mask(subset)
-    values = [
-        average_precision(run.scores[row, mask[row]], run.labels[row, mask[row]])
-        for row in _regulators(run, subset)
-    ]
-    return np.asarray(values, dtype=np.float64)
-
-
 def _regulators(run: ScoredRun, subset: Subset) -> NDArray[np.int64]:
     mask = run.split.mask(subset)
     positive, negative = (mask & run.labels).any(axis=1), (mask & ~run.labels).any(axis=1)
@@ -76,9 +66,11 @@ def _regulators(run: ScoredRun, subset: Subset) -> NDArray[np.int64]:
 
 
 def _panel(axes: "Axes", scored: list[ScoredRun], subset: Subset) -> None:
-    rows = _regulators(scored[0], subset)
+    rows, mask = _regulators(scored[0], subset), scored[0].split.mask(subset)
     for place, run in enumerate(scored):
-        values = precision_by_regulator(run, subset)
+        values = np.array(
+            [average_precision(run.scores[r, mask[r]], run.labels[r, mask[r]]) for r in rows]
+        )
         # spread by a rule, so that the same runs give the same figure
         offsets = 0.32 * (np.modf(np.arange(len(values)) * 0.618)[0] * 2 - 1)
         shade = colour(run.name["model"])
@@ -89,7 +81,6 @@ def _panel(axes: "Axes", scored: list[ScoredRun], subset: Subset) -> None:
         axes.plot(
             values.mean(), place, "D", color="white", markeredgecolor=style.BLACK, markersize=4
         )
-    mask = scored[0].split.mask(subset)[rows]
-    shares = (mask & scored[0].labels[rows]).sum(axis=1) / mask.sum(axis=1)
+    shares = (mask & scored[0].labels)[rows].sum(axis=1) / mask[rows].sum(axis=1)
     axes.axvline(float(shares.mean()), **style.DASHED)
     axes.set_title(f"{style.SUBSETS[subset]}\n{len(rows)} regulators")

@@ -153,18 +153,11 @@ def looks(rows: pd.DataFrame, *, marker: bool = False) -> dict[str, dict[str, An
     return found
 
 
-def caption(figure: "Figure", label: str, notes: Iterable[str] = (), *, axis: bool = True) -> None:
-    """Write what all panels' x axis shows, and below it what a reader has to know.
-
-    Parameters
-    ----------
-    label
-        Of the axis; with ``axis=False`` one of the notes.
-    """
-    lines = [label] if axis else []
-    text = "; ".join(note for note in [*([] if axis else [label]), *notes] if note)
-    lines += textwrap.wrap(text, letters(figure.get_figwidth() - 0.1))
-    figure.supxlabel("\n".join(lines), fontsize=small_font())
+def caption(figure: "Figure", label: str, notes: Iterable[str] = ()) -> None:
+    """Write what all panels' x axis shows, if anything, and below it what a reader has to know."""
+    text = "; ".join(filter(None, notes))
+    lines = [label, *textwrap.wrap(text, letters(figure.get_figwidth() - 0.1))]
+    figure.supxlabel("\n".join(filter(None, lines)), fontsize=small_font())
 
 
 def legend_above(figure: "Figure", panels: Sequence["Axes"], *, title: str = "") -> None:
