@@ -66,14 +66,24 @@ def test_a_killed_training_goes_on(command, start, outputs, tmp_path):
     process.kill()
     process.wait()
     folder = checkpoint.parents[1]
-    assert json.loads((folder / "status.json").read_text())["state"] == "running"
+    status = folder / "status.json"
+    assert json.loads(status.read_text())["state"] == "running"
     assert not (folder / "metrics.json").exists()
+
+    # what a killed process half wrote, and files from the future: times decide nothing
+    (folder / ".metrics.json.x1y2").write_text('{"schema": 1, "ro')
+    (folder / "checkpoints" / ".last.ckpt.1").write_bytes(b"half")
+    status.write_text('{"state": "running", "at": "2096-10-02T07:06:40+00:00"}')
+    for path in folder.rglob("*"):
+        os.utime(path, (4e9, 4e9))
 
     resumed = command(*LONG)
     assert resumed.code == 0, resumed.err
     assert resumed.was_resumed
+    assert {path.name for path in folder.rglob(".*")} <= {".lock"}
     unbroken = command(*LONG, outputs=tmp_path / "unbroken")
     assert results(resumed) == results(unbroken)
+    assert command(*LONG).was_skipped
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
@@ -191,35 +201,6 @@ def test_a_signal_waits_for_the_end_of_the_epoch(command, tmp_path, monkeypatch,
     assert resumed.code == 0, resumed.err
     assert epochs == [0, 1, 2, 3, 4, 5, 6]  # none was done twice
     assert results(resumed) == results(command(*run, outputs=tmp_path / "unbroken"))
-
-
-def test_times_decide_nothing(command, start, outputs, tmp_path):
-    """A clock that was set back leaves files from the future."""
-    process = start(*LONG)
-    checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
-    process.kill()
-    process.wait()
-    folder = checkpoint.parents[1]
-    for path in folder.rglob("*"):
-        os.utime(path, (4e9, 4e9))
-    (folder / "status.json").write_text('{"state": "running", "at": "2096-10-02T07:06:40+00:00"}')
-    resumed = command(*LONG)
-    assert resumed.code == 0, resumed.err
-    assert results(resumed) == results(command(*LONG, outputs=tmp_path / "unbroken"))
-    assert command(*LONG).was_skipped
-
-
-def test_what_a_killed_process_half_wrote_is_removed(command, start, outputs):
-    process = start(*LONG)
-    checkpoint = wait_for(outputs, "checkpoints/last.ckpt", process)
-    process.kill()
-    process.wait()
-    folder = checkpoint.parents[1]
-    (folder / ".metrics.json.x1y2").write_text('{"schema": 1, "ro')
-    (folder / "checkpoints" / ".last.ckpt.1").write_bytes(b"half")
-    assert command(*LONG).code == 0
-    left = {path.name for path in folder.rglob(".*")}
-    assert left <= {".lock"}
 
 
 @pytest.mark.slow

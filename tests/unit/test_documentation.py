@@ -15,6 +15,7 @@ from grn_exp import config
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_site(tmp_path):
     """One test, so that the site is built once; the tutorial runs meanwhile."""
     if importlib.util.find_spec("mkdocs") is None:
@@ -56,6 +57,7 @@ def recipe(name):
     return module[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Covariance", "Factors"])
 def test_a_models_recipe_runs(name):
     from grn_exp.data.edges.toy import ToyDataModule

@@ -12,6 +12,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.engine.run import run
 from tests.messages import naming
 
+pytestmark = pytest.mark.slow  # each of them makes several runs
 TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
 
 

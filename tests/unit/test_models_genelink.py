@@ -218,6 +218,7 @@ def test_permuting_genes_permutes_the_scores(view, self_loops):
 # -- training ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_planted_pattern_is_learnt():
     """Half of the regulators regulate the odd targets, the others the even ones."""
     rng = np.random.default_rng(3)

@@ -251,6 +251,7 @@ def test_an_epochs_numbers_depend_on_seed_and_epoch_alone(view, name):
     assert train(model, [2]) != [expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RETRIEVERS)
 def test_planted_regulators_of_unseen_targets_are_found(name):
     """Each target follows one of four regulators; a fifth of the targets is held out."""

@@ -207,6 +207,7 @@ def test_a_pairs_score_reads_its_two_genes_alone(view, what):
 # -- training ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_planted_pattern_is_learnt():
     """Half of the regulators regulate the odd targets, the others the even ones."""
     labels = np.where(np.arange(6)[:, None] % 2 == np.arange(36) % 2, 1, 0)

@@ -197,6 +197,7 @@ def residual_hos2(view, *overrides):
     return spec.make_model().attach(view)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "posterior"])
 def test_residual_hos2_adds_the_evidence_and_learns_its_weight(view_and_truth, kind):
     view, _ = view_and_truth

@@ -156,6 +156,7 @@ def test_the_residual_learns():
     assert model.set_transformer.head.weight.any()
 
 
+@pytest.mark.slow
 def test_pure_hos2_memorises_eight_targets():
     """The paper's sanity check (appendix E): near-zero loss on a few targets."""
     view = make_view(SETS_OF_2, {"N": 2})

@@ -131,6 +131,7 @@ def test_partial_correlation_without_varying_genes_is_refused():
         partial_correlations(expression)
 
 
+@pytest.mark.slow
 def test_grnboost2_is_a_loop_with_the_published_stopping_rule():
     """The reference adds trees one by one and looks at the last 25 out-of-bag improvements."""
     view = make_view()
@@ -169,6 +170,7 @@ def test_genie3_is_the_mean_variance_that_the_splits_take_away():
     assert found[:, 4].sum() < 1.2  # of a variance of 1
 
 
+@pytest.mark.slow
 def test_more_processes_give_the_same_scores():
     expected = predicted(boosted(make_view(), n_estimators=40)).values
     torch.set_num_threads(2)

@@ -50,6 +50,7 @@ def test_hubs_are_not_always_masters():
     assert 0 < sum(hub_is_master) < 12
 
 
+@pytest.mark.slow
 def test_position_does_not_give_a_regulator_away():
     networks = [random_kinetic_network(**SIZES, seed=seed) for seed in range(20)]
     positions = np.concatenate([np.unique(network.regulator) / 599 for network in networks])

@@ -95,6 +95,7 @@ def test_agrees_with_sklearn(seed, levels):
     assert_agrees_with_sklearn(*draw(seed, levels=levels))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     st.lists(

@@ -243,6 +243,7 @@ def _values(node, name):
     return found
 
 
+@pytest.mark.slow
 def test_the_papers_own_means_agree_with_their_claims(papers, write_run, tmp_path):
     """Runs that have the published means, on two splits, decide most claims as the paper does."""
     entries = published()

@@ -133,6 +133,7 @@ def test_embeddings_compared(rows, width):
     assert np.allclose([line.get_ydata() for line in dashed], [[0.2, 0.2], [0.2, 0.2]])
 
 
+@pytest.mark.slow
 def test_nothing_lies_on_anything_else(rows):
     """Legend, axes and labels stay inside the figure, the legend above the axes."""
     for draw in (seen_against_unseen, embeddings_compared, run_time):
@@ -238,6 +239,7 @@ def contents(figure):
     return found
 
 
+@pytest.mark.slow
 def test_the_order_of_the_rows_changes_nothing(rows):
     shuffled = rows.sample(frac=1.0, random_state=3)
     for draw in (seen_against_unseen, embeddings_compared, run_time):
@@ -258,6 +260,7 @@ def test_what_the_command_line_may_ask(rows):
         asked_for(parser.parse_args(["--only", "run_time", "--gene", "A"]), FIGURES)
 
 
+@pytest.mark.slow
 def test_each_experiment_has_its_own_figures(write_run, tmp_path):
     # two embeddings in two experiments are no figure of embeddings
     for experiment, prior in (("one", None), ("two", ONE_HOT)):

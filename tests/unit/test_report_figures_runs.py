@@ -103,6 +103,7 @@ def test_one_run_and_only_what_is_drawn_is_read(runs, tmp_path):
             draw(rows, run_key="infosem_b2")
 
 
+@pytest.mark.slow
 def test_the_order_of_the_rows_changes_no_figure_of_runs(runs):
     rows, _ = runs
     shuffled = rows.sample(frac=1.0, random_state=1)

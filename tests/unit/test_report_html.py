@@ -287,6 +287,7 @@ def command(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_without_a_command_the_page_is_written(command, outputs, write_run):
     (write_run(experiment="other") / "metrics.json").write_text("{")
     out, err = command(outputs)
