@@ -5,8 +5,8 @@ index of candidate regulators, in ascending order.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,54 +21,55 @@ Role = Literal["train", "val", "test"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
-def _as_positions(members: Iterable[Sequence[int] | Positions]) -> tuple[Positions, ...]:
-    return tuple(np.asarray(each, dtype=np.int64) for each in members)
-
-
-def _check_members(
-    members: tuple[Positions, ...], targets: GeneIndex, candidates: GeneIndex, what: str
-) -> None:
-    """Refuse a list that is of the wrong length, repeats a candidate or points outside."""
-    if len(members) != len(targets):
-        raise InputError(f"{what}: {len(members)} sets for {len(targets)} targets")
-    for symbol, each in zip(targets.symbols, members, strict=True):
-        if each.ndim != 1 or len(each) == 0:
-            raise InputError(f"{what}: target {symbol!r} has no regulator; drop that target")
-        if each.min() < 0 or each.max() >= len(candidates):
-            raise InputError(f"{what}: target {symbol!r} has a regulator that is no candidate")
-        if len(np.unique(each)) != len(each):
-            raise InputError(f"{what}: target {symbol!r} has a regulator twice")
-        if symbol in candidates and int(candidates.positions([symbol])[0]) in each:
-            raise InputError(f"{what}: target {symbol!r} is its own regulator")
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
-class TargetSets:
-    """The regulator set of each target.
+class _MemberLists:
+    """A list of candidates for each target, in ascending order unless the class says otherwise.
 
     Attributes
     ----------
     candidates
         The genes that can be regulators.
     targets
-        One gene per set.
+        One gene per list.
     members
-        One ascending array of positions in ``candidates`` per target.
+        One array of positions in ``candidates`` per target.
 
     Raises
     ------
     InputError
-        If a target has no regulator, one twice, itself, or one that is no candidate.
+        If a list is empty, repeats a candidate, holds its target or points outside.
     """
 
     candidates: GeneIndex
     targets: GeneIndex
     members: tuple[Positions, ...]
 
+    what: ClassVar[str]
+    ascending: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
-        members = tuple(np.sort(each) for each in _as_positions(self.members))
+        members = tuple(np.asarray(each, dtype=np.int64) for each in self.members)
+        if self.ascending:
+            members = tuple(np.sort(each) for each in members)
         object.__setattr__(self, "members", members)
-        _check_members(members, self.targets, self.candidates, "regulator sets")
+        if len(members) != len(self.targets):
+            raise InputError(f"{self.what}: {len(members)} sets for {len(self.targets)} targets")
+        for symbol, each in zip(self.targets.symbols, members, strict=True):
+            target = f"{self.what}: target {symbol!r}"
+            if each.ndim != 1 or len(each) == 0:
+                raise InputError(f"{target} has no regulator; drop that target")
+            if each.min() < 0 or each.max() >= len(self.candidates):
+                raise InputError(f"{target} has a regulator that is not a candidate")
+            if len(np.unique(each)) != len(each):
+                raise InputError(f"{target} has a regulator twice")
+            if symbol in self.candidates and self.candidates.positions([symbol])[0] in each:
+                raise InputError(f"{target} is its own regulator")
+
+
+class TargetSets(_MemberLists):
+    """The regulator set of each target."""
+
+    what: ClassVar[str] = "regulator sets"
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -80,18 +81,15 @@ class TargetSets:
         Raises
         ------
         InputError
-            If a regulator is no candidate.
+            If a regulator is not a candidate.
         """
-        position = candidates.positions(network.genes.take(np.unique(network.regulator)))
-        to_candidate = dict(zip(np.unique(network.regulator).tolist(), position, strict=True))
-        regulators_of: dict[int, list[int]] = {}
-        for regulator, target in zip(network.regulator, network.target, strict=True):
-            regulators_of.setdefault(int(target), []).append(int(to_candidate[int(regulator)]))
-        order = sorted(regulators_of)
+        regulators = candidates.positions(network.genes.symbols[r] for r in network.regulator)
+        order = np.argsort(network.target, kind="stable")
+        targets, starts = np.unique(network.target[order], return_index=True)
         return cls(
             candidates=candidates,
-            targets=network.genes.take(order),
-            members=_as_positions(regulators_of[target] for target in order),
+            targets=network.genes.take(targets),
+            members=tuple(np.split(regulators[order], starts)[1:]),
         )
 
     @property
@@ -170,30 +168,11 @@ class TargetSplit:
         }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class CandidatePools:
-    """The candidates that are left for each target after retrieval, best first, capped.
+class CandidatePools(_MemberLists):
+    """The candidates that are left for each target after retrieval, best first, capped."""
 
-    Attributes
-    ----------
-    candidates, targets
-        What the positions point into, and whose pools they are.
-    members
-        One array of positions in ``candidates`` per target, best first.
-
-    Raises
-    ------
-    InputError
-        If a pool is empty, repeats a candidate or holds its target.
-    """
-
-    candidates: GeneIndex
-    targets: GeneIndex
-    members: tuple[Positions, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "members", _as_positions(self.members))
-        _check_members(self.members, self.targets, self.candidates, "pools")
+    what: ClassVar[str] = "pools"
+    ascending: ClassVar[bool] = False
 
     def of(self, targets: GeneIndex) -> tuple[Positions, ...]:
         """Return the pools of ``targets``, in that order."""
@@ -207,15 +186,11 @@ class CandidatePools:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RegulatorSets:
-    """What a set method hands back.
+class RegulatorSets(_MemberLists):
+    """What a set method returns: the predicted set of each target.
 
     Attributes
     ----------
-    candidates, targets
-        What the positions point into, and one target per set.
-    members
-        The predicted set of each target, ascending positions in ``candidates``.
     scores
         The method's own score of each set, shape ``(n_targets,)``, float64; higher = likelier.
     pools
@@ -227,25 +202,22 @@ class RegulatorSets:
     Raises
     ------
     InputError
-        On a score that is no finite number, or a set that is none.
+        Also on a score that is not finite.
     """
 
-    candidates: GeneIndex
-    targets: GeneIndex
-    members: tuple[Positions, ...]
     scores: NDArray[np.float64]
     pools: CandidatePools | None = None
     best_scores: NDArray[np.float64] | None = None
 
+    what: ClassVar[str] = "predicted sets"
+
     def __post_init__(self) -> None:
-        members = tuple(np.sort(each) for each in _as_positions(self.members))
-        object.__setattr__(self, "members", members)
-        _check_members(members, self.targets, self.candidates, "predicted sets")
+        super().__post_init__()
         bad = np.flatnonzero(~np.isfinite(self.scores))
         if self.scores.shape != (len(self.targets),) or len(bad):
             symbol = self.targets.symbols[bad[0]] if len(bad) else "?"
             raise InputError(
-                f"predicted sets: score of target {symbol!r} is not finite: a training that "
+                f"predicted sets: score of target {symbol!r} is not finite: the training "
                 "diverged (lower its learning rate)"
             )
 
