@@ -81,15 +81,16 @@ def experiment(name: str) -> Experiment | None:
 
 def heading(folder: str) -> str:
     """Return what a folder of runs is called: the tables and figures of the papers it is for."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for name in sorted(experiments_in([folder])):
         match = re.fullmatch(r"(?:smoke/)?(infosem|hos2)_(table|figure)(\d+)", name)
         if match:
-            found.setdefault((_PAPERS[match[1]], match[2]), []).append(match[3])
-    texts = [
-        f"{paper}, {kind}{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
-        for (paper, kind), numbers in reversed(found.items())
-    ]
+            paper = found.setdefault(_PAPERS[match[1]], {"table": [], "figure": []})
+            paper[match[2]].append(match[3])
+    texts = []
+    for paper, of in found.items():
+        kinds = [f"{k}{'s' * (len(n) > 1)} {', '.join(n)}" for k, n in of.items() if n]
+        texts.append(f"{paper} {' and '.join(kinds)}")
     if not texts:
         return "Single runs" if folder == "runs" else folder.replace("_", " ").capitalize()
     return "; ".join(texts) + " in small" * folder.startswith("smoke")

@@ -133,7 +133,9 @@ def _headlines(summary: pd.DataFrame) -> list[str]:
         winners = ", ".join(f"{method} ({'; '.join(of)})" for method, of in places.items())
         k = best["k"].iloc[0]
         what = _short(title(metric, None if pd.isna(k) else k))
-        found.append(f"Best {what} on {layout.spaced(subset)}: {winners}.")
+        ties = sorted(map(labels.dataset, set(part["dataset"]) - set(best["dataset"])))
+        tied = f"; no single best on {', '.join(ties)}" if ties else ""
+        found.append(f"Best {what} on {layout.spaced(subset)}: {winners}{tied}.")
     return [*found, *labels.notes]
 
 
