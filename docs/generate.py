@@ -36,6 +36,8 @@ GIVES = {
     "edges": "a score for every regulator and gene",
     "sets": "a regulator set for every target",
 }
+# what a method's card gathers from the docstrings of its class and of those it derives from
+SECTIONS = ("Notes", "References")
 # names on a line of their own, and the indented lines below
 SHARED = r"^(\w+(?:, \w+)+)\n((?: {4}.*\n)+)"
 
@@ -87,6 +89,8 @@ class PlainRoles(griffe.Extension):
         if obj.docstring:
             text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", obj.docstring.value)
             text = re.sub(r"::\n\n", ":\n\n", text)
+            if obj.path.startswith("grn_exp.models."):  # the card shows these by themselves
+                text = "".join(re.split(section_pattern("|".join(SECTIONS)), text)[::3])
             obj.docstring.value = re.sub(SHARED, self._one_each, text + "\n", flags=re.MULTILINE)
 
     @staticmethod
@@ -167,6 +171,7 @@ python -m grn_exp model={name} data={data}
 ```
 
 {own_words(model)}
+{gathered(model)}
 ## Defaults
 
 {defaults(model)}
@@ -179,11 +184,36 @@ python -m grn_exp model={name} data={data}
 
 def own_words(model: type[GRNModel]) -> str:
     """Return the docstrings of a method's class and of the methods that it derives from."""
-    own = (c for c in model.__mro__ if c.__module__.startswith("grn_exp.models."))
-    classes = [c for c in own if not c.__module__.endswith(".base")]
+    classes = [c for c in own_classes(model) if not c.__module__.endswith(".base")]
     options = "{members: false, show_bases: false, show_root_heading: true}"
     blocks = [f"::: {c.__module__}.{c.__qualname__}\n    options: {options}\n" for c in classes]
     return "\n".join(blocks)
+
+
+def own_classes(model: type[GRNModel]) -> list[type]:
+    """Return a method's class and the classes of ``grn_exp.models`` that it derives from."""
+    return [c for c in model.__mro__ if c.__module__.startswith("grn_exp.models.")]
+
+
+def section_pattern(title: str) -> str:
+    """Return what matches a section of a NumPy docstring: its title, then its text."""
+    return rf"(?ms)^({title})\n-+\n(.*?)(?=^\w[\w ]*\n-+\n|\Z)"
+
+
+def section(model: type[GRNModel], title: str) -> list[str]:
+    """Return a section's text in the docstring of each class that a method consists of."""
+    texts = [inspect.cleandoc(vars(c)["__doc__"] or "") for c in own_classes(model)]
+    found = [re.search(section_pattern(title), text) for text in texts]
+    return [each[2].strip() for each in found if each]
+
+
+def gathered(model: type[GRNModel]) -> str:
+    """Return what a method assumes, reads and costs, and the papers that it comes from."""
+    parts = []
+    for title in SECTIONS:
+        texts = "\n\n".join(section(model, title)).replace("``", "`")
+        parts.append(f"## {title}\n\n" + re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", texts))
+    return "\n\n".join(parts) + "\n"
 
 
 def defaults(model: type[GRNModel]) -> str:

@@ -48,6 +48,11 @@ class GRNModel(pl.LightningModule, abc.ABC):
     ----------
     seed
         Of all that the method draws at random; the split has a seed of its own.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range; every method's constructor checks its own.
     """
 
     task: ClassVar[str] = "edges"

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import itertools
+import re
 import typing
 
 import pytest
@@ -116,6 +117,14 @@ def test_epochs_are_for_models_that_are_trained(model):
 def test_the_first_line_says_what_it_is(model):
     first = (config.conf_dir() / "model" / f"{model}.yaml").read_text().splitlines()
     assert next(line for line in first if "@package" not in line).startswith("# ")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("section", ["Notes", "References"])
+def test_the_card_says_what_a_method_assumes_and_where_it_comes_from(model, section):
+    own = [c for c in config.model_class(model).__mro__ if "grn_exp.models." in c.__module__]
+    texts = [inspect.cleandoc(vars(c)["__doc__"] or "") for c in own]
+    assert any(re.search(rf"^{section}\n-+\n\S", text, re.MULTILINE) for text in texts)
 
 
 # InfoSEM, appendix C: the order is hESC, hHEP, mDC, mESC

@@ -37,6 +37,11 @@ def test_the_site(tmp_path):
 
     cards = {path.parent.name for path in (tmp_path / "methods").glob("*/index.html")}
     assert cards == set(config.choices("model"))
+    for name in cards:
+        card = page(f"methods/{name}")
+        sections = re.findall(r'<h2 id="(notes|references)">(.*?)(?=<h2)', card, re.S)
+        assert [title for title, _ in sections] == ["notes", "references"], name
+        assert all(len(re.findall(r"<(?:p|li)>", text)) for _, text in sections), name
     assert "test_unseen/ap_ratio" in page("tutorial")
     # parameters that share a description have their own defaults
     rows = re.findall(r'<tr class="doc-section-item">(.*?)</tr>', page("methods/infosem_b"), re.S)

@@ -31,7 +31,7 @@ class PairClassifier(GradientModel):
     Raises
     ------
     InputError
-        If a number is out of range, or the training labels are all alike.
+        If the training labels are all alike.
     """
 
     reads_labels: ClassVar[bool] = True

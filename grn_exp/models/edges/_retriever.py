@@ -50,7 +50,13 @@ class Retriever(GradientModel):
     Raises
     ------
     InputError
-        If a number is out of range, or no pair is known.
+        If no pair is known.
+
+    Notes
+    -----
+    Assumes that a target's expression over the cells tells its regulators, in a way that other
+    targets share. Reads expression and training labels. A step encodes all genes, ``n_genes
+    n_cells w`` operations.
     """
 
     reads_labels: ClassVar[bool] = True

@@ -67,7 +67,16 @@ class ContextAttentionRetriever(Retriever):
     Raises
     ------
     InputError
-        If a number is out of range, or no pair is known.
+        If no pair is known.
+
+    Notes
+    -----
+    Attention is over all genes: per target ``n_genes d`` operations beside the scorer's ``R d
+    h``.
+
+    References
+    ----------
+    - The Residual HOS2 paper, appendices C and D.
     """
 
     def __init__(

@@ -28,6 +28,19 @@ class Correlation(EdgeScorer):
     ------
     InputError
         For ``partial``, if fewer than two genes vary.
+
+    Notes
+    -----
+    Assumes that a regulator and its target vary together, in a straight line (``pearson``) or
+    monotonically (``spearman``). Reads expression alone. Costs ``R n_genes n_cells``
+    operations; ``partial`` inverts a matrix, ``n_genes^3``.
+
+    References
+    ----------
+    - Ledoit and Wolf (2004), Journal of Multivariate Analysis 88.
+      doi:10.1016/S0047-259X(03)00096-4
+    - Schäfer and Strimmer (2005), Statistical Applications in Genetics and Molecular Biology 4.
+      doi:10.2202/1544-6115.1175
     """
 
     def __init__(

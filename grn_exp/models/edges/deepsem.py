@@ -69,7 +69,21 @@ class DeepSEM(GradientModel):
     Raises
     ------
     InputError
-        If a number is out of range, or no gene varies.
+        If no gene varies.
+
+    Notes
+    -----
+    Assumes that expression is a linear structural equation model in a space that each value
+    enters by itself. Reads expression alone. A step solves a linear system, ``n_genes^3``
+    operations (``R^3`` with ``regulators=known``), and a pass over a batch costs ``n_genes^2
+    batch_size``.
+
+    References
+    ----------
+    - Shu et al. (2021), Modeling gene regulatory networks using neural network architectures,
+      Nature Computational Science 1. doi:10.1038/s43588-021-00099-8
+    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
+      regulatory network inference.
     """
 
     batches_of: ClassVar[Items] = "cells"

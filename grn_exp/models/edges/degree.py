@@ -15,6 +15,15 @@ class Degree(EdgeScorer):
     without training pairs counts with the share over all training pairs, so pairs of two unseen
     genes tie. What a method scores above this on seen genes is more than class imbalance
     (InfoSEM section 4.1).
+
+    Notes
+    -----
+    A control. Reads training labels alone and counts them, ``R n_genes`` operations.
+
+    References
+    ----------
+    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
+      regulatory network inference, section 4.1.
     """
 
     reads_labels: ClassVar[bool] = True
@@ -30,6 +39,15 @@ class DegreeProduct(EdgeScorer):
 
     The rank-one form: a target that many regulators have counts most for a regulator that has
     many targets.
+
+    Notes
+    -----
+    A control. Reads training labels alone and counts them, ``R n_genes`` operations.
+
+    References
+    ----------
+    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
+      regulatory network inference, section 4.1 (the idea of the bias).
     """
 
     reads_labels: ClassVar[bool] = True

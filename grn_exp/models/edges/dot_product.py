@@ -20,7 +20,15 @@ class DotProductRetriever(Retriever):
     Raises
     ------
     InputError
-        If a number is out of range, or no pair is known.
+        If no pair is known.
+
+    Notes
+    -----
+    A target costs ``R d`` operations once the genes are encoded.
+
+    References
+    ----------
+    - The Residual HOS2 paper, appendix C.
     """
 
     def __init__(self, *, positive_weight: float = 20.0, **options: Any) -> None:

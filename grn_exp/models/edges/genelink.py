@@ -87,7 +87,17 @@ class GENELink(PairClassifier):
     Raises
     ------
     InputError
-        If a number is out of range, or the training labels are all alike.
+        If the training labels are all alike.
+
+    Notes
+    -----
+    Assumes that a gene is like its neighbours in the known network. Reads expression and
+    training labels. A step embeds the whole graph, ``edges x widths`` operations.
+
+    References
+    ----------
+    - Chen and Liu (2022), Graph attention network for link prediction of gene regulations from
+      single-cell RNA-sequencing data, Bioinformatics 38. doi:10.1093/bioinformatics/btac559
     """
 
     features: Tensor

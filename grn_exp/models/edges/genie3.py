@@ -22,10 +22,10 @@ class GENIE3(TreeEnsemble):
     max_features
         Regulators tried at a split: their square root or all.
 
-    Raises
-    ------
-    InputError
-        If ``n_estimators`` is not positive.
+    References
+    ----------
+    - Huynh-Thu et al. (2010), Inferring regulatory networks from expression data using
+      tree-based methods, PLoS ONE 5. doi:10.1371/journal.pone.0012776
     """
 
     def __init__(

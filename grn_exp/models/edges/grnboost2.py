@@ -25,10 +25,10 @@ class GRNBoost2(TreeEnsemble):
     window
         Trees that the rule averages over.
 
-    Raises
-    ------
-    InputError
-        If a number is out of range.
+    References
+    ----------
+    - Moerman et al. (2019), GRNBoost2 and Arboreto: efficient and scalable inference of gene
+      regulatory networks, Bioinformatics 35. doi:10.1093/bioinformatics/bty916
     """
 
     def __init__(

@@ -43,10 +43,16 @@ class InfoSEM(DeepSEM):
     options
         As in :class:`DeepSEM`.
 
-    Raises
-    ------
-    InputError
-        If a number is out of range.
+    Notes
+    -----
+    Assumes that genes with like embeddings regulate alike. Reads expression and, by the class,
+    a gene embedding and training labels. Costs what :class:`DeepSEM` costs, and ``n_genes^2 h``
+    operations a step for A^l.
+
+    References
+    ----------
+    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
+      regulatory network inference.
     """
 
     free_effects: ClassVar[bool] = False

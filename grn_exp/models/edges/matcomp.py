@@ -37,8 +37,22 @@ class MatComp(EdgeScorer):
     Raises
     ------
     InputError
-        If a number is out of range, the training labels are all the same, or the rank is too
+        If the training labels are all the same, or the rank is too
         large for the variant.
+
+    Notes
+    -----
+    Assumes that the network is of low rank. Reads training labels alone. A sweep costs ``known
+    pairs x rank`` operations, an SVD of the matrix ``R T min(R, T)``, with T targets.
+
+    References
+    ----------
+    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
+      regulatory network inference, section 5.
+    - Troyanskaya et al. (2001), Missing value estimation methods for DNA microarrays,
+      Bioinformatics 17. doi:10.1093/bioinformatics/17.6.520 (``iterative_svd``)
+    - Mazumder, Hastie and Tibshirani (2010), Spectral regularization algorithms for learning
+      large incomplete matrices, Journal of Machine Learning Research 11 (``soft_impute``)
     """
 
     reads_labels: ClassVar[bool] = True

@@ -30,10 +30,15 @@ class NearestTargets(EdgeScorer):
     k
         Voters for a target.
 
-    Raises
-    ------
-    InputError
-        If ``k`` is below 1.
+    Notes
+    -----
+    A control. Assumes that co-expressed targets share regulators. Reads expression and training
+    labels. Correlations cost ``T n_genes n_cells`` operations and votes ``R T n_genes``, with T
+    training targets.
+
+    References
+    ----------
+    - None: a control of this framework, k nearest neighbours with a prior.
     """
 
     reads_labels: ClassVar[bool] = True

@@ -38,8 +38,18 @@ class OneHotLR(EdgeScorer):
     Raises
     ------
     InputError
-        If a number is out of range, or the training pairs hold fewer positives or negatives
+        If the training pairs hold fewer positives or negatives
         than folds.
+
+    Notes
+    -----
+    A control. Reads training labels alone. Each of the fits, one for every C and fold, takes a
+    few hundred passes over the training pairs.
+
+    References
+    ----------
+    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
+      regulatory network inference, section 5.
     """
 
     reads_labels: ClassVar[bool] = True

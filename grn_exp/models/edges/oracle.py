@@ -9,7 +9,16 @@ from grn_exp.models.base import ClosedFormModel
 
 
 class Oracle(ClosedFormModel):
-    """Scores are the labels, test labels too: every metric must come out at its best."""
+    """Scores are the labels, test labels too: every metric must come out at its best.
+
+    Notes
+    -----
+    A control, not a method: it reads the test labels, to prove that the judgement works.
+
+    References
+    ----------
+    - None: a control of this framework.
+    """
 
     reads_labels: ClassVar[bool] = True
     reads_truth: ClassVar[bool] = True

@@ -7,7 +7,17 @@ from grn_exp.models.base import ClosedFormModel
 
 
 class Random(ClosedFormModel):
-    """Uniform random scores: average precision comes out at the prevalence."""
+    """Uniform random scores: average precision comes out at the prevalence.
+
+    Notes
+    -----
+    A control. Reads the number of genes and nothing else.
+
+    References
+    ----------
+    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
+      regulatory network inference, the rows "Random" of its tables.
+    """
 
     def predict(self) -> EdgeScores:
         """Return independent uniform numbers, drawn with the model's seed."""

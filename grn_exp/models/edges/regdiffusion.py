@@ -34,7 +34,17 @@ class RegDiffusion(EdgeScorer):
     Raises
     ------
     InputError
-        If a number is not positive, there is no such device, or fewer than two genes vary.
+        If there is no such device, or fewer than two genes vary.
+
+    Notes
+    -----
+    Assumes that a gene can be denoised from its regulators. Reads expression alone. A step
+    costs about ``batch_size n_genes^2`` operations.
+
+    References
+    ----------
+    - Zhu and Slonim (2024), From noise to knowledge: diffusion probabilistic model-based neural
+      inference of gene regulatory networks, Journal of Computational Biology 31.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("regdiffusion",)

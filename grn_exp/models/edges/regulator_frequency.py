@@ -15,6 +15,15 @@ class RegulatorFrequency(EdgeScorer):
     Score = the candidate's share of edges among its training pairs; without any, the share
     among all training pairs. All targets get the same ranking. Candidates with the same share
     tie, so where a ranking needs an order among them, it is the reader's.
+
+    Notes
+    -----
+    A control. Reads training labels alone and counts them, ``R n_genes`` operations.
+
+    References
+    ----------
+    - None: a control of this framework. It is to Residual HOS2's retrieval what a gene's degree
+      is to InfoSEM's pairs.
     """
 
     reads_labels: ClassVar[bool] = True

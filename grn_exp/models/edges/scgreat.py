@@ -84,7 +84,19 @@ class SCGREAT(PairClassifier):
     Raises
     ------
     InputError
-        If a number is out of range, or the training labels are all alike.
+        If the training labels are all alike.
+
+    Notes
+    -----
+    Assumes that text and expression of the two genes together tell an edge. Reads expression, a
+    gene embedding and training labels. A pair costs about 12 ``dim^2`` operations a layer: 13
+    minutes a run on mDC with the published settings (docs/results.md).
+
+    References
+    ----------
+    - Wang et al. (2024), scGREAT: transformer-based deep-language model for gene regulatory
+      network inference from single-cell transcriptomics, iScience 27.
+      doi:10.1016/j.isci.2024.109352
     """
 
     reads_embedding: ClassVar[bool] = True

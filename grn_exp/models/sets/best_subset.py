@@ -19,6 +19,16 @@ class BestSubset(PooledSelector, ClosedFormModel):
     ----------
     decoder
         How the best set is found.
+
+    Notes
+    -----
+    A control. Assumes that the target is linear in its regulators, with noise that is all its
+    own. Reads expression and pools. A set costs ``R^3`` operations, and a pool of M holds ``M
+    choose R`` of them.
+
+    References
+    ----------
+    - None: a control of this framework, the exhaustive form of best subset regression.
     """
 
     def fit(self) -> None:

@@ -25,11 +25,6 @@ class NegativeSets:
         Share of near misses in the first and in the last epoch.
     n_confusers
         How many of the pool's best count as high-ranking.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
     """
 
     n_negatives: int

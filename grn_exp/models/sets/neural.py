@@ -47,10 +47,16 @@ class NeuralSelector(PooledSelector, GradientModel):
     decoder
         As in :class:`PooledSelector`.
 
-    Raises
-    ------
-    InputError
-        If a number is out of range.
+    Notes
+    -----
+    Assumes that a target's expression over the cells tells its set, in a way that other targets
+    share. Reads expression, training sets and pools. A target costs a step ``(1 + J) R`` pairs,
+    or sets of R + 1 tokens where there is a set transformer, and its decoding what the decoder
+    looks at: all ``M choose R`` sets of a pool of M for ``exact``.
+
+    References
+    ----------
+    - The Residual HOS2 paper, section 4.3.
     """
 
     batches_of: ClassVar[Items] = "targets"

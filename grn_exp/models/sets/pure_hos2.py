@@ -25,11 +25,6 @@ class PureHOS2(SetScoring):
         Epochs after those in which the encoder is frozen.
     options
         As in :class:`SetScoring`.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
     """
 
     def __init__(

@@ -70,11 +70,6 @@ class ResidualHOS2(SetScoring):
         Learning rate of ``a``, which has further to go than a weight.
     options
         As in :class:`SetScoring`.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
     """
 
     def __init__(

@@ -35,10 +35,17 @@ class SetPosterior(SetSelector, ClosedFormModel):
     n_sets
         Sets that each target contributes to those that all are compared on.
 
-    Raises
-    ------
-    InputError
-        If an option is out of range.
+    Notes
+    -----
+    Assumes SERGIO's model: additive Hill responses, decay, noise that grows with the level.
+    Reads expression and training sets, no pools. A set costs ``2^R`` sign patterns and ``R^3``
+    operations each; the search costs a beam of 200 sets over all candidates a target.
+
+    References
+    ----------
+    - Dibaeinia and Sinha (2020), SERGIO: a single-cell expression simulator guided by gene
+      regulatory networks, Cell Systems 11. doi:10.1016/j.cels.2020.08.003
+    - The Residual HOS2 paper, section 3, for the task.
     """
 
     def __init__(

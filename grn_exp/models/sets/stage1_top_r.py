@@ -17,6 +17,14 @@ class Stage1TopR(PooledSelector, ClosedFormModel):
     ----------
     decoder
         How the best set is found.
+
+    Notes
+    -----
+    A control. Reads the pool's order alone, and costs nothing beside the retrieval.
+
+    References
+    ----------
+    - The Residual HOS2 paper, section 5.3.
     """
 
     decomposable: ClassVar[bool] = True

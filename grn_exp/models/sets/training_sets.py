@@ -18,6 +18,15 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
 
     What such a control reaches, a split gives away: where no test set occurs in training it can
     reach nothing.
+
+    Notes
+    -----
+    A control. Reads expression and training sets. Costs a correlation of all genes, ``n_genes^2
+    n_cells`` operations, and one look at each distinct training set a target.
+
+    References
+    ----------
+    - None: a control of this framework, against which to read Residual HOS2, section 5.
     """
 
     def fit(self) -> None:
