@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import TargetSplit
 
-MIN_FOLDS = 2
 _SALT = 0xC5F0  # of the folds of hyper-parameter choice, which depend on the split's seed alone
 
 
@@ -30,10 +30,8 @@ def check_fold(cv_fold: int | None, cv_folds: int | None) -> None:
             f"split.cv_fold={cv_fold}, split.cv_folds={cv_folds}: give both, as in "
             "+split.cv_fold=0 +split.cv_folds=5, or neither"
         )
-    if cv_folds < MIN_FOLDS:
-        raise InputError(f"split.cv_folds={cv_folds}: give a whole number from {MIN_FOLDS} on")
-    if not 0 <= cv_fold < cv_folds:
-        raise InputError(f"split.cv_fold={cv_fold}: give a whole number from 0 to {cv_folds - 1}")
+    require_in("[2, inf)", "split", cv_folds=cv_folds)
+    require_in(f"[0, {cv_folds - 1}]", "split", cv_fold=cv_fold)
 
 
 def random_folds(
@@ -53,14 +51,19 @@ def random_folds(
     return folds
 
 
+def groups_of(keys: list[tuple[int, ...]]) -> list[list[int]]:
+    """Return the positions of equal keys, in the order in which the keys first occur."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, key in enumerate(keys):
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
 def grouped_folds(
     keys: list[tuple[int, ...]], n_folds: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Put whole groups of equal keys into folds, the largest first, each where there is least."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for row, key in enumerate(keys):
-        groups.setdefault(key, []).append(row)
-    distinct = list(groups.values())
+    distinct = groups_of(keys)
     order = rng.permutation(len(distinct)).tolist()
     folds = np.empty(len(keys), dtype=np.int64)
     filled = [0] * n_folds

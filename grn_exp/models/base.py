@@ -12,6 +12,7 @@ from torch import Tensor
 
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
@@ -330,8 +331,7 @@ class GradientModel(GRNModel):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if batch_size < 1:
-            raise InputError(f"model.batch_size={batch_size}: give a whole number from 1 on")
+        require_in("[1, inf)", batch_size=batch_size)
         self.batch_size = batch_size
         self._sums: dict[str, Tensor] = {}
         self._n_seen = 0

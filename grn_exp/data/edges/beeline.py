@@ -10,6 +10,7 @@ import numpy as np
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
+from grn_exp.core.ranges import require_in
 from grn_exp.data.benchmark import FromFiles, own_file
 from grn_exp.data.edges.base import EdgeDataModule
 from grn_exp.data.readers import read_expression, read_network
@@ -104,10 +105,8 @@ class BeelineDataModule(BeelineFiles, EdgeDataModule):
         **options: Any,
     ) -> None:
         super().__init__(dataset, **options)
-        if not 0 < cell_fraction <= 1:
-            raise InputError(f"data.cell_fraction={cell_fraction}: give a share in (0, 1]")
-        if cell_seed < 0:
-            raise InputError(f"data.cell_seed={cell_seed}: give a whole number from 0 on")
+        require_in("(0, 1]", "data", cell_fraction=cell_fraction)
+        require_in("[0, inf)", "data", cell_seed=cell_seed)
         self.cell_fraction = cell_fraction
         self.cell_seed = cell_seed
 

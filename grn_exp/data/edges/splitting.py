@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask
 from grn_exp.data.folds import check_fold, fold_generator, random_folds
 
@@ -72,15 +73,10 @@ class SeenUnseenSplitter:
     cv_folds: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("seen_fraction", "train_fraction"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"split.{name}={getattr(self, name)}: give a share in (0, 1)")
-        if not 0 <= self.validation_fraction < 1:
-            raise InputError(
-                f"split.validation_fraction={self.validation_fraction}: give a share in [0, 1)"
-            )
-        if self.seed < 0:
-            raise InputError(f"split.seed={self.seed}: give a whole number from 0 on")
+        require_in("(0, 1)", "split", seen_fraction=self.seen_fraction)
+        require_in("(0, 1)", "split", train_fraction=self.train_fraction)
+        require_in("[0, 1)", "split", validation_fraction=self.validation_fraction)
+        require_in("[0, inf)", "split", seed=self.seed)
         check_fold(self.cv_fold, self.cv_folds)
 
     def split(self, truth: EdgeTruth) -> EdgeSplit:

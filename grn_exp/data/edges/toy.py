@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.data.edges.base import EdgeDataModule
 from grn_exp.data.simulated import ToyBenchmark
@@ -34,10 +34,8 @@ class ToyDataModule(ToyBenchmark, EdgeDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if not 0 <= informativeness <= 1:
-            raise InputError(f"data.informativeness={informativeness}: give a share in [0, 1]")
-        if embedding_width < 1:
-            raise InputError(f"data.embedding_width={embedding_width}: give a positive number")
+        require_in("[0, 1]", "data", informativeness=informativeness)
+        require_in("[1, inf)", "data", embedding_width=embedding_width)
         self.embedding_width = embedding_width
         self.informativeness = informativeness
         self._network: Network | None = None

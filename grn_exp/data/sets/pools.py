@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import CandidatePools, Positions, TargetSets
 from grn_exp.metrics.regulator_sets import own_positions, rank_candidates
@@ -29,8 +30,7 @@ class _PoolSizes:
     caps: Mapping[int, int] = dataclasses.field(default_factory=_paper_caps)
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise InputError(f"pool.size={self.size}: give a whole number from 1 on")
+        require_in("[1, inf)", "pool", size=self.size)
         caps: dict[int, int] = {}
         for key, cap in self.caps.items():
             given = f"pool.caps.{key}={cap}"

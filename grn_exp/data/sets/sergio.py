@@ -14,6 +14,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
+from grn_exp.core.ranges import require_in
 from grn_exp.data.benchmark import FromFiles, own_file
 from grn_exp.data.readers import read_expression
 from grn_exp.data.sets.base import SetDataModule
@@ -81,8 +82,7 @@ class SergioDataModule(FromFiles, SetDataModule):
         **options: Any,
     ) -> None:
         super().__init__(set_sizes=set_sizes, **options)
-        if simulation < 0:
-            raise InputError(f"data.simulation={simulation}: give a whole number from 0 on")
+        require_in("[0, inf)", "data", simulation=simulation)
         if source == "published" and simulation > _LAST_PUBLISHED:
             raise InputError(
                 f"data.simulation={simulation}: {dataset} was published with simulations "
@@ -144,8 +144,7 @@ def _check_source(
     *, source: str, simulation: int, sampling_state: int, expression: str | None
 ) -> None:
     """Refuse a number out of range, and options that the cells that are read do not follow."""
-    if sampling_state < 1:
-        raise InputError(f"data.sampling_state={sampling_state}: give a whole number from 1 on")
+    require_in("[1, inf)", "data", sampling_state=sampling_state)
     given = "expression" if expression is not None else f"source={source}"
     ignored: dict[str, object] = {}
     if sampling_state != _SAMPLING_STATE and given != "source=simulated":

@@ -1,5 +1,6 @@
 """Draw the targets that are held out."""
 
+import abc
 import dataclasses
 import logging
 from typing import Literal
@@ -8,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, Role, TargetSets, TargetSplit
 from grn_exp.data.folds import (
-    MIN_FOLDS,
     check_fold,
     fold_generator,
     grouped_folds,
+    groups_of,
     hold_out_fold,
     random_folds,
 )
@@ -23,8 +25,42 @@ log = logging.getLogger(__name__)
 MIN_STRATUM = 5
 
 
+class _Folding(abc.ABC):
+    """What both divisions do with folds, each by its own rule."""
+
+    seed: int
+    n_folds: int
+    cv_fold: int | None
+    cv_folds: int | None
+
+    def _check_seed_and_folds(self) -> None:
+        require_in(f"[0, {2**32 - 1}]", "split", seed=self.seed)
+        require_in("[2, inf)", "split", n_folds=self.n_folds)
+        check_fold(self.cv_fold, self.cv_folds)
+
+    @abc.abstractmethod
+    def _divide(
+        self, sets: TargetSets, n_folds: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]: ...
+
+    def folds(self, train: TargetSets, seed: int) -> NDArray[np.int64]:
+        """Return a fold for each training target, by the rule that drew the split.
+
+        Shape ``(n_train,)``, 0..n_folds-1; fewer folds where there is not enough to fill them
+        (``unseen_set`` keeps the targets of one set together).
+        """
+        return self._divide(train, self.n_folds, np.random.default_rng([seed, 0xF01D]))
+
+    def _hold_out_fold(self, split: TargetSplit, sets: TargetSets) -> TargetSplit:
+        if self.cv_fold is None or self.cv_folds is None:
+            return split
+        shown = sets.take(np.flatnonzero(split.train | split.val))
+        folds = self._divide(shown, self.cv_folds, fold_generator(self.seed))
+        return hold_out_fold(split, folds, self.cv_fold)
+
+
 @dataclasses.dataclass(frozen=True)
-class TargetSplitter:
+class TargetSplitter(_Folding):
     """Hold out targets, set size by set size (Residual HOS2, section 5.1).
 
     Attributes
@@ -62,15 +98,10 @@ class TargetSplitter:
     cv_folds: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.test_fraction < 1:
-            raise InputError(f"split.test_fraction={self.test_fraction}: give a share in (0, 1)")
-        if not 0 <= self.validation_fraction < 1 - self.test_fraction:
-            raise InputError(
-                f"split.validation_fraction={self.validation_fraction}: give a share in [0, "
-                f"{1 - self.test_fraction:g}), so that targets are left for training"
-            )
-        _check_seed_and_folds(self.seed, self.n_folds)
-        check_fold(self.cv_fold, self.cv_folds)
+        require_in("(0, 1)", "split", test_fraction=self.test_fraction)
+        left = f"[0, {1 - self.test_fraction:g})"  # so that targets are left for training
+        require_in(left, "split", validation_fraction=self.validation_fraction)
+        self._check_seed_and_folds()
 
     def split(self, sets: TargetSets) -> TargetSplit:
         """Divide the targets of ``sets``, each set size for itself."""
@@ -92,22 +123,7 @@ class TargetSplitter:
             for role, places in drawn.items():
                 roles[role][rows[places]] = True
         split = TargetSplit(targets=sets.targets, seed=self.seed, **roles)
-        if self.cv_fold is None or self.cv_folds is None:
-            return split
-        shown = sets.take(np.flatnonzero(split.train | split.val))
-        folds = self._divide(shown, self.cv_folds, fold_generator(self.seed))
-        return hold_out_fold(split, folds, self.cv_fold)
-
-    def folds(self, train: TargetSets, seed: int) -> NDArray[np.int64]:
-        """Return a fold for each training target, by the rule that drew the split.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(n_train,)``, 0..n_folds-1; fewer folds where there is not enough to fill
-            them (``unseen_set`` keeps the targets of one set together).
-        """
-        return self._divide(train, self.n_folds, _generator(seed))
+        return self._hold_out_fold(split, sets)
 
     def _divide(
         self, sets: TargetSets, n_folds: int, rng: np.random.Generator
@@ -136,11 +152,8 @@ class TargetSplitter:
         return {"train": train, "val": val, "test": test}
 
     def _draw_sets(self, keys: list[tuple[int, ...]], size: int) -> dict[Role, Positions]:
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for place, key in enumerate(keys):
-            groups.setdefault(key, []).append(place)
         rng = np.random.default_rng([self.seed, size, 0x5E75])
-        distinct = list(groups.values())
+        distinct = groups_of(keys)
         waiting = [distinct[place] for place in rng.permutation(len(distinct))]
         held: dict[Role, Positions] = {}
         shares: list[tuple[Role, float]] = [
@@ -152,7 +165,7 @@ class TargetSplitter:
             if share and not chosen:
                 raise InputError(
                     f"split.kind=unseen_set: the {len(keys)} targets with {size} regulators have "
-                    f"{len(groups)} different sets, too few for training and {role}; leave "
+                    f"{len(distinct)} different sets, too few for training and {role}; leave "
                     f"{size} out of data.set_sizes or use split.kind=random"
                 )
             held[role] = np.asarray([p for group in chosen for p in group], dtype=np.int64)
@@ -161,7 +174,7 @@ class TargetSplitter:
 
 
 @dataclasses.dataclass(frozen=True)
-class TargetCountSplitter:
+class TargetCountSplitter(_Folding):
     """Hold out a number of targets of whatever set size (Residual HOS2, appendix I).
 
     With fewer targets than ``n_train + n_validation + n_test``, each role gets the same share of
@@ -191,13 +204,9 @@ class TargetCountSplitter:
     cv_folds: int | None = None
 
     def __post_init__(self) -> None:
-        for name, lowest in (("n_train", 1), ("n_test", 1), ("n_validation", 0)):
-            if getattr(self, name) < lowest:
-                raise InputError(
-                    f"split.{name}={getattr(self, name)}: give a whole number from {lowest} on"
-                )
-        _check_seed_and_folds(self.seed, self.n_folds)
-        check_fold(self.cv_fold, self.cv_folds)
+        require_in("[1, inf)", "split", n_train=self.n_train, n_test=self.n_test)
+        require_in("[0, inf)", "split", n_validation=self.n_validation)
+        self._check_seed_and_folds()
 
     def split(self, sets: TargetSets) -> TargetSplit:
         """Divide the targets of ``sets``."""
@@ -228,21 +237,18 @@ class TargetCountSplitter:
             train=roles[2, drawn],
             seed=self.seed,
         )
-        if self.cv_fold is None or self.cv_folds is None:
-            return split
-        strata = np.zeros(int((split.train | split.val).sum()), dtype=np.int64)
-        folds = random_folds(strata, self.cv_folds, fold_generator(self.seed))
-        return hold_out_fold(split, folds, self.cv_fold)
+        return self._hold_out_fold(split, sets.take(drawn))
 
-    def folds(self, train: TargetSets, seed: int) -> NDArray[np.int64]:
-        """Return a fold for each training target, drawn at random; shape ``(n_train,)``."""
-        return random_folds(np.zeros(len(train), dtype=np.int64), self.n_folds, _generator(seed))
+    def _divide(
+        self, sets: TargetSets, n_folds: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        return random_folds(np.zeros(len(sets), dtype=np.int64), n_folds, rng)
 
 
-def shared_share(sets: TargetSets, split: TargetSplit, role: Role = "test") -> dict[int, float]:
-    """Return, by set size, the share of held-out targets whose set occurs in training."""
+def shared_share(sets: TargetSets, split: TargetSplit) -> dict[int, float]:
+    """Return, by set size, the share of test targets whose set occurs in training."""
     occurs = occurs_in_training(sets, split)
-    held = split.mask(role)
+    held = split.test
     sizes = sets.sizes
     return {
         size: float(occurs[held & (sizes == size)].mean())
@@ -255,17 +261,6 @@ def occurs_in_training(sets: TargetSets, split: TargetSplit) -> NDArray[np.bool_
     keys = sets.keys()
     shown = {keys[row] for row in split.positions("train")}
     return np.asarray([key in shown for key in keys], dtype=np.bool_)
-
-
-def _generator(seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, 0xF01D])
-
-
-def _check_seed_and_folds(seed: int, n_folds: int) -> None:
-    if not 0 <= seed < 2**32:
-        raise InputError(f"split.seed={seed}: give a whole number from 0 to {2**32 - 1}")
-    if n_folds < MIN_FOLDS:
-        raise InputError(f"split.n_folds={n_folds}: give a whole number from {MIN_FOLDS} on")
 
 
 def _take_groups(waiting: list[list[int]], wanted: float) -> list[list[int]]:

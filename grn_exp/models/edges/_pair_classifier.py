@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer
-from grn_exp.models.options import require_positive
 
 
 class PairClassifier(GradientModel):
@@ -51,7 +51,9 @@ class PairClassifier(GradientModel):
         **options: Any,
     ) -> None:
         super().__init__(optimizer=optimizer, **options)
-        require_positive(learning_rate=learning_rate, learning_rate_decay=learning_rate_decay)
+        require_in(
+            "(0, inf)", learning_rate=learning_rate, learning_rate_decay=learning_rate_decay
+        )
 
     def build(self, view: TrainView) -> None:
         """Lay the training pairs out."""

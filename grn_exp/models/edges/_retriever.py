@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer
-from grn_exp.models.options import require_positive
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
 
 # numbers of the largest array that scoring makes at a time
@@ -85,20 +85,16 @@ class Retriever(GradientModel):
         **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
-        require_positive(
+        require_in(
+            "(0, inf)",
             positive_weight=positive_weight,
             learning_rate=learning_rate,
             embedding_dim=embedding_dim,
             encoder_width=encoder_width,
             encoder_depth=encoder_depth,
         )
-        if noise < 0 or not 0 <= dropout < 1:
-            raise InputError(
-                f"model.noise={noise}, model.dropout={dropout}: give a standard deviation of 0 "
-                "or more and a share in [0, 1)"
-            )
-        self.positive_weight = positive_weight
-        self.noise = noise
+        require_in("[0, inf)", noise=noise)
+        require_in("[0, 1)", dropout=dropout)
 
     def build(self, view: TrainView) -> None:
         """Lay the targets' labels out, and make the encoder."""
@@ -158,15 +154,15 @@ class Retriever(GradientModel):
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the weighted cross-entropy (eq. 10) of a batch of training targets."""
         features = self.features
-        if self.training and self.noise > 0:
-            features = torch.randn_like(features).mul_(self.noise).add_(features)
+        if self.training and self.options.noise > 0:
+            features = torch.randn_like(features).mul_(self.options.noise).add_(features)
         logits = self.logits(self.encode(features), self.targets[batch])
         labels = self.labels[batch]
         total = functional.binary_cross_entropy_with_logits(
             logits,
             (labels == 1).to(logits.dtype),
             weight=(labels != UNKNOWN).to(logits.dtype),
-            pos_weight=logits.new_tensor(self.positive_weight),
+            pos_weight=logits.new_tensor(self.options.positive_weight),
             reduction="sum",
         )
         return {"total": total / (len(batch) * self.pairs_per_target)}

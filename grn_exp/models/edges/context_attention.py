@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.models.edges._retriever import Retriever
-from grn_exp.models.options import require_positive
 from grn_exp.nn.pair_scorer import FactoredContextScorer
 
 
@@ -89,7 +89,7 @@ class ContextAttentionRetriever(Retriever):
         **options: Any,
     ) -> None:
         super().__init__(positive_weight=positive_weight, **options)
-        require_positive(n_heads=n_heads, scorer_width=scorer_width, scorer_gain=scorer_gain)
+        require_in("(0, inf)", n_heads=n_heads, scorer_width=scorer_width, scorer_gain=scorer_gain)
         dim = self.options.embedding_dim
         if dim % n_heads:
             raise InputError(

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
-from grn_exp.models.options import require_positive
 from grn_exp.nn.scalar_network import FrozenTable, ScalarNetwork, look_up
 from grn_exp.nn.structural import FullMixing, Mixing, RegulatorMixing
 
@@ -82,8 +82,6 @@ class DeepSEM(GradientModel):
     ----------
     - Shu et al. (2021), Modeling gene regulatory networks using neural network architectures,
       Nature Computational Science 1. doi:10.1038/s43588-021-00099-8
-    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
-      regulatory network inference.
     """
 
     batches_of: ClassVar[Items] = "cells"
@@ -110,26 +108,17 @@ class DeepSEM(GradientModel):
         **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
-        require_positive(
+        require_in(
+            "(0, inf)",
             learning_rate=learning_rate,
             learning_rate_decay=learning_rate_decay,
             adjacency_learning_rate=adjacency_learning_rate,
             hidden_width=hidden_width,
         )
-        if alpha < 0 or beta < 0:
-            raise InputError(f"model.alpha={alpha}, model.beta={beta}: neither may be negative")
+        require_in("[0, inf)", alpha=alpha, beta=beta)
         if table_points < 0 or table_points == 1:
             raise InputError(f"model.table_points={table_points}: give 2 or more, or 0 for none")
-        self.alpha = alpha
-        self.beta = beta
-        self.standardise: Standardisation = standardise
         self.known_only = regulators == "known"
-        self.score = score
-        self.learning_rate = learning_rate
-        self.learning_rate_decay = learning_rate_decay
-        self.adjacency_learning_rate = adjacency_learning_rate
-        self.hidden_width = hidden_width
-        self.table_points = table_points
         # what stays the same within a phase: see begin_epoch
         self._mixing: Mixing | None = None
         self._encoded: Tensor | None = None
@@ -140,15 +129,15 @@ class DeepSEM(GradientModel):
     def build(self, view: TrainView) -> None:
         """Standardise the expression, and make networks and adjacency."""
         self.n_genes = len(view.genes)
-        values, weight = standardise_expression(view.expression.values, self.standardise)
+        values, weight = standardise_expression(view.expression.values, self.options.standardise)
         self.register_buffer("values", torch.from_numpy(values), persistent=False)
         self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
         positions = torch.from_numpy(view.regulator_positions)
         self.register_buffer("regulator_positions", positions, persistent=False)
         own_columns = positions if self.known_only else torch.arange(self.n_genes)
         self.register_buffer("own_columns", own_columns, persistent=False)
-        self.encoder = ScalarNetwork(hidden_width=self.hidden_width, n_outputs=2)
-        self.decoder = ScalarNetwork(hidden_width=self.hidden_width, n_outputs=1)
+        self.encoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=2)
+        self.decoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=1)
         self.prior_moments = nn.Parameter(torch.zeros(2, self.n_genes))
         self.edge_effects = nn.Parameter(self._initial_effects())
 
@@ -160,11 +149,11 @@ class DeepSEM(GradientModel):
 
     def adjacency_terms(self) -> dict[str, Tensor]:
         """Return the named terms that the prior of A adds to the loss (eq. 5)."""
-        return {"sparsity": self.alpha * absolute_sum(self.edge_effects) / self.n_genes**2}
+        return {"sparsity": self.options.alpha * absolute_sum(self.edge_effects) / self.n_genes**2}
 
     def adjacency_groups(self) -> list[dict[str, Any]]:
         """Return the parameter groups that the adjacency epochs train."""
-        return [{"params": [self.edge_effects], "lr": self.adjacency_learning_rate}]
+        return [{"params": [self.edge_effects], "lr": self.options.adjacency_learning_rate}]
 
     @property
     def n_rows(self) -> int:
@@ -192,7 +181,7 @@ class DeepSEM(GradientModel):
             adjacency = self.adjacency()
             if not self.known_only:
                 adjacency = adjacency[self.regulator_positions]
-            return self.as_scores(adjacency.abs() if self.score == "abs" else adjacency)
+            return self.as_scores(adjacency.abs() if self.options.score == "abs" else adjacency)
 
     # -- training --------------------------------------------------------------------------
 
@@ -209,8 +198,8 @@ class DeepSEM(GradientModel):
         """Return the networks' group and the adjacency's groups."""
         networks = {
             "params": self.network_parameters(),
-            "lr": self.learning_rate,
-            "decay": self.learning_rate_decay,
+            "lr": self.options.learning_rate,
+            "decay": self.options.learning_rate_decay,
         }
         return [networks, *self.adjacency_groups()]
 
@@ -231,7 +220,7 @@ class DeepSEM(GradientModel):
                 self._mixing = self._mix(reuse=True)
                 self._frozen_terms = self.adjacency_terms()
             else:
-                n_points = _FROZEN_FACTOR * self.table_points
+                n_points = _FROZEN_FACTOR * self.options.table_points
                 if self._encoded is None:
                     self._encoded = look_up(self.encoder, self.values, n_points=n_points)
                 self._frozen_decoder = FrozenTable(self.decoder, n_points=n_points)
@@ -249,7 +238,7 @@ class DeepSEM(GradientModel):
         if self._encoded is not None:
             moments = self._encoded[:, batch]
         else:
-            moments = look_up(self.encoder, x, n_points=self.table_points)
+            moments = look_up(self.encoder, x, n_points=self.options.table_points)
         mixing = self._mixing if self._mixing is not None else self._mix(reuse=False)
         mixed = mixing.remove(torch.cat([moments.flatten(0, 1), self.prior_moments]))
         mean, log_variance = mixed[: len(x)], mixed[len(x) : -2]
@@ -261,7 +250,7 @@ class DeepSEM(GradientModel):
         if self._frozen_decoder is not None:
             decoded = self._frozen_decoder(h)[0]
         else:
-            decoded = look_up(self.decoder, h, n_points=self.table_points)[0]
+            decoded = look_up(self.decoder, h, n_points=self.options.table_points)[0]
 
         parts = {
             "reconstruction": ((decoded - x).square() * weight).sum() / weight.sum(),
@@ -273,7 +262,7 @@ class DeepSEM(GradientModel):
             ).mean(),
             **(self._frozen_terms or self.adjacency_terms()),
         }
-        weights = {"kl": self.beta}
+        weights = {"kl": self.options.beta}
         total = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
         return {"total": total, **parts}
 

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.models.edges._pair_classifier import PairClassifier
-from grn_exp.models.options import require_positive, require_shares
 from grn_exp.nn.dropout import Dropout
 from grn_exp.nn.gene_encoder import gene_features
 from grn_exp.nn.graph_attention import AttentionGraph, GraphAttention
@@ -130,10 +130,14 @@ class GENELink(PairClassifier):
                 f"model.attention_widths={list(attention_widths)}: give two whole numbers "
                 "from 1 on"
             )
-        require_positive(
-            n_heads=n_heads, channel_width=channel_width, channel_outputs=channel_outputs
+        require_in(
+            "(0, inf)",
+            n_heads=n_heads,
+            channel_width=channel_width,
+            channel_outputs=channel_outputs,
         )
-        require_shares(
+        require_in(
+            "[0, 1)",
             attention_dropout=attention_dropout,
             channel_dropout=channel_dropout,
             stop_below_rate=stop_below_rate,

@@ -5,8 +5,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from grn_exp.core.ranges import require_in
 from grn_exp.models.edges._tree_ensemble import TreeEnsemble
-from grn_exp.models.options import require_positive
 
 
 class GENIE3(TreeEnsemble):
@@ -36,9 +36,7 @@ class GENIE3(TreeEnsemble):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        require_positive(n_estimators=n_estimators)
-        self.n_estimators = n_estimators
-        self.max_features = max_features
+        require_in("(0, inf)", n_estimators=n_estimators)
 
     def importances(
         self, regulators: NDArray[np.float32], target: NDArray[np.float64], *, seed: int
@@ -46,9 +44,9 @@ class GENIE3(TreeEnsemble):
         """Grow one gene's forest."""
         from sklearn.ensemble import RandomForestRegressor
 
-        tried: Any = "sqrt" if self.max_features == "sqrt" else 1.0
+        tried: Any = "sqrt" if self.options.max_features == "sqrt" else 1.0
         forest = RandomForestRegressor(
-            n_estimators=self.n_estimators, max_features=tried, random_state=seed
+            n_estimators=self.options.n_estimators, max_features=tried, random_state=seed
         )
         forest.fit(regulators, target / target.std())
         trees = (tree.tree_.compute_feature_importances(normalize=False) for tree in forest)

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.models.edges._tree_ensemble import TreeEnsemble
-from grn_exp.models.options import require_positive
+
+_OF_ESTIMATOR = ("learning_rate", "n_estimators", "max_features", "subsample")
 
 
 class GRNBoost2(TreeEnsemble):
@@ -21,7 +22,8 @@ class GRNBoost2(TreeEnsemble):
     Parameters
     ----------
     learning_rate, n_estimators, max_features, subsample
-        As scikit-learn's ``GradientBoostingRegressor``; ``n_estimators`` is the most.
+        As scikit-learn's ``GradientBoostingRegressor``; ``n_estimators`` is the most, and the
+        cells outside ``subsample`` say when to stop.
     window
         Trees that the rule averages over.
 
@@ -42,19 +44,11 @@ class GRNBoost2(TreeEnsemble):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        require_positive(learning_rate=learning_rate, n_estimators=n_estimators, window=window)
-        if not 0 < max_features <= 1:
-            raise InputError(f"model.max_features={max_features}: give a share in (0, 1]")
-        if not 0 < subsample < 1:
-            raise InputError(
-                f"model.subsample={subsample}: give a share in (0, 1); the rest of the cells "
-                "tell when to stop"
-            )
-        self.learning_rate = learning_rate
-        self.n_estimators = n_estimators
-        self.max_features = max_features
-        self.subsample = subsample
-        self.window = window
+        require_in(
+            "(0, inf)", learning_rate=learning_rate, n_estimators=n_estimators, window=window
+        )
+        require_in("(0, 1]", max_features=max_features)
+        require_in("(0, 1)", subsample=subsample)
 
     def importances(
         self, regulators: NDArray[np.float32], target: NDArray[np.float64], *, seed: int
@@ -62,17 +56,14 @@ class GRNBoost2(TreeEnsemble):
         """Boost one gene."""
         from sklearn.ensemble import GradientBoostingRegressor
 
-        estimator = GradientBoostingRegressor(
-            learning_rate=self.learning_rate,
-            n_estimators=self.n_estimators,
-            max_features=self.max_features,
-            subsample=self.subsample,
-            random_state=seed,
-        )
+        own = {name: value for name, value in self.options.items() if name in _OF_ESTIMATOR}
+        estimator = GradientBoostingRegressor(**own, random_state=seed)
         estimator.fit(regulators, target, monitor=self._has_stopped)
         return np.asarray(estimator.feature_importances_) * len(estimator.estimators_)
 
     def _has_stopped(self, tree: int, estimator: Any, fitted: object) -> bool:
-        if tree < self.window - 1:
+        if tree < self.options.window - 1:
             return False
-        return bool(estimator.oob_improvement_[tree - self.window + 1 : tree + 1].mean() < 0)
+        return bool(
+            estimator.oob_improvement_[tree - self.options.window + 1 : tree + 1].mean() < 0
+        )

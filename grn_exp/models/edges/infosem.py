@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.edges.deepsem import DeepSEM, absolute_sum
-from grn_exp.models.options import require_positive
 
 _LOGIT_95 = float(np.log(0.95 / 0.05))
 # spread of the label logits at the start: near 0, so that every probability starts near 1/2
@@ -75,8 +75,9 @@ class InfoSEM(DeepSEM):
     ) -> None:
         super().__init__(**options)
         if embedding_learning_rate is None:
-            embedding_learning_rate = self.adjacency_learning_rate
-        require_positive(
+            embedding_learning_rate = self.options.adjacency_learning_rate
+        require_in(
+            "(0, inf)",
             sigma_w=sigma_w,
             sigma_l=sigma_l,
             h=h,
@@ -84,10 +85,7 @@ class InfoSEM(DeepSEM):
             label_learning_rate=label_learning_rate,
         )
         self.centred = parametrisation == "centred"
-        self.embedding_scaling = embedding_scaling
-        self.sigma_w, self.sigma_l, self.h = sigma_w, sigma_l, h
         self.embedding_learning_rate = embedding_learning_rate
-        self.label_learning_rate = label_learning_rate
 
     def build(self, view: TrainView) -> None:
         """Add what the priors need: w where there is an embedding, A^l where there are labels."""
@@ -102,7 +100,7 @@ class InfoSEM(DeepSEM):
         if self.free_effects:
             self.gene_weights = nn.Parameter(torch.zeros(2, self.n_genes))
         elif view.embedding is not None:
-            vectors = scale_embedding(view.embedding.values, self.embedding_scaling)
+            vectors = scale_embedding(view.embedding.values, self.options.embedding_scaling)
             self.embedding = torch.from_numpy(vectors)
             self.gene_weights = nn.Parameter(torch.zeros(2, vectors.shape[1]))
 
@@ -120,9 +118,9 @@ class InfoSEM(DeepSEM):
         self.register_buffer("known_columns", torch.from_numpy(columns), persistent=False)
         wanted = torch.from_numpy(np.where(labels == 1, _LOGIT_95, -_LOGIT_95).astype(np.float32))
         self.register_buffer("wanted_logits", wanted, persistent=False)
-        spread = (_INITIAL_LOGIT_SPREAD / self.h**0.5) ** 0.5
-        self.logit_rows = nn.Parameter(spread * torch.randn(self.n_rows, self.h))
-        self.logit_columns = nn.Parameter(spread * torch.randn(self.h, self.n_genes))
+        spread = (_INITIAL_LOGIT_SPREAD / self.options.h**0.5) ** 0.5
+        self.logit_rows = nn.Parameter(spread * torch.randn(self.n_rows, self.options.h))
+        self.logit_columns = nn.Parameter(spread * torch.randn(self.options.h, self.n_genes))
         with torch.no_grad():
             self.edge_effects.mul_(2)  # sigmoid(0) = 1/2: A starts where DeepSEM's does
 
@@ -158,24 +156,24 @@ class InfoSEM(DeepSEM):
         mean = self.prior_mean()
         if self.centred and mean is not None:
             deviation = deviation - self.without_self_pairs(mean)
-        terms = {"sparsity": self.alpha * absolute_sum(deviation) / n_pairs}
+        terms = {"sparsity": self.options.alpha * absolute_sum(deviation) / n_pairs}
         if self.gene_weights is not None:
-            scale = 2 * self.sigma_w**2 * n_pairs
+            scale = 2 * self.options.sigma_w**2 * n_pairs
             terms["gene_weights"] = self.gene_weights.square().sum() / scale
         if self.logit_rows is not None and self.logit_columns is not None:
             logits = (self.logit_rows @ self.logit_columns)[self.known_rows, self.known_columns]
             error = (logits - self.wanted_logits).square().sum()
-            terms["labels"] = error / (2 * self.sigma_l**2 * n_pairs)
+            terms["labels"] = error / (2 * self.options.sigma_l**2 * n_pairs)
         return terms
 
     def adjacency_groups(self) -> list[dict[str, Any]]:
         """Return the groups of A^e, w and A^l, each with its own rate."""
-        groups = [{"params": [self.edge_effects], "lr": self.adjacency_learning_rate}]
+        groups = [{"params": [self.edge_effects], "lr": self.options.adjacency_learning_rate}]
         if self.gene_weights is not None:
             groups.append({"params": [self.gene_weights], "lr": self.embedding_learning_rate})
         if self.logit_rows is not None and self.logit_columns is not None:
             factors = [self.logit_rows, self.logit_columns]
-            groups.append({"params": factors, "lr": self.label_learning_rate})
+            groups.append({"params": factors, "lr": self.options.label_learning_rate})
         return groups
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import EdgeScorer
-from grn_exp.models.options import require_positive
 
 Variant = Literal["matrix_factorization", "iterative_svd", "soft_impute"]
 
@@ -66,10 +66,7 @@ class MatComp(EdgeScorer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        require_positive(rank=rank, max_iters=max_iters)
-        self.variant = variant
-        self.rank = rank
-        self.max_iters = max_iters
+        require_in("(0, inf)", rank=rank, max_iters=max_iters)
 
     def build(self, view: TrainView) -> None:
         """Check that there is something to complete, at this rank."""
@@ -81,9 +78,10 @@ class MatComp(EdgeScorer):
                 "nothing to complete; take another split.seed or a larger network"
             )
         shape = (int(known.any(axis=1).sum()), int(known.any(axis=0).sum()))
-        if self.variant == "iterative_svd" and self.rank >= min(shape):
+        rank = self.options.rank
+        if self.options.variant == "iterative_svd" and rank >= min(shape):
             raise InputError(
-                f"model.rank={self.rank}: iterative_svd needs a rank below {min(shape)} on the "
+                f"model.rank={rank}: iterative_svd needs a rank below {min(shape)} on the "
                 f"{shape[0]} x {shape[1]} training labels; lower it, or choose "
                 "model.variant=matrix_factorization, which runs at any rank"
             )
@@ -106,16 +104,15 @@ class MatComp(EdgeScorer):
         """Return the fit at all entries, known ones too."""
         import fancyimpute
 
-        shared: dict[str, Any] = {"max_iters": self.max_iters, "verbose": False}
-        if self.variant == "matrix_factorization":
-            solver = fancyimpute.MatrixFactorization(rank=self.rank, **shared)
+        own = self.options
+        shared: dict[str, Any] = {"max_iters": own.max_iters, "verbose": False}
+        if own.variant == "matrix_factorization":
+            solver = fancyimpute.MatrixFactorization(rank=own.rank, **shared)
             solver.fit_transform(observed)
             return solver.predict_all()
-        if self.variant == "iterative_svd":
-            solver = fancyimpute.IterativeSVD(rank=self.rank, **shared)
-        else:
-            solver = fancyimpute.SoftImpute(max_rank=self.rank, **shared)
-        return solver.fit_transform(observed)
+        if own.variant == "iterative_svd":
+            return fancyimpute.IterativeSVD(rank=own.rank, **shared).fit_transform(observed)
+        return fancyimpute.SoftImpute(max_rank=own.rank, **shared).fit_transform(observed)
 
 
 @contextlib.contextmanager

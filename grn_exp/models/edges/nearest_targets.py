@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import EdgeScorer
 from grn_exp.models.edges.correlation import correlations
@@ -45,9 +45,7 @@ class NearestTargets(EdgeScorer):
 
     def __init__(self, *, k: int = 10, **options: Any) -> None:
         super().__init__(**options)
-        if k < 1:
-            raise InputError(f"model.k={k}: give a number of voters, 1 or more")
-        self.k = k
+        require_in("[1, inf)", k=k)
 
     def score(self, view: TrainView) -> np.ndarray:
         """Find the voters of every gene and let them vote."""
@@ -69,7 +67,7 @@ class NearestTargets(EdgeScorer):
     def _vote_weights(self, similarity: np.ndarray) -> np.ndarray:
         """Set all but each column's k largest positive entries to 0."""
         weights = np.maximum(similarity, 0)
-        if len(weights) > self.k:
-            kth = np.partition(weights, -self.k, axis=0)[-self.k]
+        if len(weights) > self.options.k:
+            kth = np.partition(weights, -self.options.k, axis=0)[-self.options.k]
             weights[weights < kth] = 0
         return weights

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.models.base import EdgeScorer
-from grn_exp.models.options import require_positive
 
 _MAX_ITERATIONS = 10_000
 _TOLERANCE = 1e-7
@@ -65,11 +65,9 @@ class OneHotLR(EdgeScorer):
         if not Cs:
             raise InputError("model.Cs=[]: give at least one value")
         for value in Cs:
-            require_positive(Cs=value)
-        if folds < 2:
-            raise InputError(f"model.folds={folds}: give 2 or more")
+            require_in("(0, inf)", Cs=value)
+        require_in("[2, inf)", folds=folds)
         self.Cs = [float(value) for value in Cs]
-        self.folds = folds
         self._chosen: float | None = None
         self._coefficients: list[Sequence[object]] = []
 
@@ -77,9 +75,9 @@ class OneHotLR(EdgeScorer):
         """Check that there are enough training pairs of both kinds."""
         labels = view.known_labels()
         for name, count in (("positive", (labels == 1).sum()), ("negative", (labels == 0).sum())):
-            if count < self.folds:
+            if count < self.options.folds:
                 raise InputError(
-                    f"model.folds={self.folds}: only {count} {name} training pairs to "
+                    f"model.folds={self.options.folds}: only {count} {name} training pairs to "
                     "cross-validate on; lower model.folds, or take a network with more of them"
                 )
 
@@ -94,7 +92,7 @@ class OneHotLR(EdgeScorer):
         candidates: Any = self.Cs
         search: Any = LogisticRegressionCV(
             Cs=candidates,
-            cv=StratifiedKFold(self.folds, shuffle=True, random_state=self.seed),
+            cv=StratifiedKFold(self.options.folds, shuffle=True, random_state=self.seed),
             scoring="average_precision",
             max_iter=_MAX_ITERATIONS,
         )

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import EdgeScorer
-from grn_exp.models.options import require_positive
 
 
 class RegDiffusion(EdgeScorer):
@@ -58,14 +58,11 @@ class RegDiffusion(EdgeScorer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        require_positive(n_steps=n_steps, batch_size=batch_size)
+        require_in("(0, inf)", n_steps=n_steps, batch_size=batch_size)
         import torch
 
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError("model.device=cuda: torch sees no GPU here; use model.device=cpu")
-        self.n_steps = n_steps
-        self.batch_size = batch_size
-        self.device_name = device
 
     def build(self, view: TrainView) -> None:
         """Check that genes vary."""
@@ -94,9 +91,9 @@ class RegDiffusion(EdgeScorer):
 
             trainer: Any = RegDiffusionTrainer(
                 values,
-                n_steps=self.n_steps,
-                batch_size=self.batch_size,
-                device=self.device_name,
+                n_steps=self.options.n_steps,
+                batch_size=self.options.batch_size,
+                device=self.options.device,
                 seed=seed,
             )
             trainer.train()

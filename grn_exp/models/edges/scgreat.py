@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.models.edges._pair_classifier import PairClassifier
-from grn_exp.models.options import require_positive, require_shares
 from grn_exp.nn.dropout import Dropout
 from grn_exp.nn.gene_encoder import gene_features
 from grn_exp.nn.pair_transformer import PairLayer
@@ -127,7 +127,8 @@ class SCGREAT(PairClassifier):
             batch_size=batch_size,
             **options,
         )
-        require_positive(
+        require_in(
+            "(0, inf)",
             dim=dim,
             expression_width=expression_width,
             n_layers=n_layers,
@@ -135,12 +136,10 @@ class SCGREAT(PairClassifier):
             ff_width=ff_width,
             gradient_clip=gradient_clip,
         )
-        require_shares(layer_dropout=layer_dropout, head_dropout=head_dropout)
+        require_in("[0, 1)", layer_dropout=layer_dropout, head_dropout=head_dropout)
         if dim % n_heads:
             raise InputError(f"model.n_heads={n_heads}: does not divide model.dim={dim}")
         _check_head(head_widths)
-        self.gradient_clip = gradient_clip
-        self.mixed_precision = mixed_precision
 
     def build(self, view: TrainView) -> None:
         """Make the layers; an embedding of another width than ``dim`` gets one of its own."""
@@ -202,7 +201,9 @@ class SCGREAT(PairClassifier):
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         on_gpu = self.features.device.type == "cuda"
-        return torch.autocast("cuda", torch.bfloat16, enabled=on_gpu and self.mixed_precision)
+        return torch.autocast(
+            "cuda", torch.bfloat16, enabled=on_gpu and self.options.mixed_precision
+        )
 
     def _logits(self, tokens: Tensor, projected: Tensor, index: Tensor) -> Tensor:
         """Return the logits of pairs of tokens.
@@ -231,7 +232,7 @@ class SCGREAT(PairClassifier):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Cut the gradient's length, as the Trainer says or else at ``gradient_clip``."""
-        value = self.gradient_clip if gradient_clip_val is None else gradient_clip_val
+        value = self.options.gradient_clip if gradient_clip_val is None else gradient_clip_val
         self.clip_gradients(optimizer, value, gradient_clip_algorithm or "norm")
 
 

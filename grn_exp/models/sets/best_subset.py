@@ -1,13 +1,10 @@
 """The set that explains the target best, without labels."""
 
-import torch
-
 from grn_exp.core.sets import Positions
 from grn_exp.decode.base import PooledScore, SetScore
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import PooledSelector
-from grn_exp.nn.gene_encoder import gene_features
-from grn_exp.nn.multiple_correlation import correlation_matrix, squared_multiple_correlation
+from grn_exp.models.sets.linear_evidence import LinearEvidence
 
 
 class BestSubset(PooledSelector, ClosedFormModel):
@@ -33,14 +30,8 @@ class BestSubset(PooledSelector, ClosedFormModel):
 
     def fit(self) -> None:
         """Correlate all genes once; every regression is solved from these numbers."""
-        self.correlations = correlation_matrix(gene_features(self.view.expression))
+        self.evidence = LinearEvidence(self.view)
 
     def set_score(self, target: str, pool: Positions) -> SetScore:
         """Score a set by R^2 of the regression of the target on it (log scale, linear)."""
-        columns = torch.as_tensor(self.view.regulator_positions[pool])
-        among = self.correlations[columns][:, columns]
-        with_target = self.correlations[int(self.view.genes.positions([target])[0]), columns]
-        return PooledScore(
-            len(pool),
-            residual=lambda sets: squared_multiple_correlation(among, with_target, sets),
-        )
+        return PooledScore(len(pool), residual=self.evidence.for_pool(target, pool))

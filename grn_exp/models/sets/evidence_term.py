@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from grn_exp.core.sets import Positions, SetView
+from grn_exp.models.sets.linear_evidence import LinearEvidence
 from grn_exp.models.sets.posterior.set_evidence import SetEvidence
-from grn_exp.nn.gene_encoder import gene_features
-from grn_exp.nn.multiple_correlation import correlation_matrix, squared_multiple_correlation
 
 _N_REFERENCE = 256
 
@@ -46,11 +45,9 @@ class EvidenceTerm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(float(start)))
         self._view = view
-        self._correlations = self._posterior = None
-        if kind == "linear":
-            self._correlations = correlation_matrix(gene_features(view.expression))
-        else:
-            self._posterior = SetEvidence.fit(view, seed=seed)
+        self._evidence = (
+            LinearEvidence(view) if kind == "linear" else SetEvidence.fit(view, seed=seed)
+        )
         self._of_train: dict[int, tuple[Evaluate, Tensor]] = {}
 
     def of_pool(self, target: str, pool: Positions) -> Evaluate:
@@ -100,7 +97,7 @@ class EvidenceTerm(nn.Module):
 
     def _standardised(self, target: str, pool: Positions, n_reference: int) -> Evaluate:
         """Return ``e``; its reference are sets of the first ``n_reference`` of the pool."""
-        evaluate = self._raw(target, pool)
+        evaluate = self._evidence.for_pool(target, pool)
         scales: dict[int, tuple[float, float]] = {}
 
         def standardised(sets: Tensor) -> Tensor:
@@ -113,17 +110,6 @@ class EvidenceTerm(nn.Module):
             return (evaluate(sets).double() - mean) / spread
 
         return standardised
-
-    def _raw(self, target: str, pool: Positions) -> Evaluate:
-        view = self._view
-        if self._posterior is not None:
-            return self._posterior.for_pool(target, pool)
-        assert self._correlations is not None  # noqa: S101
-        columns = torch.as_tensor(view.regulator_positions[pool])
-        gene = int(view.genes.positions([target])[0])
-        among = self._correlations[columns][:, columns]
-        with_target = self._correlations[gene, columns]
-        return lambda sets: squared_multiple_correlation(among, with_target, sets.cpu())
 
 
 def _random_sets(n_pool: int, size: int) -> Tensor:

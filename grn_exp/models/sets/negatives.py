@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions
 
 
@@ -33,12 +34,9 @@ class NegativeSets:
     n_confusers: int
 
     def __post_init__(self) -> None:
-        for name in ("n_negatives", "n_confusers"):
-            if getattr(self, name) < 1:
-                raise InputError(f"model.{name}={getattr(self, name)}: give 1 or more")
-        for name in ("near_miss_start", "near_miss_end"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"model.{name}={getattr(self, name)}: give a share")
+        require_in("[1, inf)", n_negatives=self.n_negatives, n_confusers=self.n_confusers)
+        require_in("[0, 1]", near_miss_start=self.near_miss_start)
+        require_in("[0, 1]", near_miss_end=self.near_miss_end)
 
     def near_miss_share(self, epoch: int, n_epochs: int) -> float:
         """Return the share of near misses in an epoch."""

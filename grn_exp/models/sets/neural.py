@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.core.views import Items, TrainView
 from grn_exp.decode.base import SetScore
 from grn_exp.models.base import GradientModel, Optimizer
-from grn_exp.models.options import require_positive, require_shares
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.models.sets.negatives import NegativeSets
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
@@ -85,18 +84,15 @@ class NeuralSelector(PooledSelector, GradientModel):
         **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, optimizer=optimizer, **options)
-        require_positive(
+        require_in(
+            "(0, inf)",
             dim=dim,
             encoder_width=encoder_width,
             encoder_depth=encoder_depth,
             learning_rate=learning_rate,
         )
-        require_shares(encoder_dropout=encoder_dropout)
-        for name, value in (("margin", margin), ("warmup_steps", warmup_steps)):
-            if value < 0:
-                raise InputError(f"model.{name}={value}: give 0 or more")
-        self.margin = margin
-        self.warmup_steps = warmup_steps
+        require_in("[0, 1)", encoder_dropout=encoder_dropout)
+        require_in("[0, inf)", margin=margin, warmup_steps=warmup_steps)
         self.negatives = NegativeSets(n_negatives, near_miss_start, near_miss_end, n_confusers)
         self._near_miss_share = near_miss_start
         self._embedded: Tensor | None = None
@@ -152,8 +148,8 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Raise the rate in the first steps."""
-        if self.global_step < self.warmup_steps:
-            factor = (self.global_step + 1) / self.warmup_steps
+        if self.global_step < self.options.warmup_steps:
+            factor = (self.global_step + 1) / self.options.warmup_steps
             for group in self.trainer.optimizers[0].param_groups:
                 group["lr"] = group["initial_lr"] * factor
 
@@ -163,7 +159,7 @@ class NeuralSelector(PooledSelector, GradientModel):
         for rows, sets in self._examples(batch.cpu()):
             scores = self.example_scores(rows, sets)
             gap = scores[:, :1] - scores[:, 1:]
-            total = total + F.softplus(self.margin - gap).mean(dim=1).sum()
+            total = total + F.softplus(self.options.margin - gap).mean(dim=1).sum()
         return {"total": total / len(batch)}
 
     def example_scores(self, rows: Tensor, sets: Tensor) -> Tensor:

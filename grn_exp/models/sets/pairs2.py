@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore, SetScore
-from grn_exp.models.options import require_positive, require_shares
 from grn_exp.models.sets.neural import NeuralSelector
 from grn_exp.nn.pair_scorer import FactoredPairScorer
 
@@ -33,8 +33,8 @@ class PairScoring(NeuralSelector):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        require_positive(scorer_width=scorer_width, scorer_depth=scorer_depth)
-        require_shares(scorer_dropout=scorer_dropout)
+        require_in("(0, inf)", scorer_width=scorer_width, scorer_depth=scorer_depth)
+        require_in("[0, 1)", scorer_dropout=scorer_dropout)
 
     def make_pair_scorer(self) -> FactoredPairScorer:
         """Return ``phi``, untrained."""

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore, SetScore
 from grn_exp.models.sets.pairs2 import sum_of_pairs
@@ -35,40 +36,34 @@ class PureHOS2(SetScoring):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        for name, value in (
-            ("warm_start_epochs", warm_start_epochs),
-            ("frozen_epochs", frozen_epochs),
-        ):
-            if value < 0:
-                raise InputError(f"model.{name}={value}: give 0 or more")
-        self.warm_start_epochs = warm_start_epochs
-        self.frozen_epochs = frozen_epochs
+        require_in("[0, inf)", warm_start_epochs=warm_start_epochs, frozen_epochs=frozen_epochs)
         self._warming_up = False
 
     def build(self, view: TrainView) -> None:
         """Add the set transformer, and the pair scorer of the warm start."""
         super().build(view)
         self.set_transformer = self.make_set_transformer(zero_head=False)
-        self.pair_scorer = self.make_pair_scorer() if self.warm_start_epochs else None
+        self.pair_scorer = self.make_pair_scorer() if self.options.warm_start_epochs else None
 
     def check(self, max_epochs: int | None) -> None:
         """Refuse a training that ends before the transformer's own part of it begins."""
         super().check(max_epochs)
-        if (max_epochs or 0) <= self.warm_start_epochs:
+        n_warm = self.options.warm_start_epochs
+        if (max_epochs or 0) <= n_warm:
             raise InputError(
-                f"trainer.max_epochs={max_epochs}: model.warm_start_epochs="
-                f"{self.warm_start_epochs} of them train PairS2, which leaves none; give more"
+                f"trainer.max_epochs={max_epochs}: model.warm_start_epochs={n_warm} of them train "
+                "PairS2, which leaves none; give more"
             )
 
     def begin_epoch(self, epoch: int) -> None:
         """Choose what is trained in this epoch."""
         super().begin_epoch(epoch)
-        self._warming_up = epoch < self.warm_start_epochs
-        n_own = epoch - self.warm_start_epochs
+        self._warming_up = epoch < self.options.warm_start_epochs
+        n_own = epoch - self.options.warm_start_epochs
         _set_trainable(self.set_transformer, not self._warming_up)
         if self.pair_scorer is not None:
             _set_trainable(self.pair_scorer, self._warming_up)
-        _set_trainable(self.encoder, self._warming_up or n_own >= self.frozen_epochs)
+        _set_trainable(self.encoder, self._warming_up or n_own >= self.options.frozen_epochs)
 
     def score_sets(self, targets: Tensor, sets: Tensor) -> Tensor:
         """Score each set as a whole; by its pairs during the warm start."""

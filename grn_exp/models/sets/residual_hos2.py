@@ -4,11 +4,10 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions
 from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore, SetScore
-from grn_exp.models.options import require_positive, require_shares
 from grn_exp.models.sets.evidence_term import EvidenceTerm
 from grn_exp.models.sets.pairs2 import PairScoring, sum_of_pairs
 from grn_exp.nn.set_transformer import SetTransformer
@@ -38,8 +37,8 @@ class SetScoring(PairScoring):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        require_positive(n_heads=n_heads, n_layers=n_layers, ff_width=ff_width)
-        require_shares(layer_dropout=layer_dropout)
+        require_in("(0, inf)", n_heads=n_heads, n_layers=n_layers, ff_width=ff_width)
+        require_in("[0, 1)", layer_dropout=layer_dropout)
 
     def make_set_transformer(self, *, zero_head: bool) -> SetTransformer:
         """Return ``psi``, untrained; with ``zero_head`` it starts at zero."""
@@ -81,11 +80,8 @@ class ResidualHOS2(SetScoring):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if evidence_rate < 0:
-            raise InputError(f"model.evidence_rate={evidence_rate}: give 0 or more")
+        require_in("[0, inf)", evidence_rate=evidence_rate)
         self.evidence_kind = evidence
-        self.evidence_start = evidence_start
-        self.evidence_rate = evidence_rate
 
     def build(self, view: TrainView) -> None:
         """Add both scorers, and the evidence."""
@@ -96,7 +92,9 @@ class ResidualHOS2(SetScoring):
         self.evidence = (
             None
             if kind == "none"
-            else EvidenceTerm(self.view, kind=kind, start=self.evidence_start, seed=self.seed)
+            else EvidenceTerm(
+                self.view, kind=kind, start=self.options.evidence_start, seed=self.seed
+            )
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -106,7 +104,7 @@ class ResidualHOS2(SetScoring):
             return [group]
         weight = self.evidence.weight
         group["params"] = [each for each in group["params"] if each is not weight]
-        return [group, {"params": [weight], "lr": self.evidence_rate, "weight_decay": 0.0}]
+        return [group, {"params": [weight], "lr": self.options.evidence_rate, "weight_decay": 0.0}]
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the margin-ranking loss, and the weight of the evidence to follow it by."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
@@ -58,19 +58,14 @@ class SetPosterior(SetSelector, ClosedFormModel):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        for name, value, least in (("n_pool", n_pool, 0), ("n_sets", n_sets, 1)):
-            if value < least:
-                raise InputError(f"model.{name}={value}: give {least} or more")
-        self.time: Time = time
-        self.share = share
-        self.n_pool = n_pool
-        self.n_sets = n_sets
+        require_in("[0, inf)", n_pool=n_pool)
+        require_in("[1, inf)", n_sets=n_sets)
         self.fitted: SetEvidence | None = None
 
     def fit(self) -> None:
         """Learn evidence and prior."""
         self.fitted = SetEvidence.fit(
-            self.view, time=self.time, n_pool=self.n_pool, seed=self.seed
+            self.view, time=self.options.time, n_pool=self.options.n_pool, seed=self.seed
         )
 
     @property
@@ -135,7 +130,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
         fitted, prior = self.evidence, self.evidence.prior
         union: set[Members] = set(prior.counts.get(size, ()))
         for target in targets.tolist():
-            found = fitted.likely_sets(target, size, self.n_sets)
+            found = fitted.likely_sets(target, size, self.options.n_sets)
             union |= {tuple(each) for each in found.tolist()}
         sets = np.array(sorted(union), dtype=np.int64)
         evidence = np.full((len(targets), len(sets)), -np.inf)
@@ -147,6 +142,6 @@ class SetPosterior(SetSelector, ClosedFormModel):
             prior.seen_share(sets),
             prior.new_sets.log_prob(sets),
             prior.rates_of(size),
-            rounds=ROUNDS if self.share else 0,
+            rounds=ROUNDS if self.options.share else 0,
         )
         return sets, posterior

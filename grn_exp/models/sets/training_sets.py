@@ -9,8 +9,7 @@ import torch
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
-from grn_exp.nn.gene_encoder import gene_features
-from grn_exp.nn.multiple_correlation import correlation_matrix, squared_multiple_correlation
+from grn_exp.models.sets.linear_evidence import LinearEvidence
 
 
 class TrainingSetSelector(SetSelector, ClosedFormModel):
@@ -37,7 +36,7 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
         self.sets_by_size: dict[int, list[tuple[int, ...]]] = {}
         for each in ordered:
             self.sets_by_size.setdefault(len(each), []).append(each)
-        self.correlations = correlation_matrix(gene_features(self.view.expression))
+        self.evidence = LinearEvidence(self.view)
 
     def _names(self, members: tuple[int, ...]) -> tuple[str, ...]:
         # ties go by the genes' names, so that their order in the matrix decides nothing
@@ -62,8 +61,8 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
         return self.as_sets(members, scores)
 
     def _own_position(self, symbol: str) -> int:
-        candidates = self.view.regulators
-        return int(candidates.positions([symbol])[0]) if symbol in candidates else -1
+        regulators = self.view.regulators
+        return int(regulators.positions([symbol])[0]) if symbol in regulators else -1
 
 
 class MostFrequentSet(TrainingSetSelector):
@@ -87,7 +86,7 @@ class NearestTargetSet(TrainingSetSelector):
 
     def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
         """Return the best absolute correlation with a training target of each set."""
-        row = self.correlations[target].abs()
+        row = self.evidence.correlations[target].abs()
         return [float(row[self.genes_of[each]].max()) for each in sets]
 
 
@@ -96,7 +95,6 @@ class SetDictionary(TrainingSetSelector):
 
     def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
         """Return R^2 of the regression of the target on each set (log scale, linear)."""
-        columns = torch.as_tensor(self.view.regulator_positions)
-        among = self.correlations[columns][:, columns]
-        with_target = self.correlations[target, columns]
-        return squared_multiple_correlation(among, with_target, torch.tensor(sets)).tolist()
+        everyone = np.arange(len(self.view.regulators))
+        evaluate = self.evidence.for_pool(self.view.genes.symbols[target], everyone)
+        return evaluate(torch.tensor(sets)).tolist()

@@ -106,40 +106,14 @@ class SetEvidence:
         facts = {"n_cell_types": float(cells.types.max() + 1)}
         if found or time == "path":
             facts["n_time_segments"] = float(len(segments))
-            return cls(
-                view,
-                data,
-                fit_path(cells, data, segments),
-                time="path",
-                n_pool=n_pool,
-                facts=facts,
-            )
+            hill = fit_path(cells, data, segments)
+            return cls(view, data, hill, time="path", n_pool=n_pool, facts=facts)
         if time == "auto":
             log.info("the cells follow no order in time: the evidence is that of types and cells")
-        return cls._static(view, data, cells, n_pool=n_pool, facts=facts, seed=seed)
-
-    @classmethod
-    def _static(
-        cls,
-        view: SetView,
-        data: LabelledCells,
-        cells: Cells,
-        *,
-        n_pool: int,
-        facts: dict[str, float],
-        seed: int,
-    ) -> "SetEvidence":
-        """Fit without time order, tune the scales, and count anew with them."""
-        static = cls(
-            view, data, fit_static(cells, data), time="static", n_pool=n_pool, facts=facts
-        )
+        # fit without time order, tune the scales, and count anew with them
+        static = cls(view, data, fit_static(cells, data), time="static", n_pool=n_pool, facts={})
         hill, scales = tune_static(
-            static.hill,
-            cells,
-            data,
-            static.prior.new_sets,
-            pools=static.pools,
-            seed=seed,
+            static.hill, cells, data, static.prior.new_sets, pools=static.pools, seed=seed
         )
         return cls(view, data, hill, time="static", n_pool=n_pool, facts={**facts, **vars(scales)})
 

@@ -70,10 +70,10 @@ def cell_distances(raw: Floats) -> Floats:
     return times
 
 
-def time_segments(distances: Floats, max_step: float = MAX_STEP) -> list[Segment]:
+def time_segments(distances: Floats) -> list[Segment]:
     """Return stretches of consecutive cells of one type; the direction of time is arbitrary.
 
-    The minimum spanning tree of the cells is cut at steps over ``max_step``. Each piece of three
+    The minimum spanning tree of the cells is cut at steps over ``MAX_STEP``. Each piece of three
     cells or more is put on a line by classical scaling of the path lengths, then by weighted
     least squares of its short distances.
 
@@ -84,7 +84,7 @@ def time_segments(distances: Floats, max_step: float = MAX_STEP) -> list[Segment
     """
     tree = minimum_spanning_tree(distances).toarray()
     tree = np.maximum(tree, tree.T)
-    tree[tree > max_step] = 0
+    tree[tree > MAX_STEP] = 0
     links = np.maximum(np.where(distances < _SHORT, distances, 0), tree)
     n_pieces, piece = connected_components(links)
     segments: list[Segment] = []
@@ -153,15 +153,13 @@ def _additivity(distances: Floats, order: Integers) -> float:
     return float(two.sum() / (one[:-1] + one[1:]).sum())
 
 
-def cluster_cells(raw: Floats, max_types: int = _MAX_TYPES) -> Integers:
+def cluster_cells(raw: Floats) -> Integers:
     """Estimate cell types: k-means of the leading principal components, k by the silhouette.
 
     Parameters
     ----------
     raw
         Concentrations, shape ``(n_cells, n_genes)``.
-    max_types
-        Largest number of types to try.
 
     Returns
     -------
@@ -176,7 +174,7 @@ def cluster_cells(raw: Floats, max_types: int = _MAX_TYPES) -> Integers:
     n_components = min(_N_COMPONENTS, *raw.shape)
     scores = PCA(n_components, svd_solver="randomized", random_state=0).fit_transform(np.sqrt(raw))
     best, best_value = np.zeros(len(raw), dtype=np.int64), _LEAST_SILHOUETTE
-    for n_types in range(2, min(max_types, len(raw) - 1) + 1):
+    for n_types in range(2, min(_MAX_TYPES, len(raw) - 1) + 1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # too few different cells
             label = KMeans(n_types, n_init=cast("Any", 4), random_state=0).fit_predict(scores)
