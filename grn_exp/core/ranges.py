@@ -22,11 +22,14 @@ def require_in(interval: str, group: str = "model", /, **values: float) -> None:
     InputError
         Naming the first option that is outside.
     """
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    bounds = interval[1:-1].split(", ")
+    low, high = map(float, bounds)
     with_low, with_high = interval[0] == "[", interval[-1] == "]"
     wanted = f"a number in {interval}"
     if math.isinf(high):
-        wanted = f"{low:g} or more" if with_low else f"a number above {low:g}"
+        wanted = f"{bounds[0]} or more" if with_low else f"a number above {bounds[0]}"
+    elif with_low and with_high:
+        wanted = f"a number from {bounds[0]} to {bounds[1]}"
     for name, value in values.items():
         above = value >= low if with_low else value > low
         below = value <= high if with_high else value < high

@@ -97,6 +97,13 @@ class TargetSets(_MemberLists):
         """Number of regulators of each target, shape ``(n_targets,)``."""
         return np.asarray([len(each) for each in self.members], dtype=np.int64)
 
+    def membership(self) -> NDArray[np.bool_]:
+        """Say which candidate regulates which target, shape ``(n_candidates, n_targets)``."""
+        labels = np.zeros((len(self.candidates), len(self)), dtype=np.bool_)
+        for column, members in enumerate(self.members):
+            labels[members, column] = True
+        return labels
+
     def keys(self) -> list[tuple[int, ...]]:
         """Return each set as a tuple, to compare and to count by."""
         return [tuple(each.tolist()) for each in self.members]

@@ -1,10 +1,22 @@
 """The torchmetrics shell by which Lightning logs what a benchmark has computed."""
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+
+class Judge(Protocol):
+    """A batch of held-out labels: it judges a prediction and shows nothing else."""
+
+    subsets: Sequence[str]
+
+    def rows(self, prediction: Any) -> Iterable[Any]:  # noqa: ANN401
+        """Return the rows of ``metrics.json``."""
+        ...
 
 
 class Judged(Metric):

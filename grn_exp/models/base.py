@@ -1,9 +1,8 @@
 """What every method is: a LightningModule that is fitted to a view and predicts a network."""
 
 import abc
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Literal, Protocol, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pytorch_lightning as pl
@@ -18,42 +17,28 @@ from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, Items, TrainView
 from grn_exp.metrics.titles import key_of
-from grn_exp.metrics.wrappers import Judged
+from grn_exp.metrics.wrappers import Judge, Judged
 from grn_exp.models.optimisers import Optimizer, Scheduler, configured
 from grn_exp.models.state import pack, unpack
-from grn_exp.nn.batches import ShuffledIndices, epoch_seed
+from grn_exp.nn.batches import ShuffledIndices, epoch_seed, one_batch
 
 Prediction = EdgeScores | RegulatorSets
 # what the curve of a training shows of a judgement
 _HEADLINES = ("ap", "exact_match")
 
 
-class Judge(Protocol):
-    """A batch of held-out labels: it judges a prediction and shows nothing else."""
-
-    subsets: Sequence[str]
-
-    def rows(self, prediction: Any) -> Iterable[Any]:
-        """Return the rows of ``metrics.json``."""
-        ...
-
-
 class GRNModel(pl.LightningModule, abc.ABC):
     """Base of all methods.
 
-    A constructor takes hyper-parameters alone. The training data arrive in :meth:`setup`, from
-    ``trainer.datamodule``, or by :meth:`attach` where there is none. Class attributes say what
-    a method is for (``edges`` or ``sets``) and what it reads; the benchmark shows it no more.
+    A constructor takes hyper-parameters alone, and refuses one that is out of range. The
+    training data arrive in :meth:`setup`, from ``trainer.datamodule``, or by :meth:`attach`
+    where there is none. Class attributes say what a method is for (``edges`` or ``sets``) and
+    what it reads; the benchmark shows it no more.
 
     Parameters
     ----------
     seed
         Of all that the method draws at random; the split has a seed of its own.
-
-    Raises
-    ------
-    InputError
-        If an option is out of range; every method's constructor checks its own.
     """
 
     task: ClassVar[str] = "edges"
@@ -215,16 +200,8 @@ class GRNModel(pl.LightningModule, abc.ABC):
     def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:
         """Wrap an ``(n_regulators, n_genes)`` array as scores of the view's genes."""
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-        return EdgeScores(
-            regulators=self.view.regulators,
-            genes=self.view.genes,
-            values=np.ascontiguousarray(array, dtype=np.float32),
-        )
-
-
-def one_batch() -> ShuffledIndices:
-    """Return a loader of one batch for what is done once."""
-    return ShuffledIndices(1, batch_size=1, seed=0, epoch=lambda: 0)
+        array = np.ascontiguousarray(array, dtype=np.float32)
+        return EdgeScores(self.view.regulators, self.view.genes, array)
 
 
 class ClosedFormModel(GRNModel):
@@ -287,11 +264,8 @@ class EdgeScorer(ClosedFormModel):
     def fit(self) -> None:
         """Compute the scores."""
         ordered = self.view.by_symbol()
-        scores = EdgeScores(
-            regulators=ordered.regulators,
-            genes=ordered.genes,
-            values=self.score(ordered).astype(np.float32),
-        )
+        values = self.score(ordered).astype(np.float32)
+        scores = EdgeScores(ordered.regulators, ordered.genes, values)
         self._kept = self.as_scores(scores.align(self.view.regulators, self.view.genes))
 
     def predict(self) -> EdgeScores:
@@ -357,17 +331,6 @@ class GradientModel(GRNModel):
     def begin_epoch(self, epoch: int) -> None:
         """Prepare an epoch, before its first batch: seed its dropout."""
         torch.manual_seed(epoch_seed(self.seed, epoch, stream=2))
-
-    @contextlib.contextmanager
-    def without_dropout(self) -> Iterator[None]:
-        """Evaluate the networks as they predict: no dropout, no gradients."""
-        was_training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.train(was_training)
 
     def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
         """Return batches of indices of what ``batches_of`` names."""

@@ -145,10 +145,7 @@ class SetDataModule(Benchmark):
             shape = (len(candidates), self.expression.n_genes)
             visible = np.full(shape, UNKNOWN, dtype=np.int8)
             train = self.sets if truth else self.sets.take(self.split.positions("train"))
-            columns = self.expression.genes.positions(train.targets)
-            visible[:, columns] = 0
-            for column, members in zip(columns, train.members, strict=True):
-                visible[members, column] = 1
+            visible[:, self.expression.genes.positions(train.targets)] = train.membership()
             own = self.expression.genes.positions(candidates)
             visible[np.arange(len(candidates)), own] = UNKNOWN
         return TrainView(
@@ -280,8 +277,7 @@ def _truth_of(sets: TargetSets, expression: Expression) -> EdgeTruth:
     columns = expression.genes.positions(sets.targets)
     universe[:, columns] = True
     universe[np.arange(shape[0]), expression.genes.positions(sets.candidates)] = False
-    for column, members in zip(columns, sets.members, strict=True):
-        labels[members, column] = True
+    labels[:, columns] = sets.membership()
     return EdgeTruth(
         regulators=sets.candidates, genes=expression.genes, labels=labels, universe=universe
     )

@@ -61,9 +61,7 @@ def judge_scores(scores: EdgeScores, sets: TargetSets, *, subset: str) -> list[R
 def ap_row(scores: EdgeScores, sets: TargetSets, *, subset: str) -> RankingRow:
     """Average precision over all candidate, target pairs, no gene with itself."""
     values = scores.align(sets.candidates, sets.targets).T
-    labels = np.zeros(values.shape, dtype=np.bool_)
-    for row, members in zip(labels, sets.members, strict=True):
-        row[members] = True
+    labels = sets.membership().T
     own = own_positions(sets.candidates, sets.targets)
     universe = np.arange(len(sets.candidates)) != own[:, None]
     n, n_positive = int(universe.sum()), int(labels.sum())

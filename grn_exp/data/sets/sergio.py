@@ -145,19 +145,18 @@ def _check_source(
 ) -> None:
     """Refuse a number out of range, and options that the cells that are read do not follow."""
     require_in("[1, inf)", "data", sampling_state=sampling_state)
-    given = "expression" if expression is not None else f"source={source}"
-    ignored: dict[str, object] = {}
-    if sampling_state != _SAMPLING_STATE and given != "source=simulated":
-        ignored["sampling_state"] = sampling_state
-    if expression is not None and source == "published":
-        ignored["source"] = source
-    if expression is not None and simulation != 0:
-        ignored["simulation"] = simulation
-    for name, value in ignored.items():
-        raise InputError(
-            f"data.{name}={value}: data.{given} reads cells that are there already; leave one of "
-            "the two out"
-        )
+    if expression is None and source == "simulated":
+        return
+    given = f"source={source}" if expression is None else "expression"
+    changed = {"sampling_state": (sampling_state, _SAMPLING_STATE)}
+    if expression is not None:
+        changed |= {"source": (source, "simulated"), "simulation": (simulation, 0)}
+    for name, (value, default) in changed.items():
+        if value != default:
+            raise InputError(
+                f"data.{name}={value}: data.{given} reads cells that exist already, so this has "
+                "no effect; leave one of the two out"
+            )
 
 
 def _read_matrix(path: Path, genes: GeneIndex) -> Expression:

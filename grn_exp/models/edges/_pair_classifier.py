@@ -13,6 +13,7 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer
+from grn_exp.nn.dropout import predicting
 
 
 class PairClassifier(GradientModel):
@@ -95,5 +96,5 @@ class PairClassifier(GradientModel):
 
     def predict(self) -> EdgeScores:
         """Return the probabilities of all pairs, without dropout."""
-        with self.without_dropout():
+        with predicting(self):
             return self.as_scores(torch.sigmoid(self.all_logits().float()))

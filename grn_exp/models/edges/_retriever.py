@@ -13,6 +13,7 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import UNKNOWN, Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer
+from grn_exp.nn.dropout import predicting
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
 
 # numbers of the largest array that scoring makes at a time
@@ -169,7 +170,7 @@ class Retriever(GradientModel):
 
     def predict(self) -> EdgeScores:
         """Return the logits; the pair of a gene with itself lies below all others (eq. 8)."""
-        with self.without_dropout():
+        with predicting(self):
             logits = self._all_logits()
         columns = torch.arange(logits.shape[1], device=logits.device)
         itself = self.regulator_positions[:, None] == columns

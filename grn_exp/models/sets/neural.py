@@ -15,6 +15,7 @@ from grn_exp.decode.base import SetScore
 from grn_exp.models.base import GradientModel, Optimizer
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.models.sets.negatives import NegativeSets
+from grn_exp.nn.dropout import predicting
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
 
 
@@ -213,7 +214,7 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     def predict(self) -> RegulatorSets:
         """Encode all genes once, then search every query's pool."""
-        with self.without_dropout():
+        with predicting(self):
             self._embedded = self.encoder(self.features)
             try:
                 return super().predict()
