@@ -16,7 +16,7 @@ def fold_generator(seed: int) -> np.random.Generator:
 
 
 def check_fold(cv_fold: int | None, cv_folds: int | None) -> None:
-    """Refuse a fold without their number, and one that is none of them.
+    """Refuse a fold without the number of folds, and one that does not exist.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def _check_numbers(table: pd.DataFrame, path: Path) -> None:
         row = int(np.argmax(np.isnan(np.asarray(as_number)) & column.notna().to_numpy()))
         raise InputError(
             f"{path}: cell {cell!r} has {str(column.iloc[row])!r} for gene "
-            f"{table.index[row]!r}, which is no number; rows are genes, columns are cells"
+            f"{table.index[row]!r}, which is not a number; rows are genes, columns are cells"
         )
     missing = table.isna().to_numpy()
     n_read = missing.shape[1] - int(missing[-1].sum())
@@ -103,7 +103,7 @@ def read_network(path: Path, genes: GeneIndex) -> Network:
     Raises
     ------
     InputError
-        If the file is missing, truncated or lacks a column, if its rows do not fit its header,
+        If the file is missing, truncated or without a column, if its rows do not fit its header,
         or if no edge joins two of ``genes``.
     """
     if not path.is_file():
@@ -134,8 +134,8 @@ def _read_csv(path: Path, **options: object) -> pd.DataFrame:
         table = pd.read_csv(path, **options)  # type: ignore[call-overload]
     except _UNREADABLE as error:
         raise InputError(
-            f"{path}: cannot read it to the end ({_brief(error)}); it may be truncated or no "
-            "UTF-8 text, copy or download it again"
+            f"{path}: cannot read it to the end ({_brief(error)}); it may be truncated or "
+            "not UTF-8; copy or download it again"
         ) from error
     except ValueError as error:
         raise InputError(

@@ -142,7 +142,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
 
     @abc.abstractmethod
     def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
-        """Return a training's batches; ``epoch`` tells the number of the current epoch."""
+        """Return a training's batches; ``epoch`` returns the current epoch's number."""
 
     def predict_dataloader(self) -> ShuffledIndices:
         """Return the one batch of a prediction, which is of the whole network."""
@@ -384,7 +384,7 @@ class GradientModel(GRNModel):
             self.attach(kept)
         elif (kept.genes, kept.regulators) != (self.view.genes, self.view.regulators):
             raise InputError(
-                f"the checkpoint is of {len(kept.regulators)} regulators and {len(kept.genes)} "
-                f"genes, the data have other ones ({len(self.view.regulators)} and "
-                f"{len(self.view.genes)}); go on with the data that it was trained on"
+                f"the checkpoint has {len(kept.regulators)} regulators and {len(kept.genes)} "
+                f"genes, and they are not the data's ({len(self.view.regulators)} and "
+                f"{len(self.view.genes)}); use the data that it was trained on"
             )

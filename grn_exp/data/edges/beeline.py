@@ -132,12 +132,12 @@ _LARGEST_LOG = 30.0
 
 
 def _refuse_other_scales(expression: Expression) -> None:
-    """Refuse a matrix that cannot be on a log scale, or that tells nothing."""
+    """Refuse a matrix that cannot be on a log scale, or whose cells are all alike."""
     values = expression.values
     if (values == values[:1]).all():
         raise InputError(
-            f"{expression.source}: all {expression.n_cells} cells are alike, which tells nothing "
-            "of any gene; give the matrix of single cells"
+            f"{expression.source}: all {expression.n_cells} cells are identical, so "
+            "nothing can be inferred from them; give the matrix of single cells"
         )
     if values.max() > 1 and (values == np.floor(values)).all():
         raise InputError(
@@ -146,8 +146,8 @@ def _refuse_other_scales(expression: Expression) -> None:
         )
     if values.max() > _LARGEST_LOG:
         raise InputError(
-            f"{expression.source}: the largest value is {values.max():.6g}, which no log scale "
-            f"reaches; {_LOG_NORMALISE}"
+            f"{expression.source}: the largest value is {values.max():.6g}, too large for a "
+            f"log scale; {_LOG_NORMALISE}"
         )
 
 

@@ -26,7 +26,7 @@ class SeenUnseenSplitter:
     regulators is left out of that block. So read, the shares of positives come out as the
     paper's "Random" rows have them (mDC unseen 0.23, not 0.09); ``known_within="network"``
     keeps every target that has an edge from anywhere. Only the test sets are cut down so: were
-    the training pairs too, their outline would tell which targets have an edge among the
+    the training pairs too, their outline would reveal which targets have an edge among the
     held-out pairs.
 
     A gene that is regulator and target has one fate for both, or a gene of ``test_unseen``
@@ -99,8 +99,8 @@ class SeenUnseenSplitter:
         if self.known_within == "block":
             test_seen &= (seen & truth.labels).any(axis=0)
             unseen &= (unseen & truth.labels).any(axis=0)
-        way_out = "take another split.seed, or a larger network"
-        self._check(truth, way_out, test_seen=test_seen, test_unseen=unseen)
+        advice = "choose another split.seed, or a larger network"
+        self._check(truth, advice, test_seen=test_seen, test_unseen=unseen)
         if self.cv_fold is not None and self.cv_folds is not None:
             train, val = self._fold(train | val, truth.labels, self.cv_fold, self.cv_folds)
             self._check(truth, f"take fewer folds than {self.cv_folds}", val=val)
@@ -160,14 +160,14 @@ class SeenUnseenSplitter:
         columns_seen[pure[: max(wanted, 0)]] = True
         return rows_seen, columns_seen
 
-    def _check(self, truth: EdgeTruth, way_out: str, **masks: Mask) -> None:
+    def _check(self, truth: EdgeTruth, advice: str, **masks: Mask) -> None:
         for subset, mask in masks.items():
             n_pairs, n_positive = int(mask.sum()), int(truth.labels[mask].sum())
             if n_positive in (0, n_pairs):
                 raise InputError(
                     f"split.seed={self.seed}: {subset} has {n_positive} positives among "
                     f"{n_pairs} pairs ({len(truth.regulators)} regulators in all), so no score "
-                    f"can be computed; {way_out}"
+                    f"can be computed; {advice}"
                 )
 
 

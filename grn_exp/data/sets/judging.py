@@ -74,7 +74,7 @@ def judge_sets(prediction: RegulatorSets, sets: TargetSets, *, subset: str) -> l
 
     Where an approximate decoder was compared with exact enumeration: ``found_optimum``, the
     share of targets whose chosen set scores as high as the best one, and ``score_gap``, the mean
-    of what it lacks.
+    of the difference.
     """
     found, covered = prediction.aligned(sets), _covered(prediction, sets)
     rows = selection_rows(found, sets, subset=subset, covered=covered)

@@ -165,7 +165,7 @@ def _read_matrix(path: Path, genes: GeneIndex) -> Expression:
     if expression.n_cells == len(genes) != expression.n_genes:
         raise InputError(
             f"{path}: {expression.n_genes} genes x {expression.n_cells} cells, and the network "
-            f"has {len(genes)} genes: the matrix lies on its side; give genes as rows (csv)"
+            f"has {len(genes)} genes: the matrix is transposed; give genes as rows (csv)"
         )
     missing = [symbol for symbol in genes.symbols if symbol not in expression.genes]
     if missing:
@@ -218,7 +218,7 @@ def _read_copy(path: Path, genes: GeneIndex) -> NDArray[np.float32] | None:
     if not path.is_file():
         return None
     try:
-        # a stream of our own: NumPy leaves a file that is no archive open
+        # a stream of our own: NumPy leaves a file that is not an archive open
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             values, symbols = arrays["expression"], arrays["genes"]
     except _UNREADABLE as error:

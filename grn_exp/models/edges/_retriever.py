@@ -55,7 +55,7 @@ class Retriever(GradientModel):
 
     Notes
     -----
-    Assumes that a target's expression over the cells tells its regulators, in a way that other
+    Assumes that a target's expression over the cells shows its regulators, in a way that other
     targets share. Reads expression and training labels. A step encodes all genes, ``n_genes
     n_cells w`` operations.
     """
@@ -149,7 +149,7 @@ class Retriever(GradientModel):
         Returns
         -------
         Tensor
-            Shape ``(b, n_regulators)``; the entry of a gene with itself is of no meaning.
+            Shape ``(b, n_regulators)``; a gene's entry for itself means nothing.
         """
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:

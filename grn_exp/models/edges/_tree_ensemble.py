@@ -15,7 +15,7 @@ from grn_exp.models.progress import track
 class TreeEnsemble(EdgeScorer):
     """Importance of each regulator in a regression of each gene (InfoSEM eq. 2).
 
-    A gene is no regressor of itself; a gene that is the same in all cells gets 0 from all. The
+    A gene is left out of its own regression; a gene that is the same in all cells gets 0. The
     genes are divided among as many processes as the run has threads (``trainer.num_threads``),
     which changes no score.
 

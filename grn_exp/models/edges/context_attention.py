@@ -93,8 +93,7 @@ class ContextAttentionRetriever(Retriever):
         dim = self.options.embedding_dim
         if dim % n_heads:
             raise InputError(
-                f"model.n_heads={n_heads} does not divide model.embedding_dim={dim}; "
-                "give a number that does"
+                f"model.n_heads={n_heads}: give a divisor of model.embedding_dim={dim}"
             )
 
     def build(self, view: TrainView) -> None:

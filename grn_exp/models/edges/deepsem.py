@@ -302,7 +302,7 @@ def standardise_expression(
     variance = (np.square(wide - mean) * counted).sum(axis=0) / n
     if not (variance > 0).any():
         raise InputError(
-            f"no gene varies over the {len(values)} cells, so there is nothing to infer from; "
+            f"no gene varies over the {len(values)} cells, so nothing can be inferred; "
             "check that the matrix holds expression values"
         )
     scaled = np.divide(wide - mean, np.sqrt(variance), out=np.zeros_like(wide), where=variance > 0)

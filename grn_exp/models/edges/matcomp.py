@@ -21,7 +21,7 @@ class MatComp(EdgeScorer):
 
     The matrix has the regulators and the targets that have training pairs; every other entry of
     it is missing. A pair with a gene that is not in the matrix scores the mean training label:
-    what an untrained random vector would say of it is no information.
+    the prediction of an untrained random vector would mean nothing.
 
     Parameters
     ----------

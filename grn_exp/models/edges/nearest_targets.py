@@ -22,8 +22,8 @@ class NearestTargets(EdgeScorer):
     A voter's weight is its correlation, and only positive ones vote. The score of a candidate is
     the weighted share of edges among the voters' known pairs with it, where the candidate's
     share over all training targets (:class:`RegulatorFrequency`) has one vote more, of weight 1:
-    it orders the candidates that no voter has an edge from. A training target is no voter for
-    itself. Voters that tie with the k-th all vote, so the order of the genes does not matter.
+    it orders the candidates without an edge to any voter. A training target does not vote
+    for itself. Voters that tie with the k-th all vote, so the order of the genes does not matter.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class RegDiffusion(EdgeScorer):
     Raises
     ------
     InputError
-        If there is no such device, or fewer than two genes vary.
+        If the device does not exist, or fewer than two genes vary.
 
     Notes
     -----
@@ -83,7 +83,7 @@ class RegDiffusion(EdgeScorer):
 
     def _trained(self, values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         """Return the adjacency, ``[regulator, target]``."""
-        # the package draws its bar for any reader, so one that is no terminal is spared it
+        # the package always draws a progress bar; only a terminal should get it
         seen = sys.stderr if sys.stderr.isatty() else io.StringIO()
         with warnings.catch_warnings(), contextlib.redirect_stderr(seen):
             warnings.simplefilter("ignore")  # of the package's own code

@@ -88,7 +88,7 @@ class SCGREAT(PairClassifier):
 
     Notes
     -----
-    Assumes that text and expression of the two genes together tell an edge. Reads expression, a
+    Assumes that an edge shows in the two genes' texts and expression together. Reads expression, a
     gene embedding and training labels. A pair costs about 12 ``dim^2`` operations a layer: 13
     minutes a run on mDC with the published settings (docs/results.md).
 
@@ -138,7 +138,7 @@ class SCGREAT(PairClassifier):
         )
         require_in("[0, 1)", layer_dropout=layer_dropout, head_dropout=head_dropout)
         if dim % n_heads:
-            raise InputError(f"model.n_heads={n_heads}: does not divide model.dim={dim}")
+            raise InputError(f"model.n_heads={n_heads}: give a divisor of model.dim={dim}")
         _check_head(head_widths)
 
     def build(self, view: TrainView) -> None:

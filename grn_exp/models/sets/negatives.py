@@ -70,7 +70,8 @@ class NegativeSets:
         others = pool[~np.isin(pool, true)]
         if len(others) == 0:
             raise InputError(
-                f"pool: {len(pool)} candidates hold no wrong set of {len(true)}; raise pool.size"
+                f"pool: {len(pool)} candidates hold no set of {len(true)} but the true one; "
+                "raise pool.size"
             )
         # a pool that lacks true members may be too small for a random set
         members = np.concatenate([pool[np.isin(pool, true)], others])

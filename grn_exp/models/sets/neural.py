@@ -49,7 +49,7 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     Notes
     -----
-    Assumes that a target's expression over the cells tells its set, in a way that other targets
+    Assumes that a target's expression over the cells shows its set, in a way that other targets
     share. Reads expression, training sets and pools. A target costs a step ``(1 + J) R`` pairs,
     or sets of R + 1 tokens where there is a set transformer, and its decoding what the decoder
     looks at: all ``M choose R`` sets of a pool of M for ``exact``.

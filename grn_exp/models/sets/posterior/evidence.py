@@ -119,7 +119,7 @@ class PoolEvidence:
                 factors.append(factor)
                 pivot = pivot - factor * entry
                 shift = shift - factor * shifts[j]
-            # A - I / s^2 is no less than 0, so a smaller pivot is a rounding
+            # A - I / s^2 is never below 0, so a smaller pivot is a rounding error
             pivot = np.maximum(pivot, effects.precision)
             lower.append(factors)
             pivots.append(pivot)

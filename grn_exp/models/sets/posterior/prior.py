@@ -45,7 +45,7 @@ def regulator_propensity(
     Returns
     -------
     ndarray
-        Shape ``(n_genes,)``, sums to 1; 0 for a gene that is no candidate.
+        Shape ``(n_genes,)``, sums to 1; 0 for a gene that is not a candidate.
     """
     n_genes = len(single_regulators)
     able = np.ones(n_genes) if is_candidate is None else is_candidate.astype(np.float64)
@@ -93,7 +93,7 @@ class NewSets:
         self.size = self.is_member.sum(axis=1)
         self.unseen = unseen
         count = self.is_member.sum(axis=0)
-        # Good and Turing: what was seen once tells how much was not seen
+        # Good and Turing: the number seen once estimates what was not seen
         self.unseen_mass = ((count == 1).sum() + 1) / (count.sum() + 2)
         self.log_frequency = self._log_frequency(count.astype(np.float64))
         self.weights = {int(r): self._fit_weights(int(r), distinct) for r in np.unique(self.size)}
@@ -197,7 +197,7 @@ def fold_rates(sets: list[Members], folds: Integers) -> Rates:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SetPrior:
-    """Everything that the training sets tell about a set before its target is looked at.
+    """Everything that the training sets say about a set before its target is looked at.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class Rows:
 
 @dataclasses.dataclass
 class StaticScales:
-    """How much cells tell where time is not known; learnt from the training sets.
+    """How much weight cells have where time is not known; learnt from the training sets.
 
     Attributes
     ----------

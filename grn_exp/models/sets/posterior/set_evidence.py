@@ -41,7 +41,7 @@ class SetEvidence:
     time
         ``path`` or ``static``: what ``auto`` came to.
     prior
-        What the training sets tell about sets.
+        What the training sets say about sets.
     pools
         Where each target's sets are searched, bool, shape ``(n_genes, n_genes)``.
     facts

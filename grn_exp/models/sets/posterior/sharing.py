@@ -1,8 +1,8 @@
 """Targets that are predicted together lend each other evidence.
 
 Groups of targets have one regulator set. Where that set was never seen in training, one target
-alone may not tell it from its neighbours, but a set that several targets find likely is likely
-indeed. No label is read: this is a prior over sets that the targets' posteriors make themselves.
+alone may not distinguish it from its neighbours, but a set that several targets find likely is
+likely indeed. No label is read: the targets' posteriors make this prior over sets themselves.
 """
 
 import numpy as np

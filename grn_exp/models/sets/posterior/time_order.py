@@ -20,11 +20,11 @@ from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
 MAX_STEP = 0.6
 # times up to this are trusted when cells are put on a line
 _SHORT = 0.5
-# a stretch of fewer cells is no sign of a trajectory
+# fewer cells in a row are not taken as a trajectory
 _LONG_SEGMENT = 30
 # steps of a trajectory add up (1); distances among cells that are merely alike do not (.5)
 _LEAST_ADDITIVITY = 0.75
-_LARGEST_TIME_SHARE = 0.02  # of the correlation, below which time cannot be told
+_LARGEST_TIME_SHARE = 0.02  # of the correlation, below which time cannot be estimated
 _N_COMPONENTS = 20
 _MAX_TYPES = 15
 _LEAST_SILHOUETTE = 0.1
@@ -118,7 +118,7 @@ def ordered_in_time(raw: Floats, types: Integers) -> tuple[list[Segment], bool]:
 
     They count as found if most cells are in long stretches in which times add up: the time of
     two steps is the sum of the two. Cells that are merely alike, such as those of a type that
-    was not told from another, are all equally far from each other.
+    was not separated from another, are all equally far from each other.
 
     Parameters
     ----------
