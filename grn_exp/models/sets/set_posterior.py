@@ -60,20 +60,12 @@ class SetPosterior(SetSelector, ClosedFormModel):
         super().__init__(**options)
         require_in("[0, inf)", n_pool=n_pool)
         require_in("[1, inf)", n_sets=n_sets)
-        self.fitted: SetEvidence | None = None
 
     def fit(self) -> None:
         """Learn evidence and prior."""
-        self.fitted = SetEvidence.fit(
+        self.evidence = SetEvidence.fit(
             self.view, time=self.options.time, n_pool=self.options.n_pool, seed=self.seed
         )
-
-    @property
-    def evidence(self) -> SetEvidence:
-        """What was fitted."""
-        if self.fitted is None:
-            raise RuntimeError("set_posterior is asked before it is fitted")
-        return self.fitted
 
     def facts(self) -> dict[str, Any]:
         """Return what was learnt, for the run's provenance."""
