@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 
 from grn_exp.core import construct
@@ -12,9 +13,9 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
-from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.splits import EdgeTruth, Mask
 from grn_exp.core.tables import Table
-from grn_exp.core.views import TrainView
+from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
 from grn_exp.nn.batches import ShuffledIndices
 from grn_exp.storage import store
 
@@ -144,6 +145,13 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     # -- what is shown -------------------------------------------------------------------------
 
     @abc.abstractmethod
+    def training_pairs(self) -> Mask:
+        """Say which pairs' labels are for training, shape ``(n_regulators, n_genes)``."""
+
+    @abc.abstractmethod
+    def embedding(self) -> GeneEmbedding:
+        """Return the prior embedding of the genes."""
+
     def view(
         self, *, labels: bool = False, embedding: bool = False, truth: bool = False
     ) -> TrainView:
@@ -156,6 +164,16 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
         truth
             Is it the control that reads every label.
         """
+        known, visible = self.truth, None
+        if labels:
+            shown = known.universe if truth else self.training_pairs()
+            visible = np.where(shown, known.labels, UNKNOWN).astype(np.int8)
+        return TrainView(
+            expression=self.expression,
+            regulators=known.regulators,
+            labels=visible,
+            embedding=self.embedding() if embedding else None,
+        )
 
     def view_for(self, method: Method) -> TrainView:
         """Return what a method may see, by its class attributes.

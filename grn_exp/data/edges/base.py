@@ -11,8 +11,8 @@ from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
-from grn_exp.core.splits import EdgeSplit, EdgeTruth, Subset
-from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
+from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask, Subset
+from grn_exp.core.views import GeneEmbedding
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.metrics.ranking import RankingRow, evaluate_ranking
@@ -85,20 +85,9 @@ class EdgeDataModule(Benchmark):
         """Every label. For judging, and for the oracle control; never for a model."""
         return self._require().labelled
 
-    def view(
-        self, *, labels: bool = False, embedding: bool = False, truth: bool = False
-    ) -> TrainView:
-        """Return what a model may see."""
-        visible = None
-        if labels:
-            train = self.truth.universe if truth else self.split.train
-            visible = np.where(train, self.truth.labels, UNKNOWN).astype(np.int8)
-        return TrainView(
-            expression=self.expression,
-            regulators=self.truth.regulators,
-            labels=visible,
-            embedding=self.embedding() if embedding else None,
-        )
+    def training_pairs(self) -> Mask:
+        """Say which pairs' labels are for training, shape ``(n_regulators, n_genes)``."""
+        return self.split.train
 
     def embedding(self) -> GeneEmbedding:
         """Return the prior embedding of the genes."""

@@ -18,9 +18,9 @@ from grn_exp.core.sets import (
     TargetSets,
     TargetSplit,
 )
-from grn_exp.core.splits import EdgeTruth
+from grn_exp.core.splits import EdgeTruth, Mask
 from grn_exp.core.tables import Table
-from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.core.views import GeneEmbedding, TrainView
 from grn_exp.data.benchmark import Benchmark, Decoder, Method
 from grn_exp.data.sets.judging import (
     Row,
@@ -131,28 +131,21 @@ class SetDataModule(Benchmark):
         """Take a retriever's scores, to draw the pools from that set methods choose from."""
         self._retrieved = scores
 
-    def view(
-        self, *, labels: bool = False, embedding: bool = False, truth: bool = False
-    ) -> TrainView:
-        """Return what a method that scores edges may see: columns of the training targets."""
-        if embedding:
-            raise InputError(
-                "data: this benchmark has no gene embedding; choose a model that reads none"
-            )
-        candidates = self.sets.candidates
-        visible = None
-        if labels:
-            shape = (len(candidates), self.expression.n_genes)
-            visible = np.full(shape, UNKNOWN, dtype=np.int8)
-            train = self.sets if truth else self.sets.take(self.split.positions("train"))
-            visible[:, self.expression.genes.positions(train.targets)] = train.membership()
-            own = self.expression.genes.positions(candidates)
-            visible[np.arange(len(candidates)), own] = UNKNOWN
-        return TrainView(
-            expression=self.expression,
-            regulators=candidates,
-            labels=visible,
-            embedding=None,
+    def training_pairs(self) -> Mask:
+        """Say which pairs' labels are for training: the columns of the training targets."""
+        is_train = np.isin(self.expression.genes.array, self.split.targets.array[self.split.train])
+        return self.truth.universe & is_train
+
+    def embedding(self) -> GeneEmbedding:
+        """Refuse: there is none.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(
+            "data: this benchmark has no gene embedding; choose a model that reads none"
         )
 
     def set_view(self, scores: EdgeScores | None, *, seed: int = 0) -> SetView:
