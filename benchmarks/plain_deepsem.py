@@ -41,17 +41,17 @@ class PlainDeepSEM:
         self.weight = model.weight.clone()
         self.seed = model.seed
         self.batch_size = model.batch_size
-        self.alpha, self.beta = model.alpha, model.beta
-        self.decay = model.learning_rate_decay
+        self.alpha, self.beta = model.options.alpha, model.options.beta
+        self.decay = model.options.learning_rate_decay
         self.encoder = _copy_network(model.encoder.layers)
         self.decoder = _copy_network(model.decoder.layers)
         self.prior = model.prior_moments.detach().clone().requires_grad_()
         self.a = model.edge_effects.detach().clone().requires_grad_()
         self.off_diagonal = 1 - torch.eye(len(self.a))
         networks = [*self.encoder.parameters(), *self.decoder.parameters(), self.prior]
-        self.learning_rate = model.learning_rate
-        self.network_optimizer = torch.optim.RMSprop(networks, lr=model.learning_rate)
-        self.a_optimizer = torch.optim.RMSprop([self.a], lr=model.adjacency_learning_rate)
+        self.learning_rate = model.options.learning_rate
+        self.network_optimizer = torch.optim.RMSprop(networks, lr=model.options.learning_rate)
+        self.a_optimizer = torch.optim.RMSprop([self.a], lr=model.options.adjacency_learning_rate)
 
     def scores(self) -> Tensor:
         """Return |A|, shape ``(n_genes, n_genes)``."""

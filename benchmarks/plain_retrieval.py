@@ -26,8 +26,8 @@ class PlainContextAttention:
         self.regulators = model.regulator_positions.clone()
         self.targets = model.targets.clone()
         self.labels = model.labels.clone()
-        self.noise = model.noise
-        self.positive_weight = torch.tensor(model.positive_weight)
+        self.noise = model.options.noise
+        self.positive_weight = torch.tensor(model.options.positive_weight)
         self.n_heads = model.attention.n_heads
         self.encoder = nn.Sequential()
         for layer in model.encoder.layers:

@@ -192,7 +192,7 @@ def test_scores_read_the_regulators_row_and_the_targets_column(regulators):
     expected = np.zeros((3, 12), dtype=np.float32)
     expected[1, target] = -0.25
     np.testing.assert_array_equal(scores.values, expected)
-    model.score = "abs"
+    model.options.score = "abs"
     np.testing.assert_array_equal(model.prediction().values, -expected)
 
 

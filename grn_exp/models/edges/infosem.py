@@ -74,18 +74,11 @@ class InfoSEM(DeepSEM):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if embedding_learning_rate is None:
-            embedding_learning_rate = self.options.adjacency_learning_rate
-        require_in(
-            "(0, inf)",
-            sigma_w=sigma_w,
-            sigma_l=sigma_l,
-            h=h,
-            embedding_learning_rate=embedding_learning_rate,
-            label_learning_rate=label_learning_rate,
-        )
+        if embedding_learning_rate is not None:
+            require_in("(0, inf)", embedding_learning_rate=embedding_learning_rate)
+        require_in("(0, inf)", sigma_w=sigma_w, sigma_l=sigma_l, h=h)
+        require_in("(0, inf)", label_learning_rate=label_learning_rate)
         self.centred = parametrisation == "centred"
-        self.embedding_learning_rate = embedding_learning_rate
 
     def build(self, view: TrainView) -> None:
         """Add what the priors need: w where there is an embedding, A^l where there are labels."""
@@ -170,7 +163,8 @@ class InfoSEM(DeepSEM):
         """Return the groups of A^e, w and A^l, each with its own rate."""
         groups = [{"params": [self.edge_effects], "lr": self.options.adjacency_learning_rate}]
         if self.gene_weights is not None:
-            groups.append({"params": [self.gene_weights], "lr": self.embedding_learning_rate})
+            rate = self.options.embedding_learning_rate or self.options.adjacency_learning_rate
+            groups.append({"params": [self.gene_weights], "lr": rate})
         if self.logit_rows is not None and self.logit_columns is not None:
             factors = [self.logit_rows, self.logit_columns]
             groups.append({"params": factors, "lr": self.options.label_learning_rate})
