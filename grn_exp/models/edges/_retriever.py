@@ -137,7 +137,9 @@ class Retriever(GradientModel):
 
     @abc.abstractmethod
     def logits(self, encoded: tuple[Tensor, ...], targets: Tensor) -> Tensor:
-        """Score all candidates for some targets.
+        """Return the scores of all candidates for some targets, shape ``(b, n_regulators)``.
+
+        A gene's entry for itself means nothing.
 
         Parameters
         ----------
@@ -145,11 +147,6 @@ class Retriever(GradientModel):
             Of :meth:`encode`.
         targets
             Positions of genes, shape ``(b,)``.
-
-        Returns
-        -------
-        Tensor
-            Shape ``(b, n_regulators)``; a gene's entry for itself means nothing.
         """
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:

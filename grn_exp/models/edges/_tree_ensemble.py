@@ -30,7 +30,7 @@ class TreeEnsemble(EdgeScorer):
     def importances(
         self, regulators: NDArray[np.float32], target: NDArray[np.float64], *, seed: int
     ) -> NDArray[np.float64]:
-        """Fit one gene.
+        """Return one gene's importances, shape ``(n_regulators,)``, not negative.
 
         Parameters
         ----------
@@ -40,11 +40,6 @@ class TreeEnsemble(EdgeScorer):
             The gene in each cell.
         seed
             Of the fit.
-
-        Returns
-        -------
-        ndarray
-            Shape ``(n_regulators,)``, not negative.
         """
 
     def score(self, view: TrainView) -> np.ndarray:

@@ -69,11 +69,6 @@ class ContextAttentionRetriever(Retriever):
     InputError
         If no pair is known.
 
-    Notes
-    -----
-    Attention is over all genes: per target ``n_genes d`` operations beside the scorer's ``R d
-    h``.
-
     References
     ----------
     - The Residual HOS2 paper, appendices C and D.

@@ -67,17 +67,14 @@ class Correlation(EdgeScorer):
 def correlations(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Return Pearson's correlations of some genes with all genes.
 
+    The result has shape ``(n, n_genes)``, float64, within [-1, 1]; 0 where a gene is constant.
+
     Parameters
     ----------
     values
         Cells x genes.
     positions
         Columns of the genes that are rows of the result, shape ``(n,)``.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(n, n_genes)``, float64, within [-1, 1]; 0 where a gene is constant.
     """
     standardised = _unit_columns(values)
     return np.clip(standardised[:, positions].T @ standardised, -1, 1)
@@ -86,10 +83,7 @@ def correlations(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
 def partial_correlations(expression: Expression) -> np.ndarray:
     """Return the correlation of each pair of genes given all other genes.
 
-    Returns
-    -------
-    ndarray
-        Shape ``(n_genes, n_genes)``, float64, within [-1, 1]; 0 where a gene is constant.
+    The result is ``(n_genes, n_genes)``, float64, within [-1, 1]; 0 where a gene is constant.
 
     Raises
     ------

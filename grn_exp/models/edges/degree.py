@@ -34,23 +34,12 @@ class Degree(EdgeScorer):
         return of_regulator[:, None] + of_target[None, :]
 
 
-class DegreeProduct(EdgeScorer):
+class DegreeProduct(Degree):
     """Product of the regulator's and the target's share of positives (:class:`Degree`).
 
     The rank-one form: a target that many regulators have counts most for a regulator that has
     many targets.
-
-    Notes
-    -----
-    A control. Reads training labels alone and counts them, ``R n_genes`` operations.
-
-    References
-    ----------
-    - Cui et al. (2025), InfoSEM: a deep generative model with informative priors for gene
-      regulatory network inference, section 4.1 (the idea of the bias).
     """
-
-    reads_labels: ClassVar[bool] = True
 
     def score(self, view: TrainView) -> np.ndarray:
         """Return the products of shares."""

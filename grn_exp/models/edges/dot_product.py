@@ -22,10 +22,6 @@ class DotProductRetriever(Retriever):
     InputError
         If no pair is known.
 
-    Notes
-    -----
-    A target costs ``R d`` operations once the genes are encoded.
-
     References
     ----------
     - The Residual HOS2 paper, appendix C.

@@ -60,7 +60,7 @@ class EvidenceTerm(nn.Module):
         return lambda sets: (factor * evaluate(sets)).to(self.weight.dtype)
 
     def of_train(self, rows: Tensor, sets: Tensor) -> Tensor:
-        """Return ``a * e`` of sets of training targets.
+        """Return ``a * e`` of sets of training targets, shape ``(b, n)``, on the device of ``a``.
 
         Parameters
         ----------
@@ -68,11 +68,6 @@ class EvidenceTerm(nn.Module):
             Positions in the view's training sets, shape ``(b,)``.
         sets
             Positions in its regulators, shape ``(b, n, R)``; in the target's pool or true set.
-
-        Returns
-        -------
-        Tensor
-            Shape ``(b, n)``, on the device of ``a``.
         """
         found: list[Tensor] = []
         for row, of_target in zip(rows.tolist(), sets, strict=True):

@@ -46,7 +46,7 @@ class NegativeSets:
     def sample(
         self, true: Positions, pool: Positions, *, share: float, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Draw negatives of one target.
+        """Return negatives drawn for one target, shape ``(n_negatives, R)``.
 
         Parameters
         ----------
@@ -56,11 +56,6 @@ class NegativeSets:
             The target's candidates, best first.
         share
             Share of near misses.
-
-        Returns
-        -------
-        ndarray
-            Shape ``(n_negatives, R)``.
 
         Raises
         ------

@@ -119,7 +119,7 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     @abc.abstractmethod
     def score_sets(self, targets: Tensor, sets: Tensor) -> Tensor:
-        """Score sets of each target.
+        """Return the scores of each target's sets, shape ``(n_targets, n_sets)``.
 
         Parameters
         ----------
@@ -127,11 +127,6 @@ class NeuralSelector(PooledSelector, GradientModel):
             Embeddings of the targets, shape ``(n_targets, dim)``.
         sets
             Embeddings of the sets' members, shape ``(n_targets, n_sets, R, dim)``.
-
-        Returns
-        -------
-        Tensor
-            Shape ``(n_targets, n_sets)``.
         """
 
     @abc.abstractmethod
@@ -164,7 +159,7 @@ class NeuralSelector(PooledSelector, GradientModel):
         return {"total": total / len(batch)}
 
     def example_scores(self, rows: Tensor, sets: Tensor) -> Tensor:
-        """Score sets of training targets.
+        """Return the scores of training targets' sets, shape ``(b, n_sets)``.
 
         Parameters
         ----------
@@ -172,11 +167,6 @@ class NeuralSelector(PooledSelector, GradientModel):
             Positions in the training sets, shape ``(b,)``.
         sets
             Positions in the candidates, shape ``(b, n_sets, R)``.
-
-        Returns
-        -------
-        Tensor
-            Shape ``(b, n_sets)``.
         """
         targets, members = self._embed(self._target_genes[rows], self._regulator_genes[sets])
         return self.score_sets(targets, members)

@@ -33,6 +33,8 @@ def regulator_propensity(
 ) -> Floats:
     """Return how often a gene is the best single regulator of the others, without labels.
 
+    The result has shape ``(n_genes,)``, sums to 1; 0 for a gene that is not a candidate.
+
     Expectation maximisation of a mixture: each gene has one regulator, drawn from frequencies q.
 
     Parameters
@@ -41,11 +43,6 @@ def regulator_propensity(
         Log likelihood of every regulator (columns) of every target (rows).
     is_candidate
         The genes that can be regulators; None for all.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(n_genes,)``, sums to 1; 0 for a gene that is not a candidate.
     """
     n_genes = len(single_regulators)
     able = np.ones(n_genes) if is_candidate is None else is_candidate.astype(np.float64)

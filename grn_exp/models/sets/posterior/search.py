@@ -13,6 +13,8 @@ def likely_sets(
 ) -> Integers:
     """Search sets of a pool's members, one signed member after the other.
 
+    The result holds ascending positions in the pool, shape ``(n, R)``, each set once.
+
     Parameters
     ----------
     evidence
@@ -23,11 +25,6 @@ def likely_sets(
         Added to the log evidence for each member, shape ``(n_pool,)``.
     width
         Sets that are kept at each step; three times as many at the last.
-
-    Returns
-    -------
-    ndarray
-        Ascending positions in the pool, shape ``(n, R)``, each set once.
     """
     effects, n_pool = evidence.effects, len(log_weight)
     gram, rhs = evidence.signed()

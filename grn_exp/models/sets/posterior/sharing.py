@@ -19,6 +19,8 @@ def shared_posterior(
 ) -> Floats:
     """Return the posterior of each target's set, after rounds of sharing.
 
+    The result has shape ``(n_targets, n_sets)``; rows sum to 1.
+
     The prior of S for target t is ``rho n_S / n`` for a set seen in training, else ``(1 - rho)
     [(1 - tau) new(S) + tau shared_t(S)]`` with ``shared_t(S) = (sum over the other targets of
     their posterior of S)^2 / (the same, not squared, summed over all new sets)``. Squared, the
@@ -36,11 +38,6 @@ def shared_posterior(
         rho and tau.
     rounds
         0: without sharing, and with tau 0.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(n_targets, n_sets)``; rows sum to 1.
     """
     seen = seen_share > 0
     as_seen = safe_log(rates.seen * seen_share)

@@ -45,6 +45,8 @@ class Segment(NamedTuple):
 def cell_distances(raw: Floats) -> Floats:
     """Return the time between all cells of one type, whichever came first.
 
+    The result has shape ``(n_cells, n_cells)``, units of 1 / decay, at most 3.9.
+
     ``-log(1 - D)``, where D is the mean over the genes of ``(y_i - y_j)^2 / (2 var y)`` with
     ``y = sqrt(x)``, whose noise does not grow with the level.
 
@@ -52,11 +54,6 @@ def cell_distances(raw: Floats) -> Floats:
     ----------
     raw
         Concentrations, shape ``(n_cells, n_genes)``.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(n_cells, n_cells)``, units of 1 / decay, at most 3.9.
     """
     scaled = np.sqrt(raw)
     scaled -= scaled.mean(axis=0)
@@ -156,15 +153,12 @@ def _additivity(distances: Floats, order: Integers) -> float:
 def cluster_cells(raw: Floats) -> Integers:
     """Estimate cell types: k-means of the leading principal components, k by the silhouette.
 
+    The result has shape ``(n_cells,)``; all 0 where no division is clear.
+
     Parameters
     ----------
     raw
         Concentrations, shape ``(n_cells, n_genes)``.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(n_cells,)``; all 0 where no division is clear.
     """
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
