@@ -118,7 +118,9 @@ def publish_runs(arguments: argparse.Namespace) -> None:
 
     folders = [Path(folder) for folder in collected.runs]
     publish(folders, arguments.to, project=arguments.project, entity=arguments.entity)
-    _say(f"{len(folders)} runs sent to {arguments.to}")
+    sent = f"{len(folders)} run{'s' * (len(folders) != 1)} sent to {arguments.to}"
+    where = f"; tensorboard --logdir {arguments.outputs} shows them"
+    _say(sent + where * (arguments.to == "tensorboard"))
 
 
 def print_claims(arguments: argparse.Namespace) -> None:

@@ -123,6 +123,13 @@ def test_bad_input_is_one_line(command, in_outputs, capsys, arguments, parts):
     assert re.match(naming("error", *parts), last)
 
 
+def test_publishing_says_what_was_sent(command, outputs, monkeypatch):
+    monkeypatch.setattr("grn_exp.engine.loggers.publish.publish", lambda *_, **__: None)
+    out, _ = command("publish", outputs, "--to", "tensorboard")
+    for part in ("6 runs", "tensorboard", str(outputs)):
+        assert part in out
+
+
 def test_runs_without_a_result_are_no_reason_to_fail(command, write_run, tmp_path):
     (write_run() / "status.json").unlink()
     out, _ = command("collect", tmp_path / "outputs", "-o", tmp_path / "rows.parquet")
