@@ -48,14 +48,21 @@ def test_help_lists_choices_of_a_folder_of_ones_own(command, tmp_path):
         ("model=nowhere model.", set()),
     ],
 )
-@pytest.mark.parametrize(
-    "program", ["grn-exp", "python -m grn_exp", ".venv/bin/python3 -m grn_exp"]
-)
-def test_completion(command, monkeypatch, program, words, expected):
-    monkeypatch.setenv("COMP_LINE", f"{program} {words}")
+def test_completion(command, monkeypatch, words, expected):
+    assert completed(command, monkeypatch, f"grn-exp {words}") == expected
+
+
+@pytest.mark.parametrize("program", ["python -m grn_exp", ".venv/bin/python3 -m grn_exp"])
+def test_completion_of_the_module(command, monkeypatch, program):
+    found = completed(command, monkeypatch, f"{program} model=infosem_b")
+    assert found == {"model=infosem_b", "model=infosem_bc"}
+
+
+def completed(command, monkeypatch, line) -> set[str]:
+    monkeypatch.setenv("COMP_LINE", line)
     outcome = command("--shell-completion", "query=bash")
     assert (outcome.code, outcome.err) == (0, "")
-    assert set(outcome.out.split()) == expected
+    return set(outcome.out.split())
 
 
 def test_completion_is_of_the_installed_command(command):
