@@ -8,10 +8,10 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.data.edges.beeline import (
     Dataset,
     GeneSet,
-    NetworkKind,
     expression_key,
     load_expression,
     network_key,
+    networks,
 )
 from grn_exp.data.readers import read_network
 from grn_exp.data.sets.sergio import Dataset as SergioNetwork
@@ -95,11 +95,6 @@ def network_keys(network: str) -> list[str]:
 def published_keys(network: str) -> list[str]:
     """Return the registry keys of the authors' simulations of a SERGIO network."""
     return [key for key in store.registry() if key.startswith(f"sergio/{network}/simulated_")]
-
-
-def networks(dataset: str) -> list[str]:
-    """Return the kinds of reference network that a dataset has."""
-    return [n for n in typing.get_args(NetworkKind) if n != "lofgof" or dataset == "mESC"]
 
 
 def keys(dataset: str, gene_set: str) -> Iterator[str]:

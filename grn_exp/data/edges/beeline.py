@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import typing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,18 +158,17 @@ def expression_key(dataset: str, gene_set: str) -> str:
 
 
 def refuse_absent_network(dataset: str, network: str) -> None:
-    """Refuse a reference network that a dataset does not have.
-
-    Raises
-    ------
-    InputError
-        If it is ``lofgof`` and the dataset another one than mESC.
-    """
-    if network == "lofgof" and dataset != "mESC":
+    """Refuse, with InputError, a reference network that a dataset does not have."""
+    if network not in networks(dataset):
         raise InputError(
-            f"data.network=lofgof: {dataset} has no such network, only mESC; choose "
-            "cell_type_specific, non_specific or string"
+            f"data.network={network}: {dataset} has no such network (only mESC has lofgof); "
+            f"choose from {', '.join(networks(dataset))}"
         )
+
+
+def networks(dataset: str) -> list[str]:
+    """Return the kinds of reference network that a dataset has."""
+    return [n for n in typing.get_args(NetworkKind) if n != "lofgof" or dataset == "mESC"]
 
 
 def network_key(dataset: str, gene_set: str, network: str) -> str:

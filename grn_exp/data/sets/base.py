@@ -137,13 +137,7 @@ class SetDataModule(Benchmark):
         return self.truth.universe & is_train
 
     def embedding(self) -> GeneEmbedding:
-        """Refuse: there is none.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
+        """Refuse, with InputError: this benchmark has none."""
         raise InputError(
             "data: this benchmark has no gene embedding; choose a model that reads none"
         )
