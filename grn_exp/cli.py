@@ -1,11 +1,13 @@
 """The command line: ``python -m grn_exp model=infosem_bc data=mesc``."""
 
 import gc
+import itertools
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
@@ -20,6 +22,8 @@ from grn_exp import __version__, config, usage
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine import stopping
 from grn_exp.runs.folder import RunFolder
+from grn_exp.runs.source import warn_if_changed
+from grn_exp.storage import conf
 from grn_exp.tuning.trials import validation_score
 
 log = logging.getLogger("grn_exp")
@@ -41,6 +45,8 @@ _show_traceback = False
 def _task(cfg: DictConfig) -> float | None:
     """Do one run; Hydra calls this once for a run, once a job for a sweep."""
     config.register()  # a sweep's worker is a process of its own
+    sources = HydraConfig.get().runtime.config_sources
+    conf.search_in(Path(each.path) for each in sources if each.schema == "file")
     if HydraConfig.get().mode is not RunMode.MULTIRUN:
         try:
             _refuse_unasked_sweep()
@@ -72,12 +78,11 @@ def _refuse_unasked_sweep() -> None:
 
 
 def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
-    chosen = HydraConfig.get().runtime.choices
-    names = {group: str(chosen.get(group)) for group in ("data", "model", "retriever")}
-    identity = config.identify(cfg, **names)
+    identity = config.identify(cfg, **HydraConfig.get().runtime.choices)
     folder = RunFolder(identity.folder)
     if folder.state() == "finished" and not cfg.force:
         log.info("already done: %s (force=true runs it again)", folder.path)
+        warn_if_changed(folder, identity.config)
         rows = folder.metrics()
     else:
         run = _import_run()
@@ -109,6 +114,7 @@ def main() -> None:
     try:
         with stopping.stoppable():
             sys.argv[1:] = _ordered(sys.argv[1:])
+            conf.search_in(_added_folders(sys.argv[1:]))
             config.register()
             usage.register()
             _start()
@@ -130,6 +136,14 @@ def main() -> None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _added_folders(arguments: list[str]) -> Iterator[Path]:
+    """Yield the folders of ``--config-dir``."""
+    for word, after in itertools.pairwise([*arguments, ""]):
+        flag, _, folder = word.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            yield Path(folder or after).absolute()
 
 
 def _start() -> None:
@@ -200,7 +214,7 @@ def _one_line(error: Exception) -> str:
         cause = cause.__cause__
     text = " ".join(str(error).split())
     if isinstance(error, yaml.YAMLError):
-        return f"a file of the configuration is no YAML: {text}"
+        return f"a file of the configuration is not YAML: {text}"
     choice = re.search(r"Could not find '([^']*/[^']*)'", text)
     if choice:
         return _unknown_choice(choice.group(1))
@@ -213,7 +227,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _unknown_choice(path: str) -> str:
-    """Return the choices of the group in which ``group/name`` is none."""
+    """Return the choices of the group that lacks ``group/name``."""
     group, _, name = path.rpartition("/")
     for argument in sys.argv[1:]:
         key, _, value = argument.partition("=")
@@ -238,7 +252,8 @@ def _nearby_keys(path: str) -> str:
     groups = [argument for argument in sys.argv[1:] if re.match(group, argument)]
     try:
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-            node: Any = compose("config", overrides=groups)
+            added = ",".join(f"file://{folder}" for folder in _added_folders(sys.argv[1:]))
+            node: Any = compose("config", overrides=[*groups, f"hydra.searchpath=[{added}]"])
     except (HydraException, OmegaConfBaseException):
         return "see --cfg job"
     if path in ("decoder", "retriever", "pool", "prior"):

@@ -8,19 +8,20 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
-from grn_exp.core.construct import check_value, instantiate, load_class, partial
-from grn_exp.core.defaults import options_of
+from grn_exp.core.construct import check_value, hints_of, instantiate, load_class, partial
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
+from grn_exp.presets import preset_value
+from grn_exp.runs.files import part
 from grn_exp.runs.key import run_key
+from grn_exp.storage import conf
 from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
@@ -28,139 +29,29 @@ _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds 
 _OWN_TRAINER_KEYS = ("num_threads", "checkpoint_seconds")
 
 
-def choices(group: str) -> list[str]:
-    """Return the names of a config group's choices (``model``, ``data``, ``experiment/smoke``)."""
-    if group == "retriever":
-        return models_by_task("edges")
-    names = (path.stem for path in (conf_dir() / group).glob("*.yaml"))
-    own = [name for name in names if not name.startswith("_")]
-    of_hydra = ["basic"] if group in ("hydra/launcher", "hydra/sweeper") else []
-    return sorted(own + of_hydra)
-
-
-# -- what Hydra is told -----------------------------------------------------------------------
-
-
 @functools.cache
 def register() -> None:
-    """Make ``${preset:...}`` and ``retriever=`` known to Hydra, once in a process.
-
-    Every method that scores edges is a choice of ``retriever`` too, its file mounted below that
-    key: no second file is needed for it to retrieve.
-    """
-    OmegaConf.register_new_resolver("preset", _preset_value, replace=True)
-    for path in (conf_dir() / "model").glob("[!_]*.yaml"):
-        files = _files("model", path.stem, conf_dir())
-        if any("retriever" in str(content.get("defaults")) for content in files):
-            continue  # it has a retriever itself
-        ConfigStore.instance().store(group="retriever", name=path.stem, node=_mounted(files))
+    """Make ``${preset:...}`` known to OmegaConf, once in a process."""
+    OmegaConf.register_new_resolver("preset", preset_value, replace=True)
 
 
-@functools.cache
-def _files(group: str, name: str, folder: Path) -> tuple[DictConfig, ...]:
-    """Return a choice's file with its Python defaults, after the files that it builds on."""
-    path = folder / group / f"{name}.yaml"
-    content: Any = OmegaConf.load(path) if path.is_file() else OmegaConf.create()
-    add_python_defaults(content, group, name, folder)
-    bases = [file for base in _base_names(content) for file in _files(group, base, folder)]
-    return (*bases, content)
-
-
-def _base_names(content: DictConfig) -> list[str]:
-    """Return the files of its own group that a file builds on."""
-    names = [base for base in content.get("defaults", []) if isinstance(base, str)]
-    return [name for name in names if name != "_self_"]
-
-
-# what a class is given by the engine, or by another group
-_NOT_OPTIONS = {
-    "model": ("seed", "decoder"),
-    "data": ("splitter", "prior", "pool", "split_seed"),
-}
-
-
-def add_python_defaults(content: Any, group: str, name: str, folder: Path) -> None:  # noqa: ANN401
-    """Add to a file's content the options that it leaves to the class that it names.
-
-    Options that a file has which this one builds on keep their values.
-    """
-    if group not in _NOT_OPTIONS:
-        return
-    node = content[group] if isinstance(content.get(group), DictConfig) else content
-    target = OmegaConf.select(node, "_target_")
-    if target is None:
-        return
-    path = folder / group / f"{name}.yaml"
-    known = set(_NOT_OPTIONS[group])
-    for base in _raw_bases(path):
-        known |= set(base.get(group, base))
-    for option, value in options_of(target).items():
-        if option not in node and option not in known:
-            node[option] = list(value) if isinstance(value, tuple) else value
-
-
-@functools.cache
-def _raw_bases(path: Path) -> tuple[Any, ...]:
-    """Return the files that a file builds on, as they are."""
-    content: Any = OmegaConf.load(path)
-    paths = [path.with_name(f"{base}.yaml") for base in _base_names(content)]
-    found = [(OmegaConf.load(each), *_raw_bases(each)) for each in paths]
-    return tuple(content for contents in found for content in contents)
-
-
-def _mounted(files: Iterable[DictConfig]) -> DictConfig:
-    """Return what the files say of model and trainer, as one node."""
-    parts = []
-    for content in files:
-        part = OmegaConf.masked_copy(content, [str(key) for key in content if key != "defaults"])
-        is_global = "model" in part or "trainer" in part
-        parts.append(part if is_global else OmegaConf.create({"model": part}))
-    return OmegaConf.merge(*parts)  # type: ignore[return-value]
-
-
-def _preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - whatever it holds
-    """Look a method's value up for the data at hand.
-
-    ``${preset:infosem.sigma_w}`` is the first of: the value for this network and dataset, the
-    default for this network, the method's default.
-    """
-    method, name = path.split(".")
-    table = _preset(str(_root_.get("preset")))[method]
-    of_network = table.get(_root_.data.get("network", "simulated"), {})
-    for values in (of_network.get(_root_.data.dataset, {}), of_network.get("default", {}), table):
-        if name in values:
-            return values[name]
-    raise InputError(
-        f"preset: no value {path!r} for data.dataset={_root_.data.dataset} and "
-        f"data.network={_root_.data.get('network')}; set model.{name}"
-    )
-
-
-@functools.cache
-def _preset(name: str) -> Any:  # noqa: ANN401 - a YAML tree
-    own = conf_dir() / "presets" / f"{name}.yaml"
-    path = own if own.is_file() else Path(name).expanduser()
-    if not path.is_file():
-        raise InputError(
-            f"preset={name}: choose from {', '.join(choices('presets'))}, or give a file's path"
-        )
-    return OmegaConf.to_container(OmegaConf.load(path))
+def choices(group: str) -> list[str]:
+    """Return the names of a config group's choices; of retrievers, the methods for edges."""
+    return models_by_task("edges") if group == "retriever" else conf.choices(group)
 
 
 # -- identity ------------------------------------------------------------------------------
 
 
-def identify(
-    cfg: DictConfig, *, data: str, model: str, retriever: str | None = None
-) -> RunIdentity:
+def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
     """Return a run's identity.
 
     Parameters
     ----------
     cfg
         The composed configuration.
-    data, model, retriever
-        Names of the choices.
+    chosen
+        The names of the choices by group, of which ``data`` and ``model`` are needed.
 
     Raises
     ------
@@ -178,12 +69,12 @@ def identify(
     _check_root(config)
     return RunIdentity(
         experiment=str(config["paths"]["experiment"]),
-        data=data,
-        model=model,
+        data=str(chosen["data"]),
+        model=str(chosen["model"]),
         run_key=run_key(config),
         outputs=_expanded(config["paths"]["outputs"]),
         config=config,
-        retriever=retriever if "retriever" in config else None,
+        choices={group: str(name) for group, name in chosen.items() if part(config, group)},
     )
 
 
@@ -312,7 +203,7 @@ def _members(identity: RunIdentity) -> tuple[RunSpec, ...]:
 def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:
     """Build what a benchmark is made of, as far as it takes it."""
     taken = inspect.signature(data_class).parameters
-    hints = typing.get_type_hints(data_class.__init__)
+    hints = hints_of(data_class)
     parts = {}
     for group, argument in (("split", "splitter"), ("prior", "prior"), ("pool", "pool")):
         node = identity.config.get(group)
@@ -348,7 +239,7 @@ def _retriever_spec(identity: RunIdentity) -> RunSpec:
     unknown = set(mounted) - {"model", "trainer"}
     if unknown or "model" not in mounted:
         raise InputError(
-            f"retriever={identity.retriever}: no method that scores edges; choose from "
+            f"retriever={identity.retriever}: not a method that scores edges; choose from "
             f"{', '.join(choices('retriever'))}"
         )
     trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
@@ -359,7 +250,8 @@ def _retriever_spec(identity: RunIdentity) -> RunSpec:
         dataclasses.replace(
             identity,
             model=str(identity.retriever),
-            retriever=None,
+            choices={k: v for k, v in identity.choices.items() if k in config}
+            | {"model": str(identity.retriever)},
             run_key=run_key(config),
             config=config,
         )
@@ -370,7 +262,7 @@ def _class_with(node: Mapping[str, Any], path: str, attribute: str) -> Any:  # n
     found = load_class(node.get("_target_", ""), path)
     if not hasattr(found, attribute):
         raise InputError(
-            f"{path}._target_={node['_target_']}: that is no {path}; choose from "
+            f"{path}._target_={node['_target_']}: that is not a {path}; choose from "
             f"{', '.join(choices(path))}"
         )
     return found
@@ -383,5 +275,6 @@ def models_by_task(task: str) -> list[str]:
 
 def model_class(name: str) -> Any:  # noqa: ANN401 - any class
     """Return the class of the model that ``model=`` calls ``name``."""
-    node = _mounted(_files("model", name, conf_dir()))
-    return load_class(OmegaConf.select(node, "model._target_") or "", f"model={name}")
+    nodes = [content.get("model", content) for content in conf.contents("model", name)]
+    targets = [node["_target_"] for node in nodes if "_target_" in node]
+    return load_class(targets[-1] if targets else "", f"model={name}")

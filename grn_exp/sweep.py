@@ -15,6 +15,7 @@ from grn_exp.metrics.titles import title
 from grn_exp.runs.files import UnreadableError, part
 from grn_exp.runs.folder import RunFolder
 from grn_exp.runs.reading import is_number, read_run
+from grn_exp.runs.source import has_changed
 
 State = Literal["done", "cut off", "failed", "to do", "refused"]
 _SHOWN: tuple[State, ...] = get_args(State)
@@ -66,6 +67,23 @@ def without_repetitions(jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         kept.setdefault(job.identity.folder if job.identity else job.overrides, job)
     return list(kept.values())
+
+
+def changed_since(jobs: Iterable[Job]) -> str:
+    """Say in a line which jobs were done before their method's source changed; empty if none."""
+    changed = Counter(
+        job.identity.model
+        for job in jobs
+        if job.identity is not None
+        and job.state == "done"
+        and has_changed(RunFolder(job.identity.folder), job.identity.config)
+    )
+    if not changed:
+        return ""
+    return (
+        f"{counted(changed.total())} done before the source of {', '.join(changed)} changed; "
+        "force=true runs them again\n"
+    )
 
 
 # -- before ------------------------------------------------------------------------------------

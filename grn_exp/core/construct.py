@@ -64,10 +64,11 @@ def load_class(dotted: str, path: str) -> Any:  # noqa: ANN401 - any class
     module, _, name = str(dotted).rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{path}._target_={dotted}: cannot import it ({error})") from error
+    except Exception as error:  # a module of one's own may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}._target_={dotted}: cannot import it ({reason})") from error
     if not callable(found):
-        raise InputError(f"{path}._target_={dotted}: no class; give the path of one")
+        raise InputError(f"{path}._target_={dotted}: not a class; give the path of one")
     return found
 
 
@@ -89,20 +90,21 @@ def _check_arguments(
                 f"{path}.{name}: no such key; {close_matches(name, own)}"
                 f"{path} has {', '.join(own) or 'none'}"
             )
-    own_code = target.__module__.startswith("grn_exp")
-    if own_code and whole and not open_ended:
-        missing = [n for n in own if parameters[n].default is inspect.Parameter.empty]
-        missing = [name for name in missing if name not in arguments]
-        if missing:
-            raise InputError(f"{path}.{missing[0]}: no value; set it")
-    hints = _hints(target)
+    missing = [name for name in own if name not in arguments and _is_needed(parameters[name])]
+    if missing and whole:
+        raise InputError(f"{path}.{missing[0]}: no value; set it")
+    hints = hints_of(target)
     for name, value in arguments.items():
-        checked = check_value(value, hints.get(name, Any), f"{path}.{name}")
-        if own_code:  # a library's class converts for itself
-            arguments[name] = checked
+        arguments[name] = check_value(value, hints.get(name, Any), f"{path}.{name}")
 
 
-def _hints(target: Any) -> dict[str, Any]:  # noqa: ANN401 - any class
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return named and parameter.default is parameter.empty
+
+
+def hints_of(target: Any) -> dict[str, Any]:  # noqa: ANN401 - any class
+    """Return the annotations of a class's arguments, by name."""
     # a dataclass is annotated on itself, a plain class on its constructors
     annotated = [target] if dataclasses.is_dataclass(target) else _constructors(target)
     hints: dict[str, Any] = {}
@@ -231,7 +233,7 @@ def _describe(kind: Any) -> str:  # noqa: ANN401 - any type
     known = {
         int: "a whole number",
         float: "a number",
-        str: "a text",
+        str: "a string",
         bool: "true or false",
         tuple: "a list",
         list: "a list",

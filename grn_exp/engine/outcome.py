@@ -10,6 +10,7 @@ from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_scores
 from grn_exp.runs.folder import HISTORY, PROVENANCE, RunFolder
+from grn_exp.runs.source import has_changed
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -68,6 +69,8 @@ def earlier_fit(folder: RunFolder, fit_key: str) -> Outcome | None:
         try:
             facts = other.facts()
             if facts.get("fit_key") != fit_key or other.state() != "finished":
+                continue
+            if has_changed(other, other.config()):
                 continue
             return Outcome(
                 prediction=read_scores(other),

@@ -33,6 +33,7 @@ from grn_exp.engine.spec import RunSpec
 from grn_exp.models.base import GradientModel, GRNModel
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.runs.folder import CONFIG, SPLIT, RunFolder
+from grn_exp.runs.source import method_source, warn_if_changed
 from grn_exp.storage.atomic import write_npz, write_text
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,8 @@ def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
             run(retriever, wait=True)
         except InputError as error:
             raise InputError(f"retriever={retriever.identity.model}: {error}") from error
+    else:
+        warn_if_changed(folder, retriever.identity.config)
     return read_scores(folder)
 
 
@@ -216,7 +219,7 @@ def _run_in(
             prediction=outcome.prediction,
             tables={**data.tables(outcome.prediction), **outcome.tables},
             history=outcome.history,
-            facts={**facts, "fit_key": spec.fit_key, **outcome.origin},
+            facts={**facts, **_origin(spec), **outcome.origin},
             rows=rows,
         )
         folder.set_state("finished")
@@ -231,6 +234,15 @@ def _run_in(
     finally:
         _close(mirror, logger, folder, exit_code)
     return rows
+
+
+def _origin(spec: RunSpec) -> dict[str, Any]:
+    """Return what the report and later runs want to know of how the run was asked for."""
+    return {
+        "fit_key": spec.fit_key,
+        "choices": dict(spec.identity.choices),
+        "method_source": method_source(spec.identity.config),
+    }
 
 
 def _outcome(

@@ -19,14 +19,14 @@ class RunIdentity:
     ----------
     experiment, data, model
         Names of the choices, which are folders below the outputs folder.
-    retriever
-        Name of the method that retrieves candidates first; None where none does.
     run_key
         Hash of everything that can change the result.
     outputs
         The outputs folder.
     config
         The resolved configuration as plain dicts, lists and numbers.
+    choices
+        The names of all choices that it was composed from, by group.
     """
 
     experiment: str
@@ -35,7 +35,12 @@ class RunIdentity:
     run_key: str
     outputs: Path
     config: dict[str, Any]
-    retriever: str | None = None
+    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def retriever(self) -> str | None:
+        """Name of the method that retrieves candidates first; None where none does."""
+        return self.choices.get("retriever")
 
     @property
     def folder(self) -> Path:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from grn_exp.report.tuned import TUNED
-from grn_exp.report.usual import contents, is_equal, usual
+from grn_exp.report.usual import is_equal, usual
 from grn_exp.runs.key import flattened
 from grn_exp.runs.reading import Problem, Run
 from grn_exp.runs.trainer_options import counted_callbacks
-from grn_exp.storage.conf import conf_dir
+from grn_exp.storage.conf import conf_dir, contents
 
 _PAPERS = {"infosem": "InfoSEM", "hos2": "Residual HOS2"}
 _SEEDS = ("seed", "split.seed")  # more of them are no other experiment

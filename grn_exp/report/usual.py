@@ -12,7 +12,7 @@ import yaml
 from grn_exp.core.defaults import options_of
 from grn_exp.runs.key import flattened
 from grn_exp.runs.reading import Run
-from grn_exp.storage.conf import conf_dir
+from grn_exp.storage.conf import conf_dir, contents
 
 _PRESET = "${preset:"
 
@@ -58,17 +58,6 @@ def _usual(data: str, model: str, retriever: str, network: str) -> Mapping[str, 
     }
     known |= {group: choice or "" for group, choice in choices.items()}
     return {key: value for key, value in known.items() if value != "???"}
-
-
-def contents(group: str, name: str) -> list[dict[str, Any]]:
-    """Return what a choice's file holds, after the files that it builds on; [] for none."""
-    path = conf_dir() / group / f"{name}.yaml"
-    if not path.is_file():
-        return []
-    own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    bases = [base for base in own.get("defaults", ()) if isinstance(base, str)]
-    names = [base.removeprefix(f"/{group}/") for base in bases if base != "_self_"]
-    return [*(content for base in names for content in contents(group, base)), own]
 
 
 def _placed(content: Mapping[str, Any], group: str) -> dict[str, object]:

@@ -68,7 +68,7 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:  # noqa: ANN401 - Hydra's signature
         """Do the jobs; what Hydra's callbacks are given are the jobs that were started."""
-        from grn_exp.sweep import counted, print_means, without_repetitions
+        from grn_exp.sweep import changed_since, counted, print_means, without_repetitions
 
         jobs = without_repetitions(map(self._job, self._combinations(arguments)))
         if self.plan:
@@ -77,6 +77,7 @@ class GridSweeper(BasicSweeper):
         left = [job for job in jobs if job.state != "done"]
         if len(left) < len(jobs):
             sys.stderr.write(f"done already: {len(jobs) - len(left)} of {counted(len(jobs))}\n")
+        sys.stderr.write(changed_since(jobs))
         if not left:
             print_means(jobs)
             return []
@@ -142,9 +143,8 @@ class GridSweeper(BasicSweeper):
         from grn_exp.sweep import Job
 
         cfg, chosen = self.composer.task(overrides)
-        names = {group: chosen.get(group) for group in ("data", "model", "retriever")}
         try:
-            identity = identify(cfg, **names)  # type: ignore[arg-type]
+            identity = identify(cfg, **chosen)
         except InputError as error:  # its own job will say so; the others are done
             return Job(tuple(overrides), None, "refused", str(error))
         return Job.of(overrides, identity, force=bool(cfg.force))

@@ -114,10 +114,13 @@ class _CrossValidation(GridSweeper):
 
     def _finish(self, studies: Sequence["Study"], folder: Path) -> list[JobReturn]:
         """Write the choices, then do the runs that are judged on the test sets."""
+        from grn_exp.sweep import changed_since
+
         jobs = [self._job(study.command()) for study in studies]
         for study, job in zip(studies, jobs, strict=True):
             run_key = "" if job.identity is None else job.identity.run_key
             sys.stderr.write(f"{study.conclude(run_key)}\n")
+        sys.stderr.write(changed_since(jobs))
         left = [job for job in jobs if job.state != "done"]
         results = self._launch([list(job.overrides) for job in left])
         if jobs:

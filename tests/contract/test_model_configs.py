@@ -14,6 +14,8 @@ from grn_exp import config
 from grn_exp.core.construct import load_class
 from grn_exp.core.errors import InputError
 from grn_exp.models.base import ClosedFormModel, GradientModel, GRNModel
+from grn_exp.storage.conf import contents
+from hydra_plugins.grn_exp_plugins import _source
 from tests.messages import naming
 
 # other tests of the same code are measured; tracing these doubles their time
@@ -24,7 +26,9 @@ PRESETS = OmegaConf.load(config.conf_dir() / "presets" / "paper.yaml")
 
 def data_file(name):
     """A dataset's file over those that it builds on, with its class's defaults."""
-    return OmegaConf.merge(*config._files("data", name, config.conf_dir()))
+    merged = OmegaConf.merge(*_source._files(config.conf_dir(), "data", name))
+    _source._add_options(merged, "data", ())
+    return merged
 
 
 DATA = {name: data_file(name) for name in config.choices("data")}
@@ -97,9 +101,7 @@ def test_every_option_of_the_signature_is_a_key_with_pythons_default(model):
     found = identify(data=home(model), model=model).config["model"]
     parameters = inspect.signature(config.model_class(model)).parameters
     assert set(found) - {"_target_"} == set(parameters) - {"seed", "decoder"}
-    path = config.conf_dir() / "model" / f"{model}.yaml"
-    files = (*config._raw_bases(path), OmegaConf.load(path))
-    said = {name for file in files for name in file.get("model", file)}
+    said = {name for file in contents("model", model) for name in file.get("model", file)}
     for name in set(parameters) - said - {"seed", "decoder"}:
         default = parameters[name].default
         assert found[name] == (list(default) if isinstance(default, tuple) else default), name

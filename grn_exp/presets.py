@@ -1,0 +1,44 @@
+"""Hyper-parameters by dataset: what ``${preset:method.name}`` stands for in a file of ``conf``."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from grn_exp.core.errors import InputError
+from grn_exp.storage.conf import choices, conf_dir
+
+
+def preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - whatever it holds
+    """Look a method's value up for the data at hand.
+
+    ``${preset:infosem.sigma_w}`` is the first of: the value for this network and dataset, the
+    default for this network, the method's default.
+
+    Raises
+    ------
+    InputError
+        If the preset does not exist, or has no such value.
+    """
+    method, name = path.split(".")
+    table = _preset(str(_root_.get("preset")))[method]
+    of_network = table.get(_root_.data.get("network", "simulated"), {})
+    for values in (of_network.get(_root_.data.dataset, {}), of_network.get("default", {}), table):
+        if name in values:
+            return values[name]
+    raise InputError(
+        f"preset: no value {path!r} for data.dataset={_root_.data.dataset} and "
+        f"data.network={_root_.data.get('network')}; set model.{name}"
+    )
+
+
+@functools.cache
+def _preset(name: str) -> Any:  # noqa: ANN401 - a YAML tree
+    own = conf_dir() / "presets" / f"{name}.yaml"
+    path = own if own.is_file() else Path(name).expanduser()
+    if not path.is_file():
+        raise InputError(
+            f"preset={name}: choose from {', '.join(choices('presets'))}, or give a file's path"
+        )
+    return OmegaConf.to_container(OmegaConf.load(path))
