@@ -4,6 +4,7 @@ import ast
 import functools
 import hashlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +24,9 @@ def options_of(dotted: str) -> dict[str, Any]:
     """Return the options of a class with their defaults.
 
     Where a constructor takes ``**options``, or there is none, those of the base classes follow.
-    An option of the class itself without a default is ``???``. A default that is not written out
-    (as a number, string, list or dict) leaves its option out.
+    An option of the class itself without a default is ``???``. What a constructor gives its base
+    itself is not an option, nor is what has a default that is not written out (as a number,
+    string, list or dict).
 
     Parameters
     ----------
@@ -69,9 +71,18 @@ def _options(dotted: str, package: str, *, required: bool) -> dict[str, Any]:
                 except ValueError:  # a constant by its name: nothing is imported to look it up
                     continue
     if not constructors or constructors[0].args.kwarg is not None:
+        fixed = {name for constructor in constructors for name in _handed_on(constructor)}
         for base in source.bases:
-            found = {**_options(base, package, required=False), **found}
+            inherited = _options(base, package, required=False)
+            found = {k: v for k, v in inherited.items() if k not in fixed} | found
     return found
+
+
+def _handed_on(constructor: ast.FunctionDef) -> Iterator[str | None]:
+    """Yield the arguments that a constructor gives its base itself: they are not options."""
+    for node in ast.walk(constructor):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
+            yield from (keyword.arg for keyword in node.keywords)
 
 
 def _arguments(arguments: ast.arguments) -> list[tuple[str, ast.expr | None]]:
