@@ -155,7 +155,6 @@ def build_spec(identity: RunIdentity) -> RunSpec:
         make_model=partial(config["model"], "model", seed=config["seed"], **searches),
         mirror=instantiate(config["logger"], "logger"),
         trainer=_trainer_settings(config),
-        seed=config["seed"],
         models_by_task=models_by_task,
         decoder=decoder,
         retriever=_retriever_spec(identity) if "retriever" in config else None,

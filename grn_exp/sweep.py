@@ -137,23 +137,6 @@ def plan(jobs: Sequence[Job]) -> list[PlanLine]:
     return lines
 
 
-def seconds_left(lines: Iterable[PlanLine], n_at_once: int) -> tuple[float, int]:
-    """Estimate the time that is left.
-
-    Returns
-    -------
-    tuple
-        Seconds, for the jobs whose like has been done; the number of jobs that this leaves out.
-    """
-    known, unknown = 0.0, 0
-    for line in lines:
-        if math.isnan(line.seconds):
-            unknown += line.n_left
-        else:
-            known += line.n_left * line.seconds
-    return known / n_at_once, unknown
-
-
 def _seconds(folder: RunFolder) -> float:
     """Return what a run took itself: a fit that it took over from another split is not its own."""
     try:
@@ -198,16 +181,19 @@ def _shared(jobs: Sequence[Job]) -> list[str]:
 
 
 def time_left(lines: Sequence[PlanLine], n_at_once: int) -> str:
-    """Say in a line what is left."""
+    """Say in a line what is left, and how long those jobs take whose like has been done."""
     n_left = sum(line.n_left for line in lines)
+    known = [line for line in lines if not math.isnan(line.seconds)]
+    n_unknown = n_left - sum(line.n_left for line in known)
     if not n_left:
         return "nothing left to do"
-    known, unknown = seconds_left(lines, n_at_once)
-    if unknown == n_left:
+    if n_unknown == n_left:
         return f"{counted(n_left)} left; none like them has been done, so no estimate of the time"
-    time = timedelta(seconds=round(known))
-    text = f"{counted(n_left)} left, {n_at_once} at a time: about {time}"
-    return text + (f", and {counted(unknown)} without an example so far" * (unknown > 0))
+    seconds = sum(line.n_left * line.seconds for line in known) / n_at_once
+    text = (
+        f"{counted(n_left)} left, {n_at_once} at a time: about {timedelta(seconds=round(seconds))}"
+    )
+    return text + (f", and {counted(n_unknown)} without an example so far" * (n_unknown > 0))
 
 
 def counted(n_jobs: int) -> str:

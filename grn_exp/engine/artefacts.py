@@ -1,8 +1,5 @@
 """The files of a finished run."""
 
-import csv
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from grn_exp.core.errors import InputError
@@ -12,7 +9,7 @@ from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
 from grn_exp.core.versions import METRICS_SCHEMA
 from grn_exp.runs.folder import HISTORY, METRICS, PROVENANCE, SCORES, RunFolder
-from grn_exp.storage.atomic import read_npz, write_json, write_npz, write_with
+from grn_exp.storage.atomic import read_npz, write_csv, write_json, write_npz
 
 # network.csv is for reading; scores.npz holds every pair
 _TOP_EDGES = 100_000
@@ -37,10 +34,10 @@ def write_results(
     if isinstance(prediction, EdgeScores):
         _write_scores(folder, prediction)
     for name, (header, lines) in tables.items():
-        _write_csv(folder / name, header, lines)
+        write_csv(folder / name, header, lines)
     names = list(dict.fromkeys(["epoch", *(name for row in history for name in row)]))
     epochs = [[row.get(name, "") for name in names] for row in history]
-    _write_csv(folder / HISTORY, names, epochs)
+    write_csv(folder / HISTORY, names, epochs)
     write_json(folder / PROVENANCE, facts)
     write_json(folder / METRICS, {"schema": METRICS_SCHEMA, "rows": rows})
 
@@ -76,16 +73,4 @@ def _write_scores(folder: RunFolder, scores: EdgeScores) -> None:
     regulators, genes = scores.regulators.symbols, scores.genes.symbols
     edges = zip(*scores.ranked(_TOP_EDGES), strict=True)
     network = [(regulators[r], genes[g], str(scores.values[r, g])) for r, g in edges]
-    _write_csv(folder / "network.csv", ["regulator", "target", "score"], network)
-
-
-def _write_csv(path: Path, header: list[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table without pandas, whose import a short run would notice."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-
-    write_with(path, write)
+    write_csv(folder / "network.csv", ["regulator", "target", "score"], network)

@@ -181,7 +181,7 @@ def _check_fit(spec: RunSpec) -> None:
 
 
 def _make_model(spec: RunSpec, data: Benchmark) -> GRNModel:
-    pl.seed_everything(spec.seed, workers=True, verbose=False)
+    pl.seed_everything(spec.identity.config["seed"], workers=True, verbose=False)
     model = spec.make_model()
     model.attach(data.view_for(model))
     model.check(spec.trainer.max_epochs)

@@ -66,8 +66,6 @@ class RunSpec:
         Opens and closes a logger beyond the run folder's own files.
     trainer
         Hardware and length of the training.
-    seed
-        The model's seed.
     models_by_task
         Names of the models for each task, for the message when data and model do not fit.
     decoder
@@ -88,7 +86,6 @@ class RunSpec:
     make_data: Callable[[], Any]
     mirror: Any
     trainer: "TrainerSettings"
-    seed: int
     models_by_task: Callable[[str], list[str]]
     decoder: Any = None
     retriever: "RunSpec | None" = None

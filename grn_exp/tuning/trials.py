@@ -1,10 +1,8 @@
 """Trials of a choice of hyper-parameters: their scores, the best one, the files that tell."""
 
 import contextlib
-import csv
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import shlex
@@ -15,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from grn_exp.storage.atomic import write_text
+from grn_exp.storage.atomic import write_csv, write_text
 from grn_exp.tuning.search import Axis, Setting
 
 TRIALS = "trials.csv"
@@ -94,10 +92,8 @@ def tuning_key(run_key: str, axes: Sequence[Axis], **how: object) -> str:
 def write_trials(folder: Path, trials: Sequence[Trial], n_folds: int) -> None:
     """Write the table of trials: their settings, scores by fold, mean, deviation, problem."""
     keys = list(trials[0].setting) if trials else []
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     folds = [f"fold_{fold}" for fold in range(n_folds)]
-    writer.writerow(["trial", *keys, "metric", "mean", "sd", *folds, "problem"])
+    rows = []
     for number, trial in enumerate(trials):
         # after a failed fold it is not known which of the others a score is of
         scores = [] if trial.problem else trial.scores
@@ -105,8 +101,9 @@ def write_trials(folder: Path, trials: Sequence[Trial], n_folds: int) -> None:
         numbers = [trial.mean, trial.deviation, *scores]
         texts = ["" if value is None else repr(value) for value in numbers]
         values = trial.setting.values()
-        writer.writerow([number, *values, trial.metric, *texts, *blank, trial.problem])
-    write_text(folder / TRIALS, stream.getvalue())
+        rows.append([number, *values, trial.metric, *texts, *blank, trial.problem])
+    header = ["trial", *keys, "metric", "mean", "sd", *folds, "problem"]
+    write_csv(folder / TRIALS, header, rows)
 
 
 def write_chosen(

@@ -16,7 +16,7 @@ from grn_exp import config
 from grn_exp.core.errors import InputError
 from grn_exp.core.versions import METRICS_SCHEMA
 from grn_exp.engine.spec import RunIdentity
-from grn_exp.sweep import Failure, Job, plan, seconds_left, summary, time_left, without_repetitions
+from grn_exp.sweep import Failure, Job, plan, summary, time_left, without_repetitions
 from hydra_plugins.grn_exp_plugins._composition import Composer
 from tests.messages import naming
 
@@ -66,7 +66,6 @@ def test_time_left_is_that_of_runs_of_the_same_kind(tmp_path):
     assert by_name["toy", "slow"].seconds == pytest.approx((10 + 20 + 3) / 3)
     assert by_name["other", "slow"].seconds == pytest.approx(11)  # as on the other benchmark
     assert math.isnan(by_name["toy", "quick"].seconds)
-    assert seconds_left(lines, n_at_once=2) == (pytest.approx(3 * 11 / 2), 1)
     # the last is the job of which nothing is known
     assert re.search(naming(4, 2, "0:00:16", 1), time_left(lines, 2))
     assert re.search(naming(1), time_left([by_name["toy", "quick"]], 1))
