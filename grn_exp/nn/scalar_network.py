@@ -53,35 +53,49 @@ class ScalarNetwork(nn.Module):
         return outputs.T.reshape(-1, *x.shape)
 
 
-class GridPositions:
-    """Where numbers lie on a uniform grid.
+class Grid:
+    """A uniform grid, on which the tables of functions stand.
 
     Parameters
     ----------
-    x
-        Any shape, every element within ``[low, high]``.
     low, high
         First and last grid point.
     n_points
         Number of grid points.
     """
 
-    def __init__(self, x: Tensor, low: float, high: float, n_points: int) -> None:
+    def __init__(self, low: float, high: float, n_points: int) -> None:
+        self.low, self.high, self.n_points = low, high, n_points
         self.spacing = max(high - low, 1e-6) / (n_points - 1)
-        scaled = (x - low) / self.spacing
-        self.lower = scaled.floor().clamp_(0, n_points - 2).to(torch.int64)
-        self.fraction = scaled - self.lower
 
+    def points(self, device: torch.device) -> Tensor:
+        """Return the grid points, shape ``(n_points,)``."""
+        steps = torch.arange(self.n_points, device=device, dtype=torch.float32)
+        return self.low + self.spacing * steps
 
-def grid_points(low: float, high: float, n_points: int, *, device: torch.device) -> Tensor:
-    """Return the grid that :class:`GridPositions` refers to, shape ``(n_points,)``."""
-    spacing = max(high - low, 1e-6) / (n_points - 1)
-    return low + spacing * torch.arange(n_points, device=device, dtype=torch.float32)
+    def interpolate(self, table: Tensor, x: Tensor) -> Tensor:
+        """Look numbers up between the entries of a table.
+
+        Parameters
+        ----------
+        table
+            Values at the grid points, shape ``(n_outputs, n_points)``.
+        x
+            The numbers, any shape, all within the grid; their gradient is the slope of the cell
+            they lie in.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n_outputs, *x.shape)``; the error is at most ``spacing^2 / 8`` times the
+            largest second derivative.
+        """
+        return _Interpolate.apply(table, x, self)
 
 
 def _ends(x: Tensor) -> tuple[float, float]:
     """Return smallest and largest element; refuse numbers that are not finite."""
-    low, high = (float(end) for end in torch.aminmax(x))
+    low, high = (float(end) for end in torch.aminmax(x.detach()))
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError(
             f"training diverged: a network was given numbers from {low} to {high}; "
@@ -94,13 +108,15 @@ class _Interpolate(torch.autograd.Function):
     """Linear interpolation; gradients to the table and to the positions' numbers."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, x: Tensor, positions: GridPositions) -> Tensor:  # noqa: ANN401, ARG004
-        left = table[:, positions.lower]
-        step = table[:, positions.lower + 1] - left
-        ctx.save_for_backward(positions.lower, positions.fraction, step)
-        ctx.n_points = table.shape[1]
-        ctx.spacing = positions.spacing
-        return torch.addcmul(left, step, positions.fraction)
+    def forward(ctx: Any, table: Tensor, x: Tensor, grid: Grid) -> Tensor:  # noqa: ANN401
+        scaled = (x - grid.low) / grid.spacing
+        lower = scaled.floor().clamp_(0, grid.n_points - 2).to(torch.int64)
+        fraction = scaled - lower
+        left = table[:, lower]
+        step = table[:, lower + 1] - left
+        ctx.save_for_backward(lower, fraction, step)
+        ctx.grid = grid
+        return torch.addcmul(left, step, fraction)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # noqa: ANN401
@@ -108,35 +124,14 @@ class _Interpolate(torch.autograd.Function):
         lower, fraction, step = ctx.saved_tensors
         for_table = for_x = None
         if ctx.needs_input_grad[0]:
-            for_table = gradient.new_zeros(gradient.shape[0], ctx.n_points)
+            for_table = gradient.new_zeros(gradient.shape[0], ctx.grid.n_points)
             flat = lower.reshape(-1)
             right = gradient * fraction
             for_table.index_add_(1, flat, (gradient - right).flatten(1))
             for_table.index_add_(1, flat + 1, right.flatten(1))
         if ctx.needs_input_grad[1]:
-            for_x = (gradient * step).sum(dim=0) / ctx.spacing
+            for_x = (gradient * step).sum(dim=0) / ctx.grid.spacing
         return for_table, for_x, None
-
-
-def interpolate(table: Tensor, x: Tensor, positions: GridPositions) -> Tensor:
-    """Look numbers up between the entries of a table.
-
-    Parameters
-    ----------
-    table
-        Values at the grid points, shape ``(n_outputs, n_points)``.
-    x
-        The numbers, any shape; their gradient is the slope of the cell they lie in.
-    positions
-        Where ``x`` lies on the grid.
-
-    Returns
-    -------
-    Tensor
-        Shape ``(n_outputs, *x.shape)``; the error is at most ``spacing^2 / 8`` times the
-        largest second derivative.
-    """
-    return _Interpolate.apply(table, x, positions)
 
 
 def look_up(network: ScalarNetwork, x: Tensor, *, n_points: int) -> Tensor:
@@ -152,11 +147,8 @@ def look_up(network: ScalarNetwork, x: Tensor, *, n_points: int) -> Tensor:
     """
     if n_points == 0:
         return network(x)
-    with torch.no_grad():
-        low, high = _ends(x)
-        positions = GridPositions(x, low, high, n_points)
-    table = network(grid_points(low, high, n_points, device=x.device))
-    return interpolate(table, x, positions)
+    grid = Grid(*_ends(x), n_points)
+    return grid.interpolate(network(grid.points(x.device)), x)
 
 
 class FrozenTable:
@@ -175,8 +167,8 @@ class FrozenTable:
     def __init__(self, network: ScalarNetwork, *, n_points: int) -> None:
         self.network = network
         self.n_points = n_points
-        self.low = self.high = 0.0
-        self.table: Tensor | None = None
+        self.grid: Grid | None = None
+        self.table = torch.empty(0)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the outputs at ``x``, shape ``(n_outputs, *x.shape)``; differentiable in x.
@@ -188,18 +180,15 @@ class FrozenTable:
         """
         if self.n_points == 0:
             return self.network(x)
-        with torch.no_grad():
-            low, high = _ends(x)
-            if self.table is None or low < self.low or high > self.high:
-                self._tabulate(low, high, x.device)
-            positions = GridPositions(x, self.low, self.high, self.n_points)
-        if self.table is None:
-            raise RuntimeError("the table was not made")
-        return interpolate(self.table, x, positions)
-
-    def _tabulate(self, low: float, high: float, device: torch.device) -> None:
-        # a margin, so that the numbers of the next steps fit too
-        margin = 0.25 * (high - low)
-        self.low = min(self.low, low - margin) if self.table is not None else low - margin
-        self.high = max(self.high, high + margin) if self.table is not None else high + margin
-        self.table = self.network(grid_points(self.low, self.high, self.n_points, device=device))
+        low, high = _ends(x)
+        grid = self.grid
+        if grid is None or low < grid.low or high > grid.high:
+            # a margin, so that the numbers of the next steps fit too
+            margin = 0.25 * (high - low)
+            low, high = low - margin, high + margin
+            if grid is not None:
+                low, high = min(grid.low, low), max(grid.high, high)
+            self.grid = grid = Grid(low, high, self.n_points)
+            with torch.no_grad():
+                self.table = self.network(grid.points(x.device))
+        return grid.interpolate(self.table, x)

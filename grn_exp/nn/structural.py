@@ -4,22 +4,10 @@ With cells as rows and ``adjacency[regulator, target]`` that reads ``Z = H (I - 
 ``H = Z (I - A)^-1``: the noise ``z`` of a target is its value less what its regulators explain.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
-
-
-class Mixing(Protocol):
-    """``I - A`` for one value of the adjacency."""
-
-    def remove(self, h: Tensor) -> Tensor:
-        """Return ``h (I - A)``; h has shape ``(n_rows, n_genes)``."""
-        ...
-
-    def propagate(self, z: Tensor) -> Tensor:
-        """Return ``z (I - A)^-1``, same shape."""
-        ...
 
 
 def factorise(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +57,7 @@ class FullMixing:
         self.factors = factorise(self.matrix) if reuse else None
 
     def remove(self, h: Tensor) -> Tensor:
-        """Return ``h (I - A)``."""
+        """Return ``h (I - A)``, shape ``(n_rows, n_genes)`` as h."""
         return h @ self.matrix
 
     def propagate(self, z: Tensor) -> Tensor:

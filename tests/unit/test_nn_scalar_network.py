@@ -7,10 +7,8 @@ import torch
 from grn_exp.core.errors import InputError
 from grn_exp.nn.scalar_network import (
     FrozenTable,
-    GridPositions,
+    Grid,
     ScalarNetwork,
-    grid_points,
-    interpolate,
     look_up,
 )
 from tests.messages import naming
@@ -83,12 +81,13 @@ def test_look_up_hands_gradients_to_weights_and_numbers(network):
 
 def test_interpolation_meets_the_table_at_grid_points_and_both_ends():
     table = torch.randn(2, 5)
-    x = grid_points(-1.0, 3.0, 5, device=torch.device("cpu"))
+    grid = Grid(-1.0, 3.0, 5)
+    x = grid.points(torch.device("cpu"))
     assert x[0] == -1
     assert x[-1] == 3
-    torch.testing.assert_close(interpolate(table, x, GridPositions(x, -1.0, 3.0, 5)), table)
+    torch.testing.assert_close(grid.interpolate(table, x), table)
     between = torch.tensor([0.25])  # a quarter of the way from the second to the third entry
-    value = interpolate(table, between, GridPositions(between, -1.0, 3.0, 5))
+    value = grid.interpolate(table, between)
     torch.testing.assert_close(value[:, 0], 0.75 * table[:, 1] + 0.25 * table[:, 2])
 
 
@@ -98,11 +97,7 @@ def test_interpolation_gradients_against_finite_differences():
     # 40 numbers in 5 cells, none within 0.05 of a kink
     x = torch.from_numpy(rng.integers(0, 5, (8, 5)) + rng.uniform(0.05, 0.95, (8, 5)))
     x.requires_grad_()
-
-    def function(table, x):
-        return interpolate(table, x, GridPositions(x.detach(), 0.0, 5.0, 6))
-
-    assert torch.autograd.gradcheck(function, (table, x))
+    assert torch.autograd.gradcheck(Grid(0.0, 5.0, 6).interpolate, (table, x))
 
 
 def test_interpolation_gradients_against_a_naive_implementation():
@@ -114,7 +109,7 @@ def test_interpolation_gradients_against_a_naive_implementation():
     fraction = x - lower
     naive = table[:, lower] * (1 - fraction) + table[:, lower + 1] * fraction
     expected = torch.autograd.grad((naive * weight).sum(), (table, x))
-    ours = interpolate(table, x, GridPositions(x.detach(), 0.0, 5.0, 6))
+    ours = Grid(0.0, 5.0, 6).interpolate(table, x)
     torch.testing.assert_close(ours, naive)
     found = torch.autograd.grad((ours * weight).sum(), (table, x))
     torch.testing.assert_close(found, expected)
@@ -135,7 +130,10 @@ def test_frozen_table_grows_and_stays_right(network):
     wide = torch.linspace(-6, 4, 50)
     torch.testing.assert_close(frozen(wide), network(wide), rtol=0, atol=5e-5)
     assert frozen.table is not table
-    assert (frozen.low, frozen.high) == (-8.5, 6.5)  # a quarter of the span on either side
+    assert (frozen.grid.low, frozen.grid.high) == (
+        -8.5,
+        6.5,
+    )  # a quarter of the span on either side
     torch.testing.assert_close(frozen(first), network(first), rtol=0, atol=5e-5)
 
 

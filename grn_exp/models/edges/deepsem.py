@@ -13,7 +13,7 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
 from grn_exp.nn.scalar_network import FrozenTable, ScalarNetwork, look_up
-from grn_exp.nn.structural import FullMixing, Mixing, RegulatorMixing
+from grn_exp.nn.structural import FullMixing, RegulatorMixing
 
 Standardisation = Literal["nonzero", "all"]
 _CLIP = 10.0
@@ -120,7 +120,7 @@ class DeepSEM(GradientModel):
             raise InputError(f"model.table_points={table_points}: give 2 or more, or 0 for none")
         self.known_only = regulators == "known"
         # what stays the same within a phase: see begin_epoch
-        self._mixing: Mixing | None = None
+        self._mixing: FullMixing | RegulatorMixing | None = None
         self._encoded: Tensor | None = None
         self._frozen_decoder: FrozenTable | None = None
         self._frozen_terms: dict[str, Tensor] = {}
@@ -227,7 +227,7 @@ class DeepSEM(GradientModel):
         generator = torch.Generator(device=self.values.device)
         self._noise = generator.manual_seed(epoch_seed(self.seed, epoch, stream=2))
 
-    def _mix(self, *, reuse: bool) -> Mixing:
+    def _mix(self, *, reuse: bool) -> FullMixing | RegulatorMixing:
         if self.known_only:
             return RegulatorMixing(self.adjacency(), self.own_columns, reuse=reuse)
         return FullMixing(self.effects(), reuse=reuse)
