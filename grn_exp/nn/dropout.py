@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grn_exp.core.errors import InputError
-
 _LEVELS = 2**16
 
 
@@ -39,8 +37,6 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        if not 0 <= rate < 1:
-            raise InputError(f"dropout={rate}: give a share in [0, 1)")
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +50,3 @@ class Dropout(nn.Module):
         kept = bits.view(torch.int16)[: x.numel()].view(x.shape) >= n_zero - _LEVELS // 2
         # through bytes: converting booleans to floats is several times slower
         return x * kept.view(torch.uint8).to(x.dtype).mul_(_LEVELS / (_LEVELS - n_zero))
-
-    def extra_repr(self) -> str:
-        """Say the rate."""
-        return f"rate={self.rate}"

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.nn.dropout import Dropout
 
@@ -33,19 +32,6 @@ def gene_features(expression: Expression) -> Tensor:
     return torch.from_numpy(wide.astype(np.float32))
 
 
-def require_width(**widths: int) -> None:
-    """Refuse a width or a number of layers below 1.
-
-    Raises
-    ------
-    InputError
-        If there is one.
-    """
-    for name, value in widths.items():
-        if value < 1:
-            raise InputError(f"{name}={value}: give a whole number from 1 on")
-
-
 class GeneEncoder(nn.Module):
     """A multi-layer perceptron from a gene's features to its embedding, shared by all genes.
 
@@ -69,7 +55,6 @@ class GeneEncoder(nn.Module):
         self, n_cells: int, *, hidden_width: int, dim: int, depth: int = 1, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        require_width(hidden_width=hidden_width, dim=dim, depth=depth)
         widths = [n_cells, *[hidden_width] * depth]
         layers: list[nn.Module] = []
         for n_inputs, n_outputs in itertools.pairwise(widths):

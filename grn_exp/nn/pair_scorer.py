@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from grn_exp.nn.dropout import Dropout
-from grn_exp.nn.gene_encoder import require_width
 
 # with fewer regulators a target, its map costs more than it saves (d = 128, hidden 128 and 256)
 _OWN_MAP_FROM = 48
@@ -30,17 +29,12 @@ class _FactoredScorer(nn.Module):
         self, n_features: int, *, dim: int, hidden_width: int, n_hidden: int, dropout: float
     ) -> None:
         super().__init__()
-        require_width(hidden_width=hidden_width, n_hidden=n_hidden)
         self.dim = dim
         self.first = nn.Linear(n_features, hidden_width)
         rest: list[nn.Module] = [nn.GELU(), Dropout(dropout)]
         for _ in range(n_hidden - 1):
             rest += [nn.Linear(hidden_width, hidden_width), nn.GELU(), Dropout(dropout)]
         self.rest = nn.Sequential(*rest, nn.Linear(hidden_width, 1))
-
-    def plain(self, features: Tensor) -> Tensor:
-        """Score pairs whose features are given: shape ``(..., n_features)`` to ``(...)``."""
-        return self.rest(self.first(features)).squeeze(-1)
 
     def _all_pairs(
         self,
@@ -51,23 +45,10 @@ class _FactoredScorer(nn.Module):
         partners: Sequence[Tensor],
         constant: Tensor,
     ) -> Tensor:
-        """Score every regulator for every target.
+        """Score every regulator for every target, shape ``(b, n)``.
 
-        Parameters
-        ----------
-        z_regulators
-            Shape ``(n, d)``.
-        own
-            Weights of ``z_r``, shape ``(hidden, d)``.
-        products, partners
-            Weights of ``z_r * p``, shape ``(hidden, d)``, and ``p``, shape ``(b, d)``.
-        constant
-            The first layer's part without ``z_r``, shape ``(b, hidden)``.
-
-        Returns
-        -------
-        Tensor
-            Shape ``(b, n)``.
+        ``own`` are the weights of ``z_r``, ``products`` those of ``z_r * p`` for the ``p`` of
+        ``partners``; ``constant`` is the first layer's part without ``z_r``, ``(b, hidden)``.
         """
         maps = own.T[:, None, :]
         for weight, partner in zip(products, partners, strict=True):
@@ -112,10 +93,6 @@ class FactoredContextScorer(_FactoredScorer):
             [torch.full((3 * dim,), gain), torch.full((3 * dim,), gain**2), torch.full((2,), gain)]
         )
         self.register_buffer("scale", scale, persistent=False)
-
-    def plain(self, features: Tensor) -> Tensor:
-        """Score pairs whose features are given: shape ``(..., n_features)`` to ``(...)``."""
-        return super().plain(features * self.scale)
 
     def forward(self, z_regulators: Tensor, z_targets: Tensor, contexts: Tensor) -> Tensor:
         """Score every regulator for every target.

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from grn_exp.core.errors import InputError
 from grn_exp.nn.dropout import Dropout
-from grn_exp.nn.gene_encoder import require_width
 
 
 class PairLayer(nn.Module):
@@ -25,20 +23,10 @@ class PairLayer(nn.Module):
         Units of the feed-forward part.
     dropout
         Of attention weights, hidden units and what each part adds; in training only.
-
-    Raises
-    ------
-    InputError
-        If the heads do not divide the width.
     """
 
     def __init__(self, dim: int, *, n_heads: int, ff_width: int, dropout: float) -> None:
         super().__init__()
-        require_width(ff_width=ff_width)
-        if n_heads < 1 or dim % n_heads:
-            raise InputError(
-                f"n_heads={n_heads} does not divide the width dim={dim}; give one that does"
-            )
         self.n_heads = n_heads
         self.projection = nn.Linear(dim, 3 * dim)
         self.output = nn.Linear(dim, dim)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
-from grn_exp.nn.gene_encoder import require_width
 from grn_exp.nn.set_transformer_pool import PoolScore
 
 
@@ -37,7 +36,7 @@ class SetTransformer(nn.Module):
     Raises
     ------
     InputError
-        If the heads do not divide the width or there is no layer.
+        If the heads do not divide the width.
     """
 
     def __init__(
@@ -51,13 +50,10 @@ class SetTransformer(nn.Module):
         zero_head: bool = True,
     ) -> None:
         super().__init__()
-        require_width(ff_width=ff_width)
-        if n_heads < 1 or dim % n_heads:
+        if dim % n_heads:
             raise InputError(
                 f"n_heads={n_heads} does not divide the width dim={dim}; give one that does"
             )
-        if n_layers < 1:
-            raise InputError(f"n_layers={n_layers}: give 1 or more")
         self.cls = nn.Linear(dim, dim)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(

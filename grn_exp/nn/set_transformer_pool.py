@@ -130,20 +130,7 @@ class _Feed:
         self.head_weight, self.head_bias = head @ weight, head @ bias
 
     def add_to(self, x: Tensor, hidden: Tensor, mean: Tensor) -> Tensor:
-        """Add to centred rows in place.
-
-        Parameters
-        ----------
-        x, hidden
-            Rows ``(n, R + 1, d)`` and the hidden units of each, ``(n, R + 1, ff_width)``.
-        mean
-            Mean of the first row of each set, ``(n,)``.
-
-        Returns
-        -------
-        Tensor
-            The means after it.
-        """
+        """Add to centred rows ``(n, R + 1, d)`` in place; return their first rows' new means."""
         rows = x.view(-1, x.shape[-1])
         rows.addmm_(hidden.view(len(rows), -1), self.weight).add_(self.bias)
         return mean + hidden[:, 0] @ self.mean_weight + self.mean_bias
@@ -187,19 +174,10 @@ class _FirstLayer:
         self.hidden_table = torch.cat([table @ self.norm.weight.T, self.norm.bias[None]])
 
     def __call__(self, tokens: Tensor, n_rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return centred rows, their hidden units, and the mean of each set's first row.
+        """Return the first rows of each set, centred, their hidden units, and the [CLS] means.
 
-        Parameters
-        ----------
-        tokens
-            The tokens of each set, [CLS] first, shape ``(n, T)``.
-        n_rows
-            How many rows of each set are wanted; the first ones.
-
-        Returns
-        -------
-        tuple
-            Shapes ``(n, n_rows, d)``, ``(n, n_rows, ff_width)`` and ``(n,)``.
+        Tokens ``(n, T)``, [CLS] first, become ``(n, n_rows, d)``, ``(n, n_rows, ff_width)`` and
+        ``(n,)``.
         """
         n = len(tokens)
         index, weights = self._entries(tokens, n_rows)
@@ -257,17 +235,7 @@ class _LastLayer:
     def __call__(self, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the first row after attention, its hidden units and its mean.
 
-        Parameters
-        ----------
-        x
-            Centred rows, shape ``(n, T, d)``.
-        mean
-            Mean of the first row of each set, ``(n,)``.
-
-        Returns
-        -------
-        tuple
-            Shapes ``(n, d)``, ``(n, ff_width)`` and ``(n,)``.
+        Centred rows ``(n, T, d)`` become ``(n, d)``, ``(n, ff_width)`` and ``(n,)``.
         """
         n, n_tokens, dim = x.shape
         scale = self.query.scale(x)
