@@ -137,7 +137,7 @@ def _package(seed: int, smoke: bool) -> Cost:  # noqa: FBT001 - passed between p
     start = _cpu_seconds()
     sample = simulate_steady_state(network, n_cells_per_type=n_cells, seed=seed)
     seconds = _cpu_seconds() - start
-    by_type = sample.expression.reshape(network.n_cell_types, n_cells, -1).mean(axis=1)
+    by_type = sample.reshape(network.n_cell_types, n_cells, -1).mean(axis=1)
     return Cost(seconds, _peak_mb(), dict(enumerate(by_type.T)))
 
 

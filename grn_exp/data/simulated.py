@@ -81,12 +81,9 @@ class ToyBenchmark(Benchmark):
             mean_in_degree=self.mean_in_degree,
             seed=self.seed,
         )
-        sample = simulate_steady_state(
-            kinetic, n_cells_per_type=self.n_cells_per_type, seed=self.seed
-        )
         expression = observed(
-            sample.expression,
-            sample.genes,
+            simulate_steady_state(kinetic, n_cells_per_type=self.n_cells_per_type, seed=self.seed),
+            kinetic.genes,
             noise=_NOISE if self.noise == "technical" else None,
             rng=np.random.default_rng([self.seed, 0x701]),
             source=f"toy(seed={self.seed})",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grn_exp.decode.base import Decoded, Decoder, SetScore, best_first, score_batches
+from grn_exp.decode.base import Decoded, Decoder, PooledScore, best_first, score_batches
 from grn_exp.decode.exact import MAX_SUBSETS, Exact
 
 
@@ -29,10 +29,10 @@ class ApproximateDecoder(Decoder):
     max_subsets: int = MAX_SUBSETS
 
     @abc.abstractmethod
-    def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:
+    def search(self, score: PooledScore, size: int, *, seed: int) -> tuple[Tensor, float]:
         """Return the set found, ascending, shape ``(size,)``, and its score."""
 
-    def decode(self, score: SetScore, size: int, *, seed: int) -> Decoded:
+    def decode(self, score: PooledScore, size: int, *, seed: int) -> Decoded:
         """Search, and compare with all sets if that was asked for and can be done."""
         self.check(score.n_candidates, size)
         members, value = self.search(score, size, seed=seed)
@@ -43,7 +43,7 @@ class ApproximateDecoder(Decoder):
         return Decoded(members.numpy().astype(np.int64), value, best)
 
 
-def grow(score: SetScore, size: int, width: int) -> tuple[Tensor, float]:
+def grow(score: PooledScore, size: int, width: int) -> tuple[Tensor, float]:
     """Add one candidate at a time to the ``width`` best sets so far.
 
     Unfinished sets are compared by the score of sets of their own size. A set that is reached

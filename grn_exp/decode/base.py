@@ -7,7 +7,7 @@ of the M candidates of its pool. Sets are rows of ascending positions ``0 .. M -
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,35 +19,11 @@ from grn_exp.core.errors import InputError
 BATCH_SETS = 65536
 
 
-class SetScore(Protocol):
-    """The score of every set of one target's pool; higher is likelier.
-
-    Attributes
-    ----------
-    n_candidates
-        Size of the pool, M.
-    additive
-        Each candidate's own part of the score (the paper's phi_pair), shape
-        ``(n_candidates,)``; None for a score that has no such part.
-    decomposable
-        True if the score of a set is the sum of ``additive`` over it and nothing else.
-    """
-
-    @property
-    def n_candidates(self) -> int: ...  # noqa: D102
-    @property
-    def additive(self) -> Tensor | None: ...  # noqa: D102
-    @property
-    def decomposable(self) -> bool: ...  # noqa: D102
-
-    def __call__(self, sets: Tensor) -> Tensor:
-        """Score sets of one size: ``(n, R)`` int64 on the CPU to ``(n,)`` on any device."""
-        ...
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class PooledScore:
-    """A sum over the members, a residual of the whole set, or both (section 4.3).
+    """The score of every set of one target's pool; higher is likelier.
+
+    A sum over the members, a residual of the whole set, or both (section 4.3).
 
     Attributes
     ----------
@@ -82,7 +58,7 @@ class PooledScore:
         return self.residual is None
 
     def __call__(self, sets: Tensor) -> Tensor:
-        """Score sets: ``(n, R)`` to ``(n,)``."""
+        """Score sets of one size: ``(n, R)`` int64 on the CPU to ``(n,)`` on any device."""
         if self.additive is None:
             assert self.residual is not None  # noqa: S101
             return self.residual(sets)
@@ -146,7 +122,7 @@ class Decoder(abc.ABC):
             )
 
     @abc.abstractmethod
-    def decode(self, score: SetScore, size: int, *, seed: int) -> Decoded:
+    def decode(self, score: PooledScore, size: int, *, seed: int) -> Decoded:
         """Find the best set of ``size`` candidates.
 
         Parameters
@@ -160,7 +136,7 @@ class Decoder(abc.ABC):
         """
 
 
-def score_batches(score: SetScore, sets: Tensor, batch_sets: int = BATCH_SETS) -> Tensor:
+def score_batches(score: PooledScore, sets: Tensor, batch_sets: int = BATCH_SETS) -> Tensor:
     """Score sets a batch at a time: ``(n, R)`` to ``(n,)`` on the CPU."""
     return torch.cat([score(batch).cpu() for batch in sets.split(batch_sets)])
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from grn_exp.core.errors import InputError
-from grn_exp.decode.base import BATCH_SETS, Decoded, Decoder, SetScore
+from grn_exp.decode.base import BATCH_SETS, Decoded, Decoder, PooledScore
 
 MAX_SUBSETS = 20_000_000
 _KEPT_ENTRIES = 2**22  # of one kept enumeration: 32 MB
@@ -42,7 +42,7 @@ class Exact(Decoder):
                 f"{self.max_subsets}; choose decoder=beam or a smaller pool cap"
             )
 
-    def decode(self, score: SetScore, size: int, *, seed: int) -> Decoded:  # noqa: ARG002
+    def decode(self, score: PooledScore, size: int, *, seed: int) -> Decoded:  # noqa: ARG002
         """Find the best set; its score is ``best_score`` too."""
         self.check(score.n_candidates, size)
         best, best_set = -math.inf, None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from grn_exp.decode.approximate import ApproximateDecoder, grow
-from grn_exp.decode.base import SetScore, score_batches, top_members
+from grn_exp.decode.base import PooledScore, score_batches, top_members
 
 
 @dataclasses.dataclass(eq=False)
@@ -26,7 +26,7 @@ class LocalSearch(ApproximateDecoder):
 
     n_starts: int = 8
 
-    def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:
+    def search(self, score: PooledScore, size: int, *, seed: int) -> tuple[Tensor, float]:
         """Return the best of the sets that no single swap improves."""
         generator = torch.Generator().manual_seed(seed)
         if score.additive is None:
@@ -40,7 +40,7 @@ class LocalSearch(ApproximateDecoder):
         return max(found, key=lambda each: each[1])
 
 
-def _climb(score: SetScore, members: Tensor) -> tuple[Tensor, float]:
+def _climb(score: PooledScore, members: Tensor) -> tuple[Tensor, float]:
     """Take the best of all ``R (M - R)`` swaps until none is better than what there is."""
     value = float(score(members[None])[0])
     while True:

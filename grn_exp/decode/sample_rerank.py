@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from grn_exp.decode.approximate import ApproximateDecoder
-from grn_exp.decode.base import SetScore, score_batches
+from grn_exp.decode.base import PooledScore, score_batches
 
 
 @dataclasses.dataclass(eq=False)
@@ -31,7 +31,7 @@ class SampleRerank(ApproximateDecoder):
     n_samples: int = 4096
     temperature: float = 1.0
 
-    def search(self, score: SetScore, size: int, *, seed: int) -> tuple[Tensor, float]:
+    def search(self, score: PooledScore, size: int, *, seed: int) -> tuple[Tensor, float]:
         """Return the best of the sets drawn; of ties, the first in lexicographic order."""
         generator = torch.Generator().manual_seed(seed)
         if score.additive is None:

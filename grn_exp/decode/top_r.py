@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from grn_exp.core.errors import InputError
-from grn_exp.decode.base import Decoded, Decoder, SetScore, top_members
+from grn_exp.decode.base import Decoded, Decoder, PooledScore, top_members
 
 
 class TopR(Decoder):
@@ -13,7 +13,7 @@ class TopR(Decoder):
 
     needs_decomposable: ClassVar[bool] = True
 
-    def decode(self, score: SetScore, size: int, *, seed: int) -> Decoded:  # noqa: ARG002
+    def decode(self, score: PooledScore, size: int, *, seed: int) -> Decoded:  # noqa: ARG002
         """Find the best set; its score is ``best_score`` too.
 
         Raises

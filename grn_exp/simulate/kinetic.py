@@ -112,19 +112,17 @@ class KineticNetwork:
         return path[path.index(path[-1]) :][::-1]
 
     def _check_edges(self) -> None:
-        for name, values in (("strength", self.strength), ("coefficient", self.hill_coefficient)):
+        strength, coefficient = self.strength, self.hill_coefficient
+        for name, values, outside, way_out in (
+            ("strength", strength, strength == 0, "give a number other than 0 or drop it"),
+            ("Hill coefficient", coefficient, coefficient <= 0, "give a number above 0"),
+        ):
             if values.shape != self.regulator.shape:
                 raise InputError(
                     f"{self.source}: {values.shape} values of the {name} for "
                     f"{len(self.regulator)} edges"
                 )
-        wrong_strength = ~np.isfinite(self.strength) | (self.strength == 0)
-        coefficient = self.hill_coefficient
-        wrong_coefficient = ~np.isfinite(coefficient) | (coefficient <= 0)
-        for name, values, wrong, way_out in (
-            ("strength", self.strength, wrong_strength, "give a number other than 0 or drop it"),
-            ("Hill coefficient", coefficient, wrong_coefficient, "give a number above 0"),
-        ):
+            wrong = outside | ~np.isfinite(values)
             if wrong.any():
                 edge = int(np.flatnonzero(wrong)[0])
                 symbols = self.genes.symbols

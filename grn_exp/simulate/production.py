@@ -43,13 +43,10 @@ def hill_response(
 
 
 class ConstantProduction:
-    """Production of the master regulators: one rate per cell type."""
+    """Production of the master regulators, the first layer: one rate per cell type."""
 
-    def __init__(self, network: KineticNetwork, layer: NDArray[np.int64]) -> None:
-        order = np.argsort(network.masters)
-        if not np.array_equal(network.masters[order], layer):
-            raise ValueError("the first layer is not the master regulators")
-        self.rates = network.master_rates[order]
+    def __init__(self, network: KineticNetwork) -> None:
+        self.rates = network.master_rates[np.argsort(network.masters)]
 
     def initial(self) -> NDArray[np.float64]:
         """Production at the start, shape ``(n_layer, n_types)``."""

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.ranges import require_in
 from grn_exp.simulate.kinetic import KineticNetwork
 
 # A master regulator is low or high in a cell type; SERGIO's DS1 draws from the same two ranges.
@@ -60,9 +61,17 @@ def random_kinetic_network(
     InputError
         If the sizes do not fit each other or an option is out of range.
     """
-    _check_sizes(n_genes, n_regulators, n_masters, n_cell_types, mean_in_degree)
-    if seed < 0:
-        raise InputError(f"seed={seed}; give a whole number of 0 or more")
+    if not 1 <= n_masters <= n_regulators < n_genes:
+        raise InputError(
+            f"n_masters={n_masters}, n_regulators={n_regulators}, n_genes={n_genes}; give "
+            "1 <= n_masters <= n_regulators < n_genes"
+        )
+    require_in("[1, inf)", "data", n_cell_types=n_cell_types)
+    if not 1 <= mean_in_degree <= n_regulators:
+        raise InputError(
+            f"mean_in_degree={mean_in_degree}; give a number from 1 to n_regulators={n_regulators}"
+        )
+    require_in("[0, inf)", "data", seed=seed)
     rng = np.random.default_rng(seed)
     regulator, target = _draw_edges(
         rng,
@@ -122,19 +131,3 @@ def _draw_edges(
     regulator = [place for places in chosen for place in places]
     target = np.repeat(np.arange(n_genes), [len(places) for places in chosen])
     return np.asarray(regulator, dtype=np.int64), target.astype(np.int64)
-
-
-def _check_sizes(
-    n_genes: int, n_regulators: int, n_masters: int, n_cell_types: int, mean_in_degree: float
-) -> None:
-    if not 1 <= n_masters <= n_regulators < n_genes:
-        raise InputError(
-            f"n_masters={n_masters}, n_regulators={n_regulators}, n_genes={n_genes}; give "
-            "1 <= n_masters <= n_regulators < n_genes"
-        )
-    if n_cell_types < 1:
-        raise InputError(f"n_cell_types={n_cell_types}; give a whole number of 1 or more")
-    if not 1 <= mean_in_degree <= n_regulators:
-        raise InputError(
-            f"mean_in_degree={mean_in_degree}; give a number from 1 to n_regulators={n_regulators}"
-        )

@@ -6,7 +6,6 @@ only, so they are known before the layer is simulated; what remains of the chemi
 equation is a loop over time in which each step is one array of genes x cell types.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.ranges import require_in
 from grn_exp.simulate.kinetic import KineticNetwork
 from grn_exp.simulate.production import ConstantProduction, HillProduction
 
@@ -23,26 +23,6 @@ _DECAY, _DT = 0.8, 0.01
 # Time is cut into blocks of about this many values, so that memory does not grow with the number
 # of states; the results do not depend on it.
 _BLOCK_VALUES = 2**18
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SergioSample:
-    """Cells sampled from a simulation.
-
-    Attributes
-    ----------
-    expression
-        Concentrations without technical noise, shape ``(n_cells, n_genes)``, float32; the cells
-        are ordered by cell type.
-    cell_type
-        Cell type of each cell, shape ``(n_cells,)``, int64.
-    genes
-        One symbol per column.
-    """
-
-    expression: NDArray[np.float32]
-    cell_type: NDArray[np.int64]
-    genes: GeneIndex
 
 
 def read_sergio(
@@ -137,16 +117,11 @@ def _parse_target(
             f"expected {n_expected} and at least one regulator (id, number of regulators, their "
             "ids, strengths and Hill coefficients); the line is truncated or misformed"
         )
-    regulators = values[2 : 2 + n_regulators]
-    strengths = values[2 + n_regulators : 2 + 2 * n_regulators]
-    coefficients = values[2 + 2 * n_regulators :]
-    edges = [
+    columns = (values[start::n_regulators] for start in range(2, 2 + n_regulators))
+    return target, [
         (_whole_number(where, "regulator id", regulator), target, strength, coefficient)
-        for regulator, strength, coefficient in zip(
-            regulators, strengths, coefficients, strict=True
-        )
+        for regulator, strength, coefficient in columns
     ]
-    return target, edges
 
 
 def _read_rates(path: Path) -> tuple[list[int], list[list[float]]]:
@@ -181,7 +156,7 @@ def simulate_steady_state(
     noise_amplitude: float = 1.0,
     sampling_state: int = 15,
     seed: int,
-) -> SergioSample:
+) -> NDArray[np.float32]:
     """Simulate every gene's concentration at steady state and sample cells from it.
 
     A concentration ``x`` with production ``P`` follows SERGIO's chemical Langevin equation with
@@ -211,19 +186,21 @@ def simulate_steady_state(
     seed
         Seed of all random numbers.
 
+    Returns
+    -------
+    numpy.ndarray
+        Concentrations without technical noise, shape ``(n_cells, n_genes)``; the cells are
+        ordered by cell type.
+
     Raises
     ------
     InputError
         If an option is out of range.
     """
-    for name, value, lowest in (
-        ("n_cells_per_type", n_cells_per_type, 1),
-        ("noise_amplitude", noise_amplitude, 0),
-        ("sampling_state", sampling_state, 1),
-        ("seed", seed, 0),
-    ):
-        if not (np.isfinite(value) and value >= lowest):
-            raise InputError(f"{name}={value}; give a number of {lowest} or more")
+    require_in(
+        "[1, inf)", "simulation", n_cells_per_type=n_cells_per_type, sampling_state=sampling_state
+    )
+    require_in("[0, inf)", "simulation", noise_amplitude=noise_amplitude, seed=seed)
     rng = np.random.default_rng(seed)
     n_states = sampling_state * n_cells_per_type
     states = rng.integers(n_states, size=n_cells_per_type)
@@ -236,7 +213,7 @@ def simulate_steady_state(
 
     for depth, layer in enumerate(layers):
         production = (
-            ConstantProduction(network, layer)
+            ConstantProduction(network)
             if depth == 0
             else HillProduction(network, layer, sampled_mean, trajectories)
         )
@@ -253,11 +230,7 @@ def simulate_steady_state(
         for position in np.flatnonzero(last_use == depth):
             del trajectories[int(position)]
 
-    return SergioSample(
-        expression=expression.reshape(-1, network.n_genes),
-        cell_type=np.repeat(np.arange(n_types, dtype=np.int64), n_cells_per_type),
-        genes=network.genes,
-    )
+    return expression.reshape(-1, network.n_genes)
 
 
 def _last_use(network: KineticNetwork, layers: tuple[NDArray[np.int64], ...]) -> NDArray[np.int64]:

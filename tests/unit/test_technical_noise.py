@@ -125,19 +125,6 @@ def test_seed_decides_the_counts():
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("value", [-0.5, np.nan, np.inf])
-def test_value_that_is_no_concentration(value, rng):
-    expression = concentrations(n_cells=3, n_genes=4)
-    expression[2, 1] = value
-    with pytest.raises(InputError, match=naming(f"{value:g}", "cell 2", "gene 1")):
-        TechnicalNoise().apply(expression, rng)
-
-
-def test_wrong_shape(rng):
-    with pytest.raises(InputError, match=naming("(3,)")):
-        TechnicalNoise().apply(np.ones(3), rng)
-
-
 def test_value_too_large_to_count(rng):
     with pytest.raises(InputError, match=naming("1e+30")):
         TechnicalNoise(library_mean=np.log(1e30), library_scale=0.0).apply(np.ones((1, 1)), rng)

@@ -202,8 +202,7 @@ def simulated(
     values = _read_copy(path, kinetic.genes)
     if values is None:
         log.info("simulating %d genes (seed %d%s)", kinetic.n_genes, seed, own)
-        sample = simulate_steady_state(kinetic, sampling_state=sampling_state, seed=seed)
-        values = sample.expression
+        values = simulate_steady_state(kinetic, sampling_state=sampling_state, seed=seed)
         write_npz(path, {"expression": values, "genes": kinetic.genes.array})
     return Expression(
         values=values,

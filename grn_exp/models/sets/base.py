@@ -9,7 +9,7 @@ import numpy as np
 from grn_exp.core import construct
 from grn_exp.core.sets import CandidatePools, Positions, RegulatorSets, SetView
 from grn_exp.decode.approximate import ApproximateDecoder
-from grn_exp.decode.base import Decoded, Decoder, SetScore
+from grn_exp.decode.base import Decoded, Decoder, PooledScore
 from grn_exp.decode.exact import Exact
 from grn_exp.decode.top_r import TopR
 from grn_exp.models.base import GRNModel
@@ -87,7 +87,7 @@ class PooledSelector(SetSelector):
         )
 
     @abc.abstractmethod
-    def set_score(self, target: str, pool: Positions) -> SetScore:
+    def set_score(self, target: str, pool: Positions) -> PooledScore:
         """Return the score of sets of a pool's members for one target.
 
         Parameters

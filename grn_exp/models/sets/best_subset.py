@@ -1,7 +1,7 @@
 """The set that explains the target best, without labels."""
 
 from grn_exp.core.sets import Positions
-from grn_exp.decode.base import PooledScore, SetScore
+from grn_exp.decode.base import PooledScore
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.models.sets.linear_evidence import LinearEvidence
@@ -32,6 +32,6 @@ class BestSubset(PooledSelector, ClosedFormModel):
         """Correlate all genes once; every regression is solved from these numbers."""
         self.evidence = LinearEvidence(self.view)
 
-    def set_score(self, target: str, pool: Positions) -> SetScore:
+    def set_score(self, target: str, pool: Positions) -> PooledScore:
         """Score a set by R^2 of the regression of the target on it (log scale, linear)."""
         return PooledScore(len(pool), residual=self.evidence.for_pool(target, pool))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.core.views import Items, TrainView
-from grn_exp.decode.base import SetScore
+from grn_exp.decode.base import PooledScore
 from grn_exp.models.base import GradientModel, Optimizer
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.models.sets.negatives import NegativeSets
@@ -130,7 +130,7 @@ class NeuralSelector(PooledSelector, GradientModel):
         """
 
     @abc.abstractmethod
-    def pool_score(self, target: Tensor, pool: Tensor) -> SetScore:
+    def pool_score(self, target: Tensor, pool: Tensor) -> PooledScore:
         """Return the score of sets of a pool, given embeddings ``(dim,)``, ``(n_pool, dim)``."""
 
     # -- training ------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class NeuralSelector(PooledSelector, GradientModel):
             finally:
                 self._embedded = None
 
-    def set_score(self, target: str, pool: Positions) -> SetScore:
+    def set_score(self, target: str, pool: Positions) -> PooledScore:
         """Return the score of sets of a pool's members for one target."""
         embedded = self.encoder(self.features) if self._embedded is None else self._embedded
         gene = int(self.view.genes.positions([target])[0])

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
-from grn_exp.decode.base import PooledScore, SetScore
+from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.neural import NeuralSelector
 from grn_exp.nn.pair_scorer import FactoredPairScorer
 
@@ -68,7 +68,7 @@ class PairS2(PairScoring):
         """Sum ``phi`` over each set."""
         return sum_of_pairs(self.pair_scorer, targets, sets)
 
-    def pool_score(self, target: Tensor, pool: Tensor) -> SetScore:
+    def pool_score(self, target: Tensor, pool: Tensor) -> PooledScore:
         """Evaluate ``phi`` once for each candidate."""
         return PooledScore(len(pool), additive=self.pair_scorer(pool, target[None])[0])
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
-from grn_exp.decode.base import PooledScore, SetScore
+from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.pairs2 import sum_of_pairs
 from grn_exp.models.sets.residual_hos2 import SetScoring
 
@@ -71,7 +71,7 @@ class PureHOS2(SetScoring):
             return sum_of_pairs(self.pair_scorer, targets, sets)
         return self.set_transformer(targets, sets)
 
-    def pool_score(self, target: Tensor, pool: Tensor) -> SetScore:
+    def pool_score(self, target: Tensor, pool: Tensor) -> PooledScore:
         """Prepare ``psi`` for the pool."""
         return PooledScore(len(pool), residual=self.set_transformer.pool_score(target, pool))
 

@@ -1,5 +1,6 @@
 """Residual HOS2: a set is worth the sum of its members plus what only the set as a whole shows."""
 
+import dataclasses
 from typing import Any, Literal
 
 from torch import Tensor
@@ -7,7 +8,7 @@ from torch import Tensor
 from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions
 from grn_exp.core.views import TrainView
-from grn_exp.decode.base import PooledScore, SetScore
+from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.evidence_term import EvidenceTerm
 from grn_exp.models.sets.pairs2 import PairScoring, sum_of_pairs
 from grn_exp.nn.set_transformer import SetTransformer
@@ -122,24 +123,21 @@ class ResidualHOS2(SetScoring):
         """Add the correction to the sum over pairs."""
         return sum_of_pairs(self.pair_scorer, targets, sets) + self.set_transformer(targets, sets)
 
-    def set_score(self, target: str, pool: Positions) -> SetScore:
+    def set_score(self, target: str, pool: Positions) -> PooledScore:
         """Add the evidence to the score of sets of a pool's members."""
         score = super().set_score(target, pool)
-        if self.evidence is None or not isinstance(score, PooledScore):
+        psi = score.residual
+        if self.evidence is None or psi is None:
             return score
         evidence = self.evidence.of_pool(target, pool)
-        psi = score.residual
 
         def residual(sets: Tensor) -> Tensor:
-            own = evidence(sets)
-            if psi is None:
-                return own
             correction = psi(sets)
-            return correction + own.to(correction)
+            return correction + evidence(sets).to(correction)
 
-        return PooledScore(len(pool), additive=score.additive, residual=residual)
+        return dataclasses.replace(score, residual=residual)
 
-    def pool_score(self, target: Tensor, pool: Tensor) -> SetScore:
+    def pool_score(self, target: Tensor, pool: Tensor) -> PooledScore:
         """Evaluate ``phi`` once for each candidate, and prepare ``psi`` for the pool."""
         return PooledScore(
             len(pool),

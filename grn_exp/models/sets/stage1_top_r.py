@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 
 from grn_exp.core.sets import Positions
-from grn_exp.decode.base import PooledScore, SetScore
+from grn_exp.decode.base import PooledScore
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import PooledSelector
 
@@ -29,6 +29,6 @@ class Stage1TopR(PooledSelector, ClosedFormModel):
 
     decomposable: ClassVar[bool] = True
 
-    def set_score(self, target: str, pool: Positions) -> SetScore:
+    def set_score(self, target: str, pool: Positions) -> PooledScore:
         """Score a candidate by its place in the pool."""
         return PooledScore(len(pool), additive=-torch.arange(len(pool), dtype=torch.float32))
