@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.progress import track
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 from grn_exp.priors.text_encoder import LanguageModel, TextEncoder
@@ -110,14 +109,8 @@ class TextPrior(LanguageModel):
         encoder = TextEncoder(self)
         encoder.check(among)
         log.info("encoding %d texts with %s", len(texts), self.model)
-        console = Console(stderr=True)
-        for chunk in track(
-            _parts(texts, self.batch_size * _BATCHES_A_CHUNK),
-            f"encoding with {self.model}",
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ):
+        chunks = _parts(texts, self.batch_size * _BATCHES_A_CHUNK)
+        for chunk in track(chunks, title=f"encoding with {self.model}"):
             vectors = [encoder.encode(batch) for batch in _parts(chunk, self.batch_size)]
             yield chunk, np.concatenate(vectors)
 

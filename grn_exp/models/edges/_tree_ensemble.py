@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from grn_exp.core.progress import track
 from grn_exp.core.views import TrainView
 from grn_exp.models.base import EdgeScorer
-from grn_exp.models.progress import track
 
 
 class TreeEnsemble(EdgeScorer):
@@ -28,7 +28,7 @@ class TreeEnsemble(EdgeScorer):
 
     @abc.abstractmethod
     def importances(
-        self, regulators: NDArray[np.float32], target: NDArray[np.float64], *, seed: int
+        self, regulators: NDArray[np.float32], target: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return one gene's importances, shape ``(n_regulators,)``, not negative.
 
@@ -38,8 +38,6 @@ class TreeEnsemble(EdgeScorer):
             Cells x regulators, the gene itself left out.
         target
             The gene in each cell.
-        seed
-            Of the fit.
         """
 
     def score(self, view: TrainView) -> np.ndarray:
@@ -50,8 +48,7 @@ class TreeEnsemble(EdgeScorer):
         inputs = np.asfortranarray(values[:, positions])
         varying = np.flatnonzero(np.ptp(values, axis=0) > 0)
         found = Parallel(n_jobs=torch.get_num_threads(), return_as="generator")(
-            delayed(self._fit_gene)(inputs, values[:, gene], positions == gene, self.seed)
-            for gene in varying
+            delayed(self._fit_gene)(inputs, values[:, gene], positions == gene) for gene in varying
         )
         scores = np.zeros((len(positions), len(view.genes)))
         results: Any = track(found, title=type(self).__name__, total=len(varying))
@@ -60,14 +57,10 @@ class TreeEnsemble(EdgeScorer):
         return scores
 
     def _fit_gene(
-        self,
-        inputs: NDArray[np.float32],
-        target: NDArray[np.float32],
-        itself: NDArray[np.bool_],
-        seed: int,
+        self, inputs: NDArray[np.float32], target: NDArray[np.float32], itself: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         column = np.zeros(inputs.shape[1])
         if not itself.all():
             others = inputs[:, ~itself] if itself.any() else inputs
-            column[~itself] = self.importances(others, target.astype(np.float64), seed=seed)
+            column[~itself] = self.importances(others, target.astype(np.float64))
         return column

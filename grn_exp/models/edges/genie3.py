@@ -39,14 +39,14 @@ class GENIE3(TreeEnsemble):
         require_in("(0, inf)", n_estimators=n_estimators)
 
     def importances(
-        self, regulators: NDArray[np.float32], target: NDArray[np.float64], *, seed: int
+        self, regulators: NDArray[np.float32], target: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Grow one gene's forest."""
         from sklearn.ensemble import RandomForestRegressor
 
         tried: Any = "sqrt" if self.options.max_features == "sqrt" else 1.0
         forest = RandomForestRegressor(
-            n_estimators=self.options.n_estimators, max_features=tried, random_state=seed
+            n_estimators=self.options.n_estimators, max_features=tried, random_state=self.seed
         )
         forest.fit(regulators, target / target.std())
         trees = (tree.tree_.compute_feature_importances(normalize=False) for tree in forest)

@@ -51,13 +51,13 @@ class GRNBoost2(TreeEnsemble):
         require_in("(0, 1)", subsample=subsample)
 
     def importances(
-        self, regulators: NDArray[np.float32], target: NDArray[np.float64], *, seed: int
+        self, regulators: NDArray[np.float32], target: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Boost one gene."""
         from sklearn.ensemble import GradientBoostingRegressor
 
         own = {name: value for name, value in self.options.items() if name in _OF_ESTIMATOR}
-        estimator = GradientBoostingRegressor(**own, random_state=seed)
+        estimator = GradientBoostingRegressor(**own, random_state=self.seed)
         estimator.fit(regulators, target, monitor=self._has_stopped)
         return np.asarray(estimator.feature_importances_) * len(estimator.estimators_)
 

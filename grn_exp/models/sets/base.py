@@ -7,13 +7,13 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from grn_exp.core import construct
+from grn_exp.core.progress import track
 from grn_exp.core.sets import CandidatePools, Positions, RegulatorSets, SetView
 from grn_exp.decode.approximate import ApproximateDecoder
 from grn_exp.decode.base import Decoded, Decoder, PooledScore
 from grn_exp.decode.exact import Exact
 from grn_exp.decode.top_r import TopR
 from grn_exp.models.base import GRNModel
-from grn_exp.models.progress import track
 
 
 class SetSelector(GRNModel):

@@ -1,4 +1,4 @@
-"""A bar for the parts of a method that take their time."""
+"""A bar for work that takes its time."""
 
 from collections.abc import Iterable
 from typing import TypeVar
