@@ -16,7 +16,6 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeTruth, Mask
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
-from grn_exp.decode.base import Decoder
 from grn_exp.nn.batches import ShuffledIndices
 from grn_exp.storage import store
 
@@ -37,6 +36,14 @@ class Method(Protocol):
 
     def predict_dataloader(self) -> ShuffledIndices:
         """Return the one batch of a prediction."""
+        ...
+
+
+class Decoder(Protocol):
+    """What a benchmark asks of a search for the best set."""
+
+    def check(self, n_candidates: int, size: int) -> None:
+        """Raise InputError if sets of that size cannot be searched for in such a pool."""
         ...
 
 

@@ -136,6 +136,11 @@ class GRNModel(pl.LightningModule, abc.ABC):
             If the method cannot be fitted to these data.
         """
 
+    def hold(self, **arrays: "Tensor | np.ndarray") -> None:
+        """Make buffers of data; a checkpoint has them from the view, not one by one."""
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.as_tensor(array), persistent=False)
+
     def train_dataloader(self) -> ShuffledIndices:
         """Return the batches of a training on :meth:`attach`'s data, without a benchmark."""
         return self.batches(lambda: self.current_epoch)

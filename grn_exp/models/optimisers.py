@@ -1,24 +1,15 @@
 """Optimisers and schedulers: a class of torch's, a partial of one, or the node that makes it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 
-
-class OptimizerFactory(Protocol):
-    """A ``torch.optim`` class, perhaps with some arguments fixed."""
-
-    def __call__(self, params: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
-        """Make the optimiser for parameter groups that name their own learning rates."""
-        ...
-
-
 # a node ({"_target_": "torch.optim.SGD", "momentum": 0.9}), the class, or a partial of it
-Optimizer = Mapping[str, Any] | OptimizerFactory
+Optimizer = Mapping[str, Any] | Callable[..., Any]
 Scheduler = Mapping[str, Any] | Callable[..., Any]
 
 

@@ -66,13 +66,8 @@ class PairClassifier(GradientModel):
                 f"{n_edges} of {len(of_pairs)} training pairs of different genes are edges; a "
                 "classifier needs both kinds: take another split.seed or data.network"
             )
-        for name, array in (
-            ("regulator_positions", view.regulator_positions),
-            ("pair_rows", rows),
-            ("pair_genes", genes),
-            ("pair_labels", of_pairs.astype(np.float32)),
-        ):
-            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+        self.hold(regulator_positions=view.regulator_positions, pair_rows=rows, pair_genes=genes)
+        self.hold(pair_labels=of_pairs.astype(np.float32))
 
     @abc.abstractmethod
     def pair_logits(self, rows: Tensor, genes: Tensor) -> Tensor:

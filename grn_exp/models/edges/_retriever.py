@@ -105,13 +105,8 @@ class Retriever(GradientModel):
             raise InputError("no pair of different genes has a training label to learn from")
         of_targets = np.ascontiguousarray(labels[:, targets].T)
         self.pairs_per_target = float((of_targets != UNKNOWN).sum() / len(targets))
-        for name, tensor in (
-            ("features", gene_features(view.expression)),
-            ("regulator_positions", torch.from_numpy(view.regulator_positions)),
-            ("targets", torch.from_numpy(targets)),
-            ("labels", torch.from_numpy(of_targets)),
-        ):
-            self.register_buffer(name, tensor, persistent=False)
+        self.hold(features=gene_features(view.expression), targets=targets, labels=of_targets)
+        self.hold(regulator_positions=view.regulator_positions)
         self.encoder = GeneEncoder(
             view.expression.n_cells,
             hidden_width=self.options.encoder_width,
@@ -167,17 +162,12 @@ class Retriever(GradientModel):
 
     def predict(self) -> EdgeScores:
         """Return the logits; the pair of a gene with itself lies below all others (eq. 8)."""
-        with predicting(self):
-            logits = self._all_logits()
-        columns = torch.arange(logits.shape[1], device=logits.device)
-        itself = self.regulator_positions[:, None] == columns
-        lowest = logits.masked_fill(itself, float("inf")).min()
-        return self.as_scores(logits.masked_fill(itself, float(lowest) - 1))
-
-    def _all_logits(self) -> Tensor:
-        """Return the logits of all pairs, shape ``(n_regulators, n_genes)``."""
-        encoded = self.encode(self.features)
         genes = torch.arange(len(self.features), device=self.features.device)
         chunk_size = max(_CHUNK_NUMBERS // self.numbers_per_target, 1)
-        chunks = [self.logits(encoded, chunk) for chunk in genes.split(chunk_size)]
-        return torch.cat(chunks).T
+        with predicting(self):
+            encoded = self.encode(self.features)
+            chunks = [self.logits(encoded, chunk) for chunk in genes.split(chunk_size)]
+        logits = torch.cat(chunks).T
+        itself = self.regulator_positions[:, None] == genes
+        lowest = logits.masked_fill(itself, float("inf")).min()
+        return self.as_scores(logits.masked_fill(itself, float(lowest) - 1))

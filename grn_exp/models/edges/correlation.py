@@ -59,7 +59,11 @@ class Correlation(EdgeScorer):
             scores = partial_correlations(view.expression)[positions]
         else:
             values = view.expression.values
-            scores = correlations(_ranks(values) if self.kind == "spearman" else values, positions)
+            if self.kind == "spearman":
+                from scipy.stats import rankdata
+
+                values = rankdata(values, axis=0)
+            scores = correlations(values, positions)
         scores[np.arange(len(positions)), positions] = 0
         return np.abs(scores)
 
@@ -113,9 +117,3 @@ def _unit_columns(values: np.ndarray) -> np.ndarray:
     constant = np.ptp(values, axis=0) == 0  # the mean may be off by a rounding
     centred = values - values.mean(axis=0, dtype=np.float64)
     return centred / np.where(constant, np.inf, np.sqrt(np.square(centred).sum(axis=0)))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    from scipy.stats import rankdata
-
-    return rankdata(values, axis=0)

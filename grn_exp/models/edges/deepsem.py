@@ -130,12 +130,10 @@ class DeepSEM(GradientModel):
         """Standardise the expression, and make networks and adjacency."""
         self.n_genes = len(view.genes)
         values, weight = standardise_expression(view.expression.values, self.options.standardise)
-        self.register_buffer("values", torch.from_numpy(values), persistent=False)
-        self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
-        positions = torch.from_numpy(view.regulator_positions)
-        self.register_buffer("regulator_positions", positions, persistent=False)
-        own_columns = positions if self.known_only else torch.arange(self.n_genes)
-        self.register_buffer("own_columns", own_columns, persistent=False)
+        positions = view.regulator_positions
+        own_columns = positions if self.known_only else np.arange(self.n_genes)
+        self.hold(values=values, weight=weight)
+        self.hold(regulator_positions=positions, own_columns=own_columns)
         self.encoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=2)
         self.decoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=1)
         self.prior_moments = nn.Parameter(torch.zeros(2, self.n_genes))

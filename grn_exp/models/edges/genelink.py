@@ -154,8 +154,7 @@ class GENELink(PairClassifier):
             n_genes=len(view.genes),
             self_loops=own.self_loops,
         )
-        features = self.graph.node_features(gene_features(view.expression))
-        self.register_buffer("features", features, persistent=False)
+        self.hold(features=self.graph.node_features(gene_features(view.expression)))
         first, second = own.attention_widths
         options: dict[str, Any] = {"n_heads": own.n_heads, "slope": own.attention_slope}
         options["dropout"] = own.attention_dropout

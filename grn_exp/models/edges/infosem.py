@@ -107,10 +107,8 @@ class InfoSEM(DeepSEM):
         labels = view.labels[rows, columns]
         if not self.known_only:
             rows = view.regulator_positions[rows]
-        self.register_buffer("known_rows", torch.from_numpy(rows), persistent=False)
-        self.register_buffer("known_columns", torch.from_numpy(columns), persistent=False)
-        wanted = torch.from_numpy(np.where(labels == 1, _LOGIT_95, -_LOGIT_95).astype(np.float32))
-        self.register_buffer("wanted_logits", wanted, persistent=False)
+        wanted = np.where(labels == 1, _LOGIT_95, -_LOGIT_95).astype(np.float32)
+        self.hold(known_rows=rows, known_columns=columns, wanted_logits=wanted)
         spread = (_INITIAL_LOGIT_SPREAD / self.options.h**0.5) ** 0.5
         self.logit_rows = nn.Parameter(spread * torch.randn(self.n_rows, self.options.h))
         self.logit_columns = nn.Parameter(spread * torch.randn(self.options.h, self.n_genes))
@@ -153,19 +151,19 @@ class InfoSEM(DeepSEM):
         if self.gene_weights is not None:
             scale = 2 * self.options.sigma_w**2 * n_pairs
             terms["gene_weights"] = self.gene_weights.square().sum() / scale
-        if self.logit_rows is not None and self.logit_columns is not None:
-            logits = (self.logit_rows @ self.logit_columns)[self.known_rows, self.known_columns]
-            error = (logits - self.wanted_logits).square().sum()
-            terms["labels"] = error / (2 * self.options.sigma_l**2 * n_pairs)
+        logits = self.label_logits()
+        if logits is not None:
+            error = logits[self.known_rows, self.known_columns] - self.wanted_logits
+            terms["labels"] = error.square().sum() / (2 * self.options.sigma_l**2 * n_pairs)
         return terms
 
     def adjacency_groups(self) -> list[dict[str, Any]]:
         """Return the groups of A^e, w and A^l, each with its own rate."""
-        groups = [{"params": [self.edge_effects], "lr": self.options.adjacency_learning_rate}]
+        groups = super().adjacency_groups()
         if self.gene_weights is not None:
             rate = self.options.embedding_learning_rate or self.options.adjacency_learning_rate
             groups.append({"params": [self.gene_weights], "lr": rate})
-        if self.logit_rows is not None and self.logit_columns is not None:
+        if self.logit_rows is not None:
             factors = [self.logit_rows, self.logit_columns]
             groups.append({"params": factors, "lr": self.options.label_learning_rate})
         return groups

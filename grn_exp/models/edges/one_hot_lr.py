@@ -85,10 +85,13 @@ class OneHotLR(EdgeScorer):
         """Choose C, fit, and return the probabilities."""
         from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
         from sklearn.model_selection import StratifiedKFold
+        from sklearn.preprocessing import OneHotEncoder
 
         labels = view.known_labels()
-        rows, columns = np.nonzero(labels != UNKNOWN)
-        features, answers = _one_hot(rows, columns, labels.shape), labels[rows, columns]
+        rows, columns = view.pairs()
+        answers = labels[rows, columns]
+        encoder: Any = OneHotEncoder(categories=[np.arange(n) for n in labels.shape])
+        features = encoder.fit_transform(np.stack([rows, columns], axis=1))
         candidates: Any = self.Cs
         search: Any = LogisticRegressionCV(
             Cs=candidates,
@@ -117,18 +120,6 @@ class OneHotLR(EdgeScorer):
         return {"coefficients.csv": (header, self._coefficients)}
 
 
-def _one_hot(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> Any:
-    """Return the pairs' features, sparse, shape ``(n_pairs, n_regulators + n_genes)``."""
-    from scipy.sparse import csr_matrix
-
-    n_pairs, (n_regulators, n_genes) = len(rows), shape
-    positions = np.stack([rows, n_regulators + columns], axis=1).ravel()
-    starts = np.arange(0, 2 * n_pairs + 1, 2)
-    return csr_matrix(
-        (np.ones(2 * n_pairs), positions, starts), shape=(n_pairs, n_regulators + n_genes)
-    )
-
-
 def _coefficient_rows(
     view: TrainView,
     labels: NDArray[np.int8],
@@ -140,11 +131,8 @@ def _coefficient_rows(
         ("regulator", view.regulators, of_regulator, 1),
         ("target", view.genes, of_target, 0),
     ):
-        n_train = (labels != UNKNOWN).sum(axis=axis)
-        n_positive = (labels == 1).sum(axis=axis)
-        rows += [
-            (symbol, role, float(coefficients[i]), int(n_train[i]), int(n_positive[i]))
-            for i, symbol in enumerate(genes)
-            if n_train[i]
-        ]
+        n_train = (labels != UNKNOWN).sum(axis=axis).tolist()
+        n_positive = (labels == 1).sum(axis=axis).tolist()
+        columns = zip(genes, coefficients.tolist(), n_train, n_positive, strict=True)
+        rows += [(gene, role, value, n, k) for gene, value, n, k in columns if n]
     return rows

@@ -7,6 +7,7 @@ import warnings
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
@@ -59,8 +60,6 @@ class RegDiffusion(EdgeScorer):
     ) -> None:
         super().__init__(**options)
         require_in("(0, inf)", n_steps=n_steps, batch_size=batch_size)
-        import torch
-
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError("model.device=cuda: torch sees no GPU here; use model.device=cpu")
 
@@ -77,11 +76,11 @@ class RegDiffusion(EdgeScorer):
         """Train, and return the magnitudes."""
         cells, genes = _that_vary(view.expression.values)
         adjacency = np.zeros((len(genes), len(genes)))
-        found = self._trained(view.expression.values[np.ix_(cells, genes)], self.seed)
+        found = self._trained(view.expression.values[np.ix_(cells, genes)])
         adjacency[np.ix_(genes, genes)] = found
         return np.abs(adjacency[view.regulator_positions])
 
-    def _trained(self, values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    def _trained(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the adjacency, ``[regulator, target]``."""
         # the package always draws a progress bar; only a terminal should get it
         seen = sys.stderr if sys.stderr.isatty() else io.StringIO()
@@ -94,7 +93,7 @@ class RegDiffusion(EdgeScorer):
                 n_steps=self.options.n_steps,
                 batch_size=self.options.batch_size,
                 device=self.options.device,
-                seed=seed,
+                seed=self.seed,
             )
             trainer.train()
             return trainer.model.get_adj_().detach().cpu().numpy()

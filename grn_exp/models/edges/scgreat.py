@@ -139,7 +139,11 @@ class SCGREAT(PairClassifier):
         require_in("[0, 1)", layer_dropout=layer_dropout, head_dropout=head_dropout)
         if dim % n_heads:
             raise InputError(f"model.n_heads={n_heads}: give a divisor of model.dim={dim}")
-        _check_head(head_widths)
+        if len(head_widths) != 3 or min(head_widths) < 1 or head_widths[0] % head_widths[2]:
+            raise InputError(
+                f"model.head_widths={list(head_widths)}: give three whole numbers from 1 on, the "
+                "third a divisor of the first"
+            )
 
     def build(self, view: TrainView) -> None:
         """Make the layers; an embedding of another width than ``dim`` gets one of its own."""
@@ -147,9 +151,7 @@ class SCGREAT(PairClassifier):
         if view.embedding is None:
             raise RuntimeError("the view has no embedding although the model reads it")
         own = self.options
-        self.register_buffer("features", gene_features(view.expression), persistent=False)
-        embedding = torch.from_numpy(view.embedding.values)
-        self.register_buffer("embedding", embedding, persistent=False)
+        self.hold(features=gene_features(view.expression), embedding=view.embedding.values)
         width, dim = view.embedding.width, own.dim
         self.from_embedding = nn.Identity() if width == dim else nn.Linear(width, dim)
         self.from_expression = nn.Sequential(
@@ -206,17 +208,7 @@ class SCGREAT(PairClassifier):
         )
 
     def _logits(self, tokens: Tensor, projected: Tensor, index: Tensor) -> Tensor:
-        """Return the logits of pairs of tokens.
-
-        Parameters
-        ----------
-        tokens
-            Shape ``(n, dim)``.
-        projected
-            The first layer's queries, keys and values, shape ``(n, 3, dim)``.
-        index
-            Positions of both, shape ``(b, 2)``.
-        """
+        """Return the logits of pairs, ``index``, of tokens that the first layer has projected."""
         first, *others = self._layers()
         flat = index.flatten()
         pairs = _rows(tokens, flat).unflatten(0, index.shape)
@@ -239,11 +231,3 @@ class SCGREAT(PairClassifier):
 def _rows(matrix: Tensor, index: Tensor) -> Tensor:
     """Return rows; as an embedding, whose gradient costs less than that of an index."""
     return functional.embedding(index, matrix.flatten(1)).unflatten(1, matrix.shape[1:])
-
-
-def _check_head(widths: tuple[int, int, int]) -> None:
-    if len(widths) != 3 or min(widths) < 1 or widths[0] % widths[2]:
-        raise InputError(
-            f"model.head_widths={list(widths)}: give three whole numbers from 1 on, the third a "
-            "divisor of the first"
-        )

@@ -28,7 +28,9 @@ _PROPENSITY_POWER = 1.2
 _WEIGHT_ROUNDS = 50
 
 
-def regulator_propensity(single_regulators: Floats, is_candidate: NDArray[np.bool_]) -> Floats:
+def regulator_propensity(
+    single_regulators: Floats, is_candidate: NDArray[np.bool_] | None = None
+) -> Floats:
     """Return how often a gene is the best single regulator of the others, without labels.
 
     The result has shape ``(n_genes,)``, sums to 1; 0 for a gene that is not a candidate.
@@ -40,9 +42,10 @@ def regulator_propensity(single_regulators: Floats, is_candidate: NDArray[np.boo
     single_regulators
         Log likelihood of every regulator (columns) of every target (rows).
     is_candidate
-        The genes that can be regulators.
+        The genes that can be regulators; None for all.
     """
-    able = is_candidate.astype(np.float64)
+    n_genes = len(single_regulators)
+    able = np.ones(n_genes) if is_candidate is None else is_candidate.astype(np.float64)
     frequency = able / able.sum()
     count = frequency
     for _ in range(_PROPENSITY_ROUNDS):
