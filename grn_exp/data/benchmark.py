@@ -1,7 +1,7 @@
 """What every benchmark is: a LightningDataModule that shows a training part and judges."""
 
 import abc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from grn_exp.storage import store
 
 
 class Method(Protocol):
-    """What a benchmark asks of a method."""
+    """What a benchmark goes by when it shows a method its view."""
 
     task: ClassVar[str]
     reads_labels: ClassVar[bool]
@@ -29,14 +29,6 @@ class Method(Protocol):
     reads_pools: ClassVar[bool]
     reads_truth: ClassVar[bool]
     seed: int
-
-    def batches(self, epoch: Callable[[], int]) -> ShuffledIndices:
-        """Return a training's batches."""
-        ...
-
-    def predict_dataloader(self) -> ShuffledIndices:
-        """Return the one batch of a prediction."""
-        ...
 
 
 class Decoder(Protocol):

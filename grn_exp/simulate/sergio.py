@@ -87,16 +87,12 @@ def _read_lines(path: Path) -> list[tuple[str, list[float]]]:
         if not line.strip():
             continue
         where = f"{path}, line {number}"
-        values = []
-        for field in line.split(","):
-            try:
-                values.append(float(field))
-            except ValueError as error:
-                raise InputError(
-                    f"{where}: {field.strip()!r} is not a number; SERGIO's files hold numbers "
-                    "separated by commas"
-                ) from error
-        parsed.append((where, values))
+        try:
+            parsed.append((where, [float(field) for field in line.split(",")]))
+        except ValueError as error:
+            raise InputError(
+                f"{where}: {error}; SERGIO's files hold numbers separated by commas"
+            ) from error
     if not parsed:
         raise InputError(f"{path}: the file is empty; give the path of a SERGIO file")
     return parsed

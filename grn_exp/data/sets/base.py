@@ -153,7 +153,7 @@ class SetDataModule(Benchmark):
             The method's seed, which draws the folds.
         """
         view = self.view(labels=True)
-        train = self.sets.take(self.split.positions("train"))
+        train = self._sets_of("train")
         asked = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
         return SetView(
             expression=view.expression,
@@ -187,9 +187,9 @@ class SetDataModule(Benchmark):
         """Judge a prediction on the held-out targets, validation and test apart."""
         rows: list[Row] = []
         for role in EVALUATED if subsets is None else subsets:
-            sets = self._held_out(role)
-            if sets is None:
+            if not self.can_judge(role):
                 continue
+            sets = self._sets_of(role)
             if isinstance(prediction, EdgeScores):
                 rows += self._judge_scores(prediction, sets, role)
             else:
@@ -212,13 +212,12 @@ class SetDataModule(Benchmark):
         """Say whether there are targets of a role."""
         return bool(self.split.mask(subset).any())
 
-    def _held_out(self, role: Role) -> TargetSets | None:
-        positions = self.split.positions(role)
-        return self.sets.take(positions) if len(positions) else None
+    def _sets_of(self, role: Role) -> TargetSets:
+        return self.sets.take(self.split.positions(role))
 
     def tables(self, prediction: EdgeScores | RegulatorSets) -> dict[str, Table]:
         """Return this benchmark's own tables by file name: header and rows."""
-        held = {role: sets for role in EVALUATED if (sets := self._held_out(role)) is not None}
+        held = {role: self._sets_of(role) for role in EVALUATED if self.can_judge(role)}
         if isinstance(prediction, EdgeScores):
             return {"recall_curve.csv": recall_table(prediction, held, by_size=self.by_size)}
         return {"sets.csv": sets_table(prediction, held)}

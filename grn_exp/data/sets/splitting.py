@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
-from grn_exp.core.sets import Positions, Role, TargetSets, TargetSplit
+from grn_exp.core.sets import ROLES, Positions, Role, TargetSets, TargetSplit
 from grn_exp.data.folds import (
     check_fold,
     fold_generator,
@@ -105,9 +105,7 @@ class TargetSplitter(_Folding):
 
     def split(self, sets: TargetSets) -> TargetSplit:
         """Divide the targets of ``sets``, each set size for itself."""
-        roles: dict[Role, NDArray[np.bool_]] = {
-            role: np.zeros(len(sets), dtype=np.bool_) for role in ("train", "val", "test")
-        }
+        roles = {role: np.zeros(len(sets), dtype=np.bool_) for role in ROLES}
         keys = sets.keys()
         for size in np.unique(sets.sizes).tolist():
             rows = np.flatnonzero(sets.sizes == size)

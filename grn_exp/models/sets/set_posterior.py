@@ -86,10 +86,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
         """Choose every query's most probable set; its score is its log posterior."""
         place = self.evidence.data.place
         genes = place[self.view.genes.positions(self.view.queries)]
-        to_candidate = {
-            int(gene): position
-            for position, gene in enumerate(place[self.view.regulator_positions])
-        }
+        to_candidate = np.empty(len(place), dtype=np.int64)
+        regulators = place[self.view.regulator_positions]
+        to_candidate[regulators] = np.arange(len(regulators))
         members: list[Positions] = [np.empty(0, dtype=np.int64)] * len(genes)
         scores = np.zeros(len(genes))
         for size in np.unique(self.view.sizes).tolist():
@@ -98,7 +97,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
             sets, posterior = self.posterior(genes[rows], size)
             best = posterior.argmax(axis=1)
             for row, chosen in zip(rows, best, strict=True):
-                members[row] = np.array([to_candidate[gene] for gene in sets[chosen].tolist()])
+                members[row] = to_candidate[sets[chosen]]
             scores[rows] = safe_log(posterior.max(axis=1))
         return self.as_sets(members, scores.tolist())
 

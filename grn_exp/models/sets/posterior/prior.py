@@ -95,11 +95,6 @@ class NewSets:
         self.log_frequency = self._log_frequency(count.astype(np.float64))
         self.weights = {int(r): self._fit_weights(int(r), distinct) for r in np.unique(self.size)}
 
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """The genes that are in a training set, shape ``(n_genes,)``."""
-        return self.is_member.sum(axis=0) > 0
-
     def _log_frequency(self, count: Floats) -> Floats:
         known = count > 0
         discount = min(self.unseen_mass * count.sum() / max(known.sum(), 1), 0.9)

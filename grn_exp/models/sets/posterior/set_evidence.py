@@ -154,6 +154,6 @@ def _pools(
     new_sets = prior.new_sets
     score = np.where(is_candidate, single + safe_log(new_sets.unseen), -np.inf)
     best = np.argsort(-score, axis=1, kind="stable")[:, :n_pool]
-    pools = np.tile(new_sets.known, (len(single), 1))
+    pools = np.tile(new_sets.is_member.any(axis=0), (len(single), 1))
     np.put_along_axis(pools, best, np.True_, axis=1)
     return pools & is_candidate & ~np.eye(len(pools), dtype=np.bool_)
