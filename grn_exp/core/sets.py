@@ -187,9 +187,9 @@ class CandidatePools(_MemberLists):
 
     def covers(self, sets: TargetSets) -> NDArray[np.bool_]:
         """Say of each target whether its pool holds its whole set, shape ``(n_targets,)``."""
-        pools = self.of(sets.targets)
-        pairs = zip(sets.members, pools, strict=True)
-        return np.asarray([bool(np.isin(each, pool).all()) for each, pool in pairs])
+        to_theirs = sets.candidates.positions(self.candidates)
+        pairs = zip(sets.members, self.of(sets.targets), strict=True)
+        return np.asarray([bool(np.isin(each, to_theirs[pool]).all()) for each, pool in pairs])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeTruth, Mask
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
+from grn_exp.decode.base import Decoder
 from grn_exp.nn.batches import ShuffledIndices
 from grn_exp.storage import store
 
@@ -29,14 +30,6 @@ class Method(Protocol):
     reads_pools: ClassVar[bool]
     reads_truth: ClassVar[bool]
     seed: int
-
-
-class Decoder(Protocol):
-    """What a benchmark asks of a search for the best set."""
-
-    def check(self, n_candidates: int, size: int) -> None:
-        """Raise InputError if sets of that size cannot be searched for in such a pool."""
-        ...
 
 
 class HeldOut:

@@ -15,6 +15,7 @@ from grn_exp.data.edges.beeline import (
 )
 from grn_exp.data.readers import read_network
 from grn_exp.data.sets.sergio import Dataset as SergioNetwork
+from grn_exp.data.sets.sergio import network_keys
 from grn_exp.storage import store
 
 GENE_SETS: tuple[GeneSet, ...] = typing.get_args(GeneSet)
@@ -85,11 +86,6 @@ def keys_named(choice: str) -> list[str]:
         )
     published = published_keys(network) if choice.endswith(_WITH_PUBLISHED) else []
     return [*network_keys(network), *published]
-
-
-def network_keys(network: str) -> list[str]:
-    """Return the registry keys of the files that cells of a SERGIO network are simulated from."""
-    return [f"sergio/{network}/{name}.txt" for name in ("interactions", "master_regulators")]
 
 
 def published_keys(network: str) -> list[str]:

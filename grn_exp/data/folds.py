@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
-from grn_exp.core.sets import TargetSplit
 
 _SALT = 0xC5F0  # of the folds of hyper-parameter choice, which depend on the split's seed alone
 
@@ -72,36 +71,3 @@ def grouped_folds(
         folds[distinct[place]] = fold
         filled[fold] += len(distinct[place])
     return folds
-
-
-def hold_out_fold(split: TargetSplit, folds: NDArray[np.int64], fold: int) -> TargetSplit:
-    """Return the division for one fold: it is ``val``, the others ``train``, nobody is ``test``.
-
-    Parameters
-    ----------
-    split
-        The division without folds. Its test targets do not occur in what is returned.
-    folds
-        A fold for each of its targets for training and validation, in their order.
-    fold
-        The one that is held out.
-
-    Raises
-    ------
-    InputError
-        If the fold is empty, or holds all there is.
-    """
-    shown = np.flatnonzero(split.train | split.val)
-    held = folds == fold
-    if not held.any() or held.all():
-        raise InputError(
-            f"split.cv_folds: fold {fold} has {int(held.sum())} of the {len(held)} training "
-            "targets; take fewer folds"
-        )
-    return TargetSplit(
-        targets=split.targets.take(shown),
-        train=~held,
-        val=held,
-        test=np.zeros_like(held),
-        seed=split.seed,
-    )

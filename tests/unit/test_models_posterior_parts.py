@@ -242,13 +242,14 @@ def test_a_large_set_takes_one_sign_for_each_member():
     assert one == pytest.approx(value - 6 * evidence.effects.cost)
 
 
-def test_the_search_finds_the_best_set():
+def test_the_search_finds_the_best_set(monkeypatch):
     evidence = small_evidence(n_rows=30)
     pool = evidence.pool(0, np.arange(1, 9))
     found = likely_sets(pool, 3, np.zeros(8))
     assert len(found) == len(np.unique(found, axis=0)) == 56  # all there are
     every = np.array(list(itertools.combinations(range(8), 3)))
-    narrow = likely_sets(pool, 3, np.zeros(8), width=5)
+    monkeypatch.setattr("grn_exp.models.sets.posterior.search._WIDTH", 5)
+    narrow = likely_sets(pool, 3, np.zeros(8))
     assert every[pool(every).argmax()].tolist() in narrow.tolist()
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
-from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask, Subset
@@ -75,7 +74,10 @@ class EdgeDataModule(Benchmark):
         if self.gene_choice == "with_embedding":
             embedding = self._embed(expression)
             kept = expression.genes.take(np.flatnonzero(embedding.known))
-            expression, network = expression.take_genes(kept), _restrict(network, kept)
+            expression, names = expression.take_genes(kept), network.genes.array
+            network = Network.from_names(
+                kept, names[network.regulator], names[network.target], source=network.source
+            )
         truth = truth_of(network)
         split = self.splitter.split(truth)
         return expression, self.splitter.judged(truth, split), split
@@ -158,13 +160,3 @@ def truth_of(network: Network) -> EdgeTruth:
     universe = np.repeat(is_target[None, :], len(regulators), axis=0)
     universe[np.arange(len(regulators)), network.genes.positions(regulators)] = False
     return EdgeTruth(regulators=regulators, genes=network.genes, labels=labels, universe=universe)
-
-
-def _restrict(network: Network, genes: GeneIndex) -> Network:
-    symbols = network.genes.symbols
-    return Network.from_names(
-        genes,
-        [symbols[position] for position in network.regulator],
-        [symbols[position] for position in network.target],
-        source=network.source,
-    )

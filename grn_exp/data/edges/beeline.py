@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import typing
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -52,7 +51,11 @@ class BeelineFiles(FromFiles):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        refuse_absent_network(dataset, network)
+        if network not in networks(dataset):
+            raise InputError(
+                f"data.network={network}: {dataset} has no such network (only mESC has lofgof); "
+                f"choose from {', '.join(networks(dataset))}"
+            )
         self.dataset = dataset
         self.gene_set = gene_set
         self.network = network
@@ -114,9 +117,8 @@ class BeelineDataModule(BeelineFiles, EdgeDataModule):
     def load(self) -> tuple[Expression, Network]:
         """Read matrix and network, and take the share of the cells."""
         expression, network = super().load()
-        return expression if self.cell_fraction == 1 else self._subsample(expression), network
-
-    def _subsample(self, expression: Expression) -> Expression:
+        if self.cell_fraction == 1:
+            return expression, network
         n_cells = round(self.cell_fraction * expression.n_cells)
         if n_cells < 2:
             raise InputError(
@@ -124,7 +126,8 @@ class BeelineDataModule(BeelineFiles, EdgeDataModule):
                 f"{expression.n_cells} cells; inference needs at least 2, give a larger share"
             )
         rng = np.random.default_rng([self.cell_seed, 0xCE11])
-        return expression.take_cells(np.sort(rng.permutation(expression.n_cells)[:n_cells]))
+        cells = np.sort(rng.permutation(expression.n_cells)[:n_cells])
+        return expression.take_cells(cells), network
 
 
 _LOG_NORMALISE = "log-normalise first (scanpy.pp.normalize_total, scanpy.pp.log1p)"
@@ -157,15 +160,6 @@ def expression_key(dataset: str, gene_set: str) -> str:
     return f"beeline/{dataset}/{gene_set}/ExpressionData.csv.gz"
 
 
-def refuse_absent_network(dataset: str, network: str) -> None:
-    """Refuse, with InputError, a reference network that a dataset does not have."""
-    if network not in networks(dataset):
-        raise InputError(
-            f"data.network={network}: {dataset} has no such network (only mESC has lofgof); "
-            f"choose from {', '.join(networks(dataset))}"
-        )
-
-
 def networks(dataset: str) -> list[str]:
     """Return the kinds of reference network that a dataset has."""
     return [n for n in typing.get_args(NetworkKind) if n != "lofgof" or dataset == "mESC"]
@@ -193,9 +187,5 @@ def load_expression(dataset: str, gene_set: str) -> Expression:
             log.warning("the parsed copy is made again: %s", error)
             parsed.unlink(missing_ok=True)  # another process may have been faster
     expression = dataclasses.replace(read_expression(store.fetch(key)), source=key)
-    write_with(parsed, lambda path: _write_h5ad(expression, path))
+    write_with(parsed, expression.to_anndata().write_h5ad)
     return expression
-
-
-def _write_h5ad(expression: Expression, path: Path) -> None:
-    expression.to_anndata().write_h5ad(path)

@@ -147,7 +147,9 @@ class SeenUnseenSplitter:
 
     def _seen_genes(self, truth: EdgeTruth, rng: np.random.Generator) -> tuple[Mask, Mask]:
         """Return which regulators and which columns are seen."""
-        rows_seen = _choose(np.asarray(truth.universe.any(axis=1)), self.seen_fraction, rng)
+        rows = rng.permutation(np.flatnonzero(truth.universe.any(axis=1)))
+        rows_seen = np.zeros(len(truth.regulators), dtype=np.bool_)
+        rows_seen[rows[: round(self.seen_fraction * len(rows))]] = True
         own_column = truth.genes.positions(truth.regulators)
         is_target = np.asarray(truth.universe.any(axis=0))
         columns_seen = np.zeros(len(truth.genes), dtype=np.bool_)
@@ -169,14 +171,6 @@ class SeenUnseenSplitter:
                     f"{n_pairs} pairs ({len(truth.regulators)} regulators in all), so no score "
                     f"can be computed; {advice}"
                 )
-
-
-def _choose(candidates: Mask, fraction: float, rng: np.random.Generator) -> Mask:
-    """Mark ``round(fraction * n)`` of the candidates, at random."""
-    order = rng.permutation(np.flatnonzero(candidates))
-    chosen = np.zeros(candidates.shape, dtype=np.bool_)
-    chosen[order[: round(fraction * len(order))]] = True
-    return chosen
 
 
 def _spread(n: int, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -21,11 +21,13 @@ from grn_exp.core.sets import (
 from grn_exp.core.splits import EdgeTruth, Mask
 from grn_exp.core.tables import Table
 from grn_exp.core.views import GeneEmbedding, TrainView
-from grn_exp.data.benchmark import Benchmark, Decoder, Method
+from grn_exp.data.benchmark import Benchmark, Method
 from grn_exp.data.sets.judging import (
+    RETRIEVAL_KS,
     Row,
-    judge_scores,
+    ap_row,
     judge_sets,
+    ranks_of,
     recall_table,
     sets_table,
 )
@@ -36,7 +38,8 @@ from grn_exp.data.sets.splitting import (
     occurs_in_training,
     shared_share,
 )
-from grn_exp.metrics.regulator_sets import SetRow, rows_of
+from grn_exp.decode.base import Decoder
+from grn_exp.metrics.regulator_sets import recall_rows, rows_of
 
 EVALUATED: tuple[Role, ...] = ("val", "test")
 
@@ -106,7 +109,14 @@ class SetDataModule(Benchmark):
     @property
     def truth(self) -> EdgeTruth:
         """Every label: candidates x labelled targets. For judging and the oracle control."""
-        return _truth_of(self.sets, self.expression)
+        sets, genes = self.sets, self.expression.genes
+        shape = (len(sets.candidates), len(genes))
+        labels, universe = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+        columns = genes.positions(sets.targets)
+        universe[:, columns] = True
+        universe[np.arange(shape[0]), genes.positions(sets.candidates)] = False
+        labels[:, columns] = sets.membership()
+        return EdgeTruth(sets.candidates, genes, labels, universe)
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -194,19 +204,17 @@ class SetDataModule(Benchmark):
                 rows += self._judge_scores(prediction, sets, role)
             else:
                 rows += judge_sets(prediction, sets, subset=role)
-            rows += self._shared_rows(sets, role)
+            shared = occurs_in_training(self.sets, self.split)[self.split.mask(role)].astype(float)
+            rows += rows_of(
+                "shared_set_share", shared, sets.sizes, subset=role, by_size=self.by_size
+            )
         return rows
 
     def _judge_scores(self, scores: EdgeScores, sets: TargetSets, role: Role) -> list[Row]:
-        return judge_scores(scores, sets, subset=role)
-
-    def _shared_rows(self, sets: TargetSets, role: Role) -> list[SetRow]:
-        """Share of the targets whose set a training target has too."""
-        shared = occurs_in_training(self.sets, self.split)[self.split.mask(role)]
-        sizes, by_size = sets.sizes, self.by_size
-        return rows_of(
-            "shared_set_share", shared.astype(float), sizes, subset=role, by_size=by_size
-        )
+        # no coverage: a retrieval is the same run whatever pool is cut from it
+        ks = [k for k in RETRIEVAL_KS if k < len(sets.candidates)]
+        rows = recall_rows(ranks_of(scores, sets), sets, ks, subset=role)
+        return [*rows, ap_row(scores, sets, subset=role)]
 
     def can_judge(self, subset: Any) -> bool:
         """Say whether there are targets of a role."""
@@ -255,15 +263,3 @@ def _with_sizes(sets: TargetSets, sizes: list[int] | None) -> TargetSets:
                 f"of {', '.join(map(str, present))}"
             )
     return sets.take(np.flatnonzero(np.isin(sets.sizes, sizes)))
-
-
-def _truth_of(sets: TargetSets, expression: Expression) -> EdgeTruth:
-    shape = (len(sets.candidates), expression.n_genes)
-    labels, universe = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-    columns = expression.genes.positions(sets.targets)
-    universe[:, columns] = True
-    universe[np.arange(shape[0]), expression.genes.positions(sets.candidates)] = False
-    labels[:, columns] = sets.membership()
-    return EdgeTruth(
-        regulators=sets.candidates, genes=expression.genes, labels=labels, universe=universe
-    )

@@ -5,18 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from grn_exp.core.scores import EdgeScores
-from grn_exp.core.sets import CandidatePools, RegulatorSets, TargetSets
+from grn_exp.core.sets import RegulatorSets, TargetSets
 from grn_exp.core.tables import Table
 from grn_exp.metrics.ranking import RankingRow, average_precision
 from grn_exp.metrics.regulator_sets import (
-    Flags,
     Ranks,
     SetRow,
     exact_matches,
     own_positions,
     rank_candidates,
     recall_curve,
-    recall_rows,
     rows_of,
     selection_rows,
 )
@@ -31,31 +29,6 @@ def ranks_of(scores: EdgeScores, sets: TargetSets) -> Ranks:
     """Rank the candidates of ``sets`` for its targets; ``(n_targets, n_candidates)``."""
     values = scores.align(sets.candidates, sets.targets)
     return rank_candidates(values, sets.candidates, sets.targets)
-
-
-def judge_scores(scores: EdgeScores, sets: TargetSets, *, subset: str) -> list[Row]:
-    """Judge retrieval.
-
-    Parameters
-    ----------
-    scores
-        The prediction.
-    sets
-        The true sets.
-    subset
-        Name of these targets.
-
-    Returns
-    -------
-    list of Row
-        ``recall_at_k`` for every K of ``RETRIEVAL_KS`` below the number of candidates; ``ap``
-        over all pairs. Coverage belongs to the methods that choose from a pool: a retrieval
-        is the same run whatever is cut from it.
-    """
-    ranks = ranks_of(scores, sets)
-    ks = [k for k in RETRIEVAL_KS if k < len(sets.candidates)]
-    rows = recall_rows(ranks, sets, ks, subset=subset)
-    return [*rows, ap_row(scores, sets, subset=subset)]
 
 
 def ap_row(scores: EdgeScores, sets: TargetSets, *, subset: str) -> RankingRow:
@@ -76,7 +49,8 @@ def judge_sets(prediction: RegulatorSets, sets: TargetSets, *, subset: str) -> l
     share of targets whose chosen set scores as high as the best one, and ``score_gap``, the mean
     of the difference.
     """
-    found, covered = prediction.aligned(sets), _covered(prediction, sets)
+    found, pools = prediction.aligned(sets), prediction.pools
+    covered = None if pools is None else pools.covers(sets)
     rows = selection_rows(found, sets, subset=subset, covered=covered)
     if prediction.best_scores is None:
         return rows
@@ -87,17 +61,6 @@ def judge_sets(prediction: RegulatorSets, sets: TargetSets, *, subset: str) -> l
     same = gap <= _SAME_SCORE * np.maximum(np.abs(best[compared]), 1)
     rows += rows_of("found_optimum", same, sizes, subset=subset)
     return rows + rows_of("score_gap", np.maximum(gap, 0), sizes, subset=subset)
-
-
-def _covered(prediction: RegulatorSets, sets: TargetSets) -> Flags | None:
-    pools = prediction.pools
-    if pools is None:
-        return None
-    if pools.candidates != sets.candidates:
-        place = sets.candidates.positions(pools.candidates)
-        members = tuple(place[each] for each in pools.members)
-        pools = CandidatePools(sets.candidates, pools.targets, members)
-    return pools.covers(sets)
 
 
 def recall_table(scores: EdgeScores, held: Mapping[str, TargetSets], *, by_size: bool) -> Table:
@@ -119,7 +82,8 @@ def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Tab
     """Return one line per target: what was chosen, what is true."""
     rows: list[Sequence[object]] = []
     for subset, sets in held.items():
-        found, covered = prediction.aligned(sets), _covered(prediction, sets)
+        found, pools = prediction.aligned(sets), prediction.pools
+        covered = None if pools is None else pools.covers(sets)
         exact = exact_matches(found, sets.members)
         scores = prediction.scores[prediction.targets.positions(sets.targets)]
         for place, target in enumerate(sets.targets.symbols):

@@ -84,8 +84,6 @@ class RetrievalDataModule(BeelineFiles, RankedRegulators):
     def describe(self) -> dict[str, object]:
         """Return facts for the run's provenance, with the in-degrees of the targets."""
         sizes = self.sets.sizes
-        in_degree = {"mean": float(sizes.mean()), "median": float(np.median(sizes))}
-        return {
-            **super().describe(),
-            "in_degree": {**in_degree, "max": int(sizes.max())},
-        }
+        mean, median, most = float(sizes.mean()), float(np.median(sizes)), int(sizes.max())
+        in_degree = {"mean": mean, "median": median, "max": most}
+        return {**super().describe(), "in_degree": in_degree}

@@ -88,12 +88,7 @@ class SergioDataModule(FromFiles, SetDataModule):
                 f"data.simulation={simulation}: {dataset} was published with simulations "
                 f"0..{_LAST_PUBLISHED}; choose one of them, or data.source=simulated"
             )
-        _check_source(
-            source=source,
-            simulation=simulation,
-            sampling_state=sampling_state,
-            expression=expression,
-        )
+        require_in("[1, inf)", "data", sampling_state=sampling_state)
         self.dataset = dataset
         self.network = network
         self.source = source
@@ -101,11 +96,30 @@ class SergioDataModule(FromFiles, SetDataModule):
         self.sampling_state = sampling_state
         self.expression_path = own_file(expression)
         self.noise = noise
+        self._refuse_what_has_no_effect()
+
+    def _refuse_what_has_no_effect(self) -> None:
+        """Refuse options that cells that exist already do not follow."""
+        changed: dict[str, tuple[object, object]]
+        changed = {"sampling_state": (self.sampling_state, _SAMPLING_STATE)}
+        if self.expression_path is not None:
+            given = "expression"
+            changed |= {"source": (self.source, "simulated"), "simulation": (self.simulation, 0)}
+        elif self.source == "published":
+            given = "source=published"
+        else:
+            return
+        for name, (value, default) in changed.items():
+            if value != default:
+                raise InputError(
+                    f"data.{name}={value}: data.{given} reads cells that exist already, so this "
+                    "has no effect; leave one of the two out"
+                )
 
     @property
     def keys(self) -> list[str]:
         """Registry keys of the files that this choice needs; the network's two come first."""
-        keys = [f"sergio/{self.dataset}/{n}.txt" for n in ("interactions", "master_regulators")]
+        keys = network_keys(self.dataset)
         if self.source == "published" and self.expression_path is None:
             keys.append(f"sergio/{self.dataset}/simulated_noNoise_{self.simulation}.csv")
         return keys
@@ -126,37 +140,21 @@ class SergioDataModule(FromFiles, SetDataModule):
                 seed=self.simulation,
                 sampling_state=self.sampling_state,
             )
-        return self._observe(clean), kinetic.network()
-
-    def _observe(self, clean: Expression) -> Expression:
         library_mean = TechnicalNoise.library_mean + np.log(clean.n_genes / _DEMONSTRATION_GENES)
         noise = TechnicalNoise(library_mean=float(library_mean))
-        return observed(
+        expression = observed(
             clean.values,
             clean.genes,
             noise=noise if self.noise == "technical" else None,
             rng=np.random.default_rng([self.simulation, 0x7EC4]),
             source=f"{clean.source}, {self.noise}",
         )
+        return expression, kinetic.network()
 
 
-def _check_source(
-    *, source: str, simulation: int, sampling_state: int, expression: str | None
-) -> None:
-    """Refuse a number out of range, and options that the cells that are read do not follow."""
-    require_in("[1, inf)", "data", sampling_state=sampling_state)
-    if expression is None and source == "simulated":
-        return
-    given = f"source={source}" if expression is None else "expression"
-    changed = {"sampling_state": (sampling_state, _SAMPLING_STATE)}
-    if expression is not None:
-        changed |= {"source": (source, "simulated"), "simulation": (simulation, 0)}
-    for name, (value, default) in changed.items():
-        if value != default:
-            raise InputError(
-                f"data.{name}={value}: data.{given} reads cells that exist already, so this has "
-                "no effect; leave one of the two out"
-            )
+def network_keys(network: str) -> list[str]:
+    """Return the registry keys of the files that cells of a network are simulated from."""
+    return [f"sergio/{network}/{name}.txt" for name in ("interactions", "master_regulators")]
 
 
 def _read_matrix(path: Path, genes: GeneIndex) -> Expression:
@@ -187,7 +185,7 @@ def simulated(
     masters: Path,
     *,
     seed: int,
-    sampling_state: int = _SAMPLING_STATE,
+    sampling_state: int,
 ) -> Expression:
     """Return a simulation of a network, from its copy in the cache if there is one.
 

@@ -16,7 +16,6 @@ from grn_exp.data.folds import (
     fold_generator,
     grouped_folds,
     groups_of,
-    hold_out_fold,
     random_folds,
 )
 
@@ -52,11 +51,21 @@ class _Folding(abc.ABC):
         return self._divide(train, self.n_folds, np.random.default_rng([seed, 0xF01D]))
 
     def _hold_out_fold(self, split: TargetSplit, sets: TargetSets) -> TargetSplit:
+        """Return the division for one fold: it is ``val``, the others ``train``."""
         if self.cv_fold is None or self.cv_folds is None:
             return split
-        shown = sets.take(np.flatnonzero(split.train | split.val))
-        folds = self._divide(shown, self.cv_folds, fold_generator(self.seed))
-        return hold_out_fold(split, folds, self.cv_fold)
+        shown = np.flatnonzero(split.train | split.val)
+        folds = self._divide(sets.take(shown), self.cv_folds, fold_generator(self.seed))
+        held = folds == self.cv_fold
+        if not held.any() or held.all():
+            raise InputError(
+                f"split.cv_folds: fold {self.cv_fold} has {int(held.sum())} of the {len(held)} "
+                "training targets; take fewer folds"
+            )
+        nobody = np.zeros_like(held)
+        return TargetSplit(
+            split.targets.take(shown), train=~held, val=held, test=nobody, seed=split.seed
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,20 +231,12 @@ class TargetCountSplitter(_Folding):
                     f"split.n_test={self.n_test}: of {n} targets none is left for test; give more"
                 )
         order = np.random.default_rng([self.seed, 0xC027]).permutation(n)
-        order = order[: n_train + n_val + n_test]
-        roles = np.zeros((3, n), dtype=np.bool_)
-        bounds = np.cumsum([n_test, n_val])
-        for row, places in enumerate(np.split(order, bounds)):
-            roles[row, places] = True
-        drawn = np.sort(order)
-        split = TargetSplit(
-            targets=sets.targets.take(drawn),
-            test=roles[0, drawn],
-            val=roles[1, drawn],
-            train=roles[2, drawn],
-            seed=self.seed,
-        )
-        return self._hold_out_fold(split, sets.take(drawn))
+        drawn = np.sort(order[: n_train + n_val + n_test])
+        test = np.isin(drawn, order[:n_test])
+        val = np.isin(drawn, order[n_test : n_test + n_val])
+        sets = sets.take(drawn)
+        split = TargetSplit(sets.targets, train=~(test | val), val=val, test=test, seed=self.seed)
+        return self._hold_out_fold(split, sets)
 
     def _divide(
         self, sets: TargetSets, n_folds: int, rng: np.random.Generator

@@ -8,6 +8,7 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
+from grn_exp.models.sets.posterior.fitting import search_sets
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log
 from grn_exp.models.sets.posterior.set_evidence import SetEvidence, Time
 from grn_exp.models.sets.posterior.sharing import ROUNDS, shared_posterior
@@ -121,8 +122,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
         fitted, prior = self.evidence, self.evidence.prior
         union: set[Members] = set(prior.counts.get(size, ()))
         for target in targets.tolist():
-            found = fitted.likely_sets(target, size, self.options.n_sets)
-            union |= {tuple(each) for each in found.tolist()}
+            genes = np.flatnonzero(fitted.pools[target])
+            found = search_sets(fitted.hill, prior.new_sets, target, genes, size)
+            union |= {tuple(each) for each in found[: self.options.n_sets].tolist()}
         sets = np.array(sorted(union), dtype=np.int64)
         evidence = np.full((len(targets), len(sets)), -np.inf)
         for row, target in enumerate(targets.tolist()):

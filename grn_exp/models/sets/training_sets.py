@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from grn_exp.core.sets import Positions, RegulatorSets
+from grn_exp.metrics.regulator_sets import own_positions
 from grn_exp.models.base import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.linear_evidence import LinearEvidence
@@ -30,17 +31,13 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
 
     def fit(self) -> None:
         """Collect the distinct training sets by size, the frequent first, and correlations."""
-        counts = Counter(self.view.train.keys())
-        self.counts = counts
-        ordered = sorted(counts, key=lambda each: (-counts[each], self._names(each)))
+        symbols = self.view.regulators.symbols
+        self.counts = counts = Counter(self.view.train.keys())
         self.sets_by_size: dict[int, list[tuple[int, ...]]] = {}
-        for each in ordered:
+        # ties go by the genes' names, so that their order in the matrix decides nothing
+        for each in sorted(counts, key=lambda s: (-counts[s], sorted(symbols[m] for m in s))):
             self.sets_by_size.setdefault(len(each), []).append(each)
         self.evidence = LinearEvidence(self.view)
-
-    def _names(self, members: tuple[int, ...]) -> tuple[str, ...]:
-        # ties go by the genes' names, so that their order in the matrix decides nothing
-        return tuple(sorted(self.view.regulators.symbols[member] for member in members))
 
     @abc.abstractmethod
     def score(self, target: int, sets: list[tuple[int, ...]]) -> list[float]:
@@ -50,19 +47,16 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
         """Choose for every query the training set that scores best; the first of equals."""
         members: list[Positions] = []
         scores: list[float] = []
-        genes = self.view.genes.positions(self.view.queries)
-        for symbol, gene, size in zip(self.view.queries, genes, self.view.sizes, strict=True):
-            own = self._own_position(symbol)
+        view = self.view
+        genes = view.genes.positions(view.queries)
+        owns = own_positions(view.regulators, view.queries)
+        for own, gene, size in zip(owns, genes, view.sizes, strict=True):
             sets = [each for each in self.sets_by_size[int(size)] if own not in each]
             values = self.score(int(gene), sets)
             best = int(np.argmax(values))
             members.append(np.asarray(sets[best], dtype=np.int64))
             scores.append(values[best])
         return self.as_sets(members, scores)
-
-    def _own_position(self, symbol: str) -> int:
-        regulators = self.view.regulators
-        return int(regulators.positions([symbol])[0]) if symbol in regulators else -1
 
 
 class MostFrequentSet(TrainingSetSelector):

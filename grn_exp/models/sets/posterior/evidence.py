@@ -107,7 +107,9 @@ class PoolEvidence:
         determinant = np.ones(())
         for i in range(size):
             pivot = self._product(columns, repressed, i, i) + effects.precision
-            shift = self._with_target(columns[i], repressed[i]) + effects.pull
+            with_target = self.hy[columns[i]]
+            with_target = with_target + repressed[i] * (self.y1 - 2 * with_target)  # g_i' W y
+            shift = with_target + effects.pull
             products: list[Floats] = []
             factors: list[Floats] = []
             for j in range(i):
@@ -137,11 +139,6 @@ class PoolEvidence:
         return upper + repressed[j] * (
             h_i - 2 * hh + repressed[i] * (self.n - 2 * (h_i + h_j - 2 * hh))
         )
-
-    def _with_target(self, column: Integers, repressed: Floats) -> Floats:
-        """``g_i' W y``."""
-        own = self.hy[column]
-        return own + repressed * (self.y1 - 2 * own)
 
     def marginal_signs(self, sets: Integers) -> Floats:
         """Return 1 for every member with a negative slope in its set's regression.

@@ -28,9 +28,7 @@ _PROPENSITY_POWER = 1.2
 _WEIGHT_ROUNDS = 50
 
 
-def regulator_propensity(
-    single_regulators: Floats, is_candidate: NDArray[np.bool_] | None = None
-) -> Floats:
+def regulator_propensity(single_regulators: Floats, is_candidate: NDArray[np.bool_]) -> Floats:
     """Return how often a gene is the best single regulator of the others, without labels.
 
     The result has shape ``(n_genes,)``, sums to 1; 0 for a gene that is not a candidate.
@@ -42,10 +40,9 @@ def regulator_propensity(
     single_regulators
         Log likelihood of every regulator (columns) of every target (rows).
     is_candidate
-        The genes that can be regulators; None for all.
+        The genes that can be regulators.
     """
-    n_genes = len(single_regulators)
-    able = np.ones(n_genes) if is_candidate is None else is_candidate.astype(np.float64)
+    able = is_candidate.astype(np.float64)
     frequency = able / able.sum()
     count = frequency
     for _ in range(_PROPENSITY_ROUNDS):

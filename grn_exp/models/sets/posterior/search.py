@@ -5,12 +5,10 @@ import numpy as np
 from grn_exp.models.sets.posterior.evidence import PoolEvidence
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
 
-_WIDTH = 200
+_WIDTH = 200  # sets that are kept at each step; three times as many at the last
 
 
-def likely_sets(
-    evidence: PoolEvidence, size: int, log_weight: Floats, width: int = _WIDTH
-) -> Integers:
+def likely_sets(evidence: PoolEvidence, size: int, log_weight: Floats) -> Integers:
     """Search sets of a pool's members, one signed member after the other.
 
     The result holds ascending positions in the pool, shape ``(n, R)``, each set once.
@@ -23,8 +21,6 @@ def likely_sets(
         R.
     log_weight
         Added to the log evidence for each member, shape ``(n_pool,)``.
-    width
-        Sets that are kept at each step; three times as many at the last.
     """
     effects, n_pool = evidence.effects, len(log_weight)
     gram, rhs = evidence.signed()
@@ -43,7 +39,7 @@ def likely_sets(
         row = np.arange(len(beams))[:, None]
         total[row, beams % n_pool] = -np.inf
         total[row, beams % n_pool + n_pool] = -np.inf
-        beams, score = _best(beams, total, width if depth < size - 1 else 3 * width)
+        beams, score = _best(beams, total, _WIDTH if depth < size - 1 else 3 * _WIDTH)
     return np.unique(np.sort(beams % n_pool, axis=1), axis=0)
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from grn_exp.core.errors import InputError
 from grn_exp.core.sets import Positions, SetView
 from grn_exp.models.sets.posterior.evidence import HillEvidence
-from grn_exp.models.sets.posterior.fitting import fit_path, fit_static, search_sets, tune_static
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, LabelledCells, safe_log
+from grn_exp.models.sets.posterior.fitting import fit_path, fit_static, tune_static
+from grn_exp.models.sets.posterior.labelled_cells import Floats, LabelledCells, safe_log
 from grn_exp.models.sets.posterior.prior import SetPrior, regulator_propensity
 from grn_exp.models.sets.posterior.rows import Cells
 from grn_exp.models.sets.posterior.time_order import cluster_cells, ordered_in_time
@@ -116,12 +116,6 @@ class SetEvidence:
             static.hill, cells, data, static.prior.new_sets, pools=static.pools, seed=seed
         )
         return cls(view, data, hill, time="static", n_pool=n_pool, facts={**facts, **vars(scales)})
-
-    def likely_sets(self, target: int, size: int, n_sets: int) -> Integers:
-        """Return the likeliest sets of a target, were they new; genes ``(n, size)``."""
-        genes = np.flatnonzero(self.pools[target])
-        found = search_sets(self.hill, self.prior.new_sets, target, genes, size)
-        return found[:n_sets]
 
     def for_pool(self, target: str, pool: Positions) -> Callable[[Tensor], Tensor]:
         """Prepare the evidence of sets of a pool's members for one target.
