@@ -16,26 +16,24 @@ from rich.console import Console
 from grn_exp.core.errors import InputError
 from grn_exp.report import claims, compare, dashboard, figures, layout, published, render, tables
 from grn_exp.report.bias import files as bias_files
-from grn_exp.report.collect import Collected, by_experiment, collect, read_runs, write_parquet
+from grn_exp.report.collect import Collected, by_experiment, collect, read_runs
 from grn_exp.report.html.page import write_report
+from grn_exp.storage.atomic import write_with
 
 _COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard", "publish")
 
 
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
+    words = sys.argv[1:]
+    if words and words[0] not in (*_COMMANDS, "-h", "--help"):
+        words = ["html", *words]
     try:
-        arguments = _parser().parse_args(_with_command(sys.argv[1:]))
+        arguments = _parser().parse_args(words)
         arguments.run(arguments)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
-
-
-def _with_command(arguments: list[str]) -> list[str]:
-    """Put the command in that is meant where none is named."""
-    named = not arguments or arguments[0] in (*_COMMANDS, "-h", "--help")
-    return arguments if named else ["html", *arguments]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -143,7 +141,7 @@ def write_rows(arguments: argparse.Namespace) -> None:
         raise InputError(f"-o {output}: give the name of a file that ends in .parquet")
     collected = collect(arguments.outputs)
     if output is not None:
-        write_parquet(collected.rows, output)
+        write_with(output, lambda path: collected.rows.to_parquet(path, index=False))
     if not collected.problems.empty:
         table = layout.plain_table(collected.problems, name="left out")
         _write_tables([table], "text", folded=True)
@@ -157,17 +155,16 @@ def print_table(arguments: argparse.Namespace) -> None:
         raise InputError(f"--reference {arguments.reference} needs --show tests; add it")
     if (arguments.paper is None) != (arguments.table is None):
         raise InputError("--paper, --table: give both, as in --paper infosem --table 2")
-    rows, name = _rows_of_paper(arguments) if arguments.paper else _rows_of_runs(arguments)
+    if arguments.paper:
+        rows, name = _rows_of_paper(arguments)
+    else:
+        rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).rows)
+        name = arguments.experiment or "all experiments"
     frame, found = _asked_for(rows, arguments, name)
     if arguments.format == "csv":
         _write_csv(frame)
     else:
         _write_tables(found, arguments.format)
-
-
-def _rows_of_runs(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
-    collected = _with_runs(arguments.outputs, arguments.experiment)
-    return tables.labelled(collected.rows), arguments.experiment or "all experiments"
 
 
 def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
@@ -222,25 +219,24 @@ def draw_figures(arguments: argparse.Namespace) -> None:
     usable = {name: tables.labelled(each.rows) for name, each in found.items() if each.n_runs}
     if not usable:
         raise _no_runs(arguments.outputs)
-    impossible: dict[str, str] = {}
+    impossible: list[str] = []
     for name, draw in chosen.items():
-        drawn = False
+        errors: list[str] = []
         for experiment, rows in usable.items():
             folder = arguments.output / experiment if len(usable) > 1 else arguments.output
             try:
                 made = {label: draw(rows, width=width) for label, width in figures.WIDTHS.items()}
             except InputError as error:
-                impossible[name] = f"{name}: {error}"
+                errors.append(f"{name}: {error}")
                 continue
-            drawn = True
             for label, figure in made.items():
                 for path in figures.save(figure, folder / f"{name}_{label}"):
                     _say(path)
-        if drawn:
-            impossible.pop(name, None)
+        if len(errors) == len(usable):
+            impossible.append(errors[-1])
     if impossible and arguments.only:
-        raise InputError("; ".join(impossible.values()))
-    for message in impossible.values():
+        raise InputError("; ".join(impossible))
+    for message in impossible:
         _say(message)
 
 

@@ -1,6 +1,6 @@
 """The values that a claim compares: one per split, of the runs that a description fits."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,34 +42,25 @@ class Values:
     ----------
     collected
         Runs, each configuration once.
-    metrics
-        Those that are asked for; the others' rows are dropped at once.
+    usual
+        What holds where a description says nothing else.
+    preferred
+        Taken into account, entry by entry, while several settings are left.
     """
 
-    def __init__(self, collected: Collected, metrics: Iterable[str]) -> None:
-        rows = collected.rows
-        rows = rows.loc[rows["metric"].isin(list(metrics))]
-        self._parameters = {name: run.parameters for name, run in collected.runs.items()}
-        self._rows: dict[Any, pd.DataFrame] = dict(iter(rows.groupby(list(_KEY), sort=False)))
+    def __init__(
+        self, collected: Collected, *, usual: Description, preferred: Description
+    ) -> None:
+        self._runs, self._usual, self._preferred = collected.runs, usual, preferred
+        self._groups = collected.rows.groupby(list(_KEY), sort=False)
 
-    def of(
-        self,
-        description: Description,
-        *,
-        usual: Description,
-        preferred: Description,
-        column: str = "value",
-    ) -> pd.Series:
+    def of(self, description: Description, *, column: str = "value") -> pd.Series:
         """Return a value per split, its model seeds averaged.
 
         Parameters
         ----------
         description
             Of the runs.
-        usual
-            What holds where ``description`` says nothing else.
-        preferred
-            Taken into account, entry by entry, while several settings are left.
         column
             ``value`` or ``prevalence``.
 
@@ -79,30 +70,32 @@ class Values:
             If no run fits, or runs of several settings do.
         """
         key = tuple(description[name] for name in _KEY)
-        rows = self._rows.get(key)
-        for name, wanted in {**usual, **description}.items():
-            if rows is not None and name not in _KEY:
-                rows = rows.loc[self._fits(rows, name, wanted, usual.get(name, wanted))]
+        known = key in self._groups.indices
+        rows = pd.DataFrame(self._groups.get_group(key) if known else None)
+        for name, wanted in {**self._usual, **description}.items():
+            if name not in _KEY and not rows.empty:
+                rows = rows.loc[self._fits(rows, name, wanted)]
         name, data, network = _called(description), description["data"], description.get("network")
-        if rows is None or rows.empty:
+        if rows.empty:
             where = dataset_name(f"{data} {network or ''}".strip())
             raise NotHereError(f"no run of {name} on {where}", (name, data, network or ""))
-        for choice, wanted in preferred.items():
+        for choice, wanted in self._preferred.items():
             if len(rows[_SETTING].drop_duplicates()) > 1:
-                fits = self._fits(rows, choice, wanted, wanted)
+                fits = self._fits(rows, choice, wanted)
                 rows = rows.loc[fits] if fits.any() else rows
         settings = pd.DataFrame(rows[_SETTING]).drop_duplicates()
         if len(settings) > 1:
             raise NotHereError(f"{name} on {dataset_name(data)}: {_several(settings)}")
         return pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
 
-    def _fits(
-        self, rows: pd.DataFrame, name: str, wanted: object, usual: object
-    ) -> NDArray[np.bool_]:
+    def _fits(self, rows: pd.DataFrame, name: str, wanted: object) -> NDArray[np.bool_]:
         """Say which rows agree in a column or a parameter; a run without it has the usual one."""
         if "." in name:
+            usual = self._usual.get(name, wanted)
             runs = rows["folder"].unique()
-            fitting = [run for run in runs if self._parameters[run].get(name, usual) == wanted]
+            fitting = [
+                run for run in runs if self._runs[run].parameters.get(name, usual) == wanted
+            ]
             return rows["folder"].isin(fitting).to_numpy(dtype=np.bool_)
         if name == "prior":
             return rows[name].str.startswith(str(wanted)).to_numpy(dtype=np.bool_)

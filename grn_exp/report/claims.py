@@ -4,8 +4,8 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -45,7 +45,6 @@ RULE = (
     "is corrected for the number of comparisons."
 )
 _LEVEL = 0.975  # of one side of a 95 % interval
-_ValueOf = Callable[..., pd.Series]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +113,13 @@ class Verdict:
             text += _absent(part for check in self.checks for part in check.missing)
         return text
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """A line per comparison that is here, where there are several."""
+        known = [check for check in self.checks if check.outcome != "not here"]
+        shown = known if len(self.checks) > 1 else []
+        return tuple(f"{check.name}: {check.outcome}: {check.numbers}" for check in shown)
+
 
 def verdicts(collected: Collected) -> list[Verdict]:
     """Decide every claim.
@@ -123,12 +129,11 @@ def verdicts(collected: Collected) -> list[Verdict]:
     collected
         Runs, each configuration once.
     """
-    papers = _papers()
-    metrics = {
-        metric for paper in papers for claim in paper["claims"] for metric in _metrics(claim)
-    }
-    values = Values(collected, metrics)
-    return [_verdict(claim, paper, values) for paper in papers for claim in paper["claims"]]
+    found = []
+    for paper in _papers():
+        values = Values(collected, usual=paper["settings"], preferred=paper["preferred"])
+        found += [_verdict(claim, paper["paper"], values) for claim in paper["claims"]]
+    return found
 
 
 def claims_table(found: Sequence[Verdict]) -> Table:
@@ -137,7 +142,7 @@ def claims_table(found: Sequence[Verdict]) -> Table:
         [
             Cell(verdict.text, kind="claim"),
             Cell(verdict.decision, kind=f"decision {_KINDS[verdict.decision]}"),
-            Cell(verdict.reason, details=_details(verdict), kind="numbers"),
+            Cell(verdict.reason, details=verdict.details, kind="numbers"),
             Cell(verdict.where, kind="where"),
         ]
         for verdict in found
@@ -149,38 +154,28 @@ def claims_table(found: Sequence[Verdict]) -> Table:
     return Table("claims of the papers", header, lines, notes, n_names=4)
 
 
-def _details(verdict: Verdict) -> tuple[str, ...]:
-    known = [check for check in verdict.checks if check.outcome != "not here"]
-    shown = known if len(verdict.checks) > 1 else []
-    return tuple(f"{check.name}: {check.outcome}: {check.numbers}" for check in shown)
-
-
 def checks_table(found: Sequence[Verdict]) -> Table:
     """Lay out every comparison of every claim."""
     lines = [
-        line_of(
-            verdict.where, verdict.name, check.name, check.outcome,
-            check.numbers,
-        )
+        line_of(verdict.where, verdict.name, check.name, check.outcome, check.numbers)
         for verdict in found
         for check in verdict.checks
-    ]  # fmt: skip
+    ]
     header = ["where", "claim", "comparison", "outcome", "numbers"]
     return Table("comparisons of the papers' claims", header, lines, [RULE], n_names=5)
 
 
 def _absent(missing: Iterable[tuple[str, str, str]]) -> str:
     """Return what has no run: methods on datasets, with the network."""
-    places: dict[str, dict[str, list[str]]] = {}
+    datasets: dict[tuple[str, str], list[str]] = defaultdict(list)
+    places: dict[str, list[str]] = defaultdict(list)
+    methods: dict[str, list[str]] = defaultdict(list)
     for method, data, network in dict.fromkeys(missing):
-        places.setdefault(method, {}).setdefault(network, []).append(dataset_name(data))
-    methods: dict[str, list[str]] = {}
-    for method, of_networks in places.items():
-        parts = [
-            f"{', '.join(data)} {network.replace('_', '-')}".strip()
-            for network, data in of_networks.items()
-        ]
-        methods.setdefault(", ".join(parts), []).append(display_name(method))
+        datasets[method, network].append(dataset_name(data))
+    for (method, network), data in datasets.items():
+        places[method].append(f"{', '.join(data)} {network.replace('_', '-')}".strip())
+    for method, where in places.items():
+        methods[", ".join(where)].append(display_name(method))
     text = "; ".join(f"{', '.join(found)} on {where}" for where, found in methods.items())
     return f"; no run of {text}" if text else ""
 
@@ -192,11 +187,6 @@ def _absent(missing: Iterable[tuple[str, str, str]]) -> str:
 def _papers() -> tuple[dict[str, Any], ...]:
     files = sorted((Path(__file__).parent / "paper" / "claims").glob("*.yaml"))
     return tuple(yaml.safe_load(file.read_text(encoding="utf-8")) for file in files)
-
-
-def _metrics(claim: dict[str, Any]) -> list[str]:
-    of_each = claim.get("each", {}).get("metric", [])
-    return [*of_each, *(part["metric"] for part in (claim["same"],) if "metric" in part)]
 
 
 def _cells(claim: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -219,14 +209,15 @@ def _described(part: Description, side: str, cell: Description, same: Descriptio
 # -- deciding ----------------------------------------------------------------------------------
 
 
-def _verdict(claim: dict[str, Any], paper: dict[str, Any], values: Values) -> Verdict:
-    value_of = functools.partial(values.of, usual=paper["settings"], preferred=paper["preferred"])
-    decide = _change if "change" in claim else _comparisons
-    checks = tuple(decide(claim, value_of))
+def _verdict(claim: dict[str, Any], paper: str, values: Values) -> Verdict:
+    if "change" in claim:
+        checks = (_change(claim, values),)
+    else:
+        checks = tuple(_comparison(claim, cell, values) for cell in _cells(claim))
     needed = claim.get("needed", len(checks))
     command = claim["command"]
     return Verdict(
-        where=f"{paper['paper']}, {claim['where']}",
+        where=f"{paper}, {claim['where']}",
         text=claim["text"],
         name=claim["id"],
         decision=_decision(checks, needed),
@@ -247,24 +238,21 @@ def _decision(checks: Sequence[Check], needed: int) -> Decision:
     return "does not hold (within the error)" if possible >= needed else "does not hold"
 
 
-def _comparisons(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
-    for cell in _cells(claim):
-        name = ", ".join(dataset_name(display_name(str(value))) for value in cell.values())
-        try:
-            if "top" in claim:
-                yield _top(claim, cell, name, value_of)
-                continue
-            differences, means = _differences(claim, cell, value_of)
-        except NotHereError as error:
-            yield Check(name, "not here", str(error), (error.missing,) if error.missing else ())
-            continue
-        sign = -1.0 if "less" in claim else 1.0
-        outcome = _outcome(differences * sign, sign * claim.get("margin", 0.0))
-        yield Check(name, outcome, means + _interval(differences)[2])
+def _comparison(claim: dict[str, Any], cell: Description, values: Values) -> Check:
+    name = ", ".join(dataset_name(display_name(str(value))) for value in cell.values())
+    try:
+        if "top" in claim:
+            return _top(claim, cell, name, values)
+        differences, means = _differences(claim, cell, values)
+    except NotHereError as error:
+        return Check(name, "not here", str(error), (error.missing,) if error.missing else ())
+    sign = -1.0 if "less" in claim else 1.0
+    outcome = _outcome(differences * sign, sign * claim.get("margin", 0.0))
+    return Check(name, outcome, means + _interval(differences)[2])
 
 
 def _differences(
-    claim: dict[str, Any], cell: Description, value_of: _ValueOf
+    claim: dict[str, Any], cell: Description, values: Values
 ) -> tuple[pd.Series, str]:
     """Return left minus right on common splits, and both means as text."""
     if "gain" in claim:
@@ -273,16 +261,16 @@ def _differences(
             for side, pair in zip(("left", "right"), claim["gain"], strict=True)
             for part in pair
         ]
-        table = _common(value_of(part) for part in parts)
+        table = _common(values.of(part) for part in parts)
         first, second = table[0] - table[1], table[2] - table[3]
         return first - second, f"gains {first.mean():+.3f} and {second.mean():+.3f}; "
     left, right = claim.get("greater") or claim["less"]
     of_left = _described(left, "left", cell, claim["same"])
-    mine = value_of(of_left)
+    mine = values.of(of_left)
     if right == "prevalence":
-        theirs = value_of(of_left, column="prevalence")
+        theirs = values.of(of_left, column="prevalence")
     elif isinstance(right, Mapping):
-        theirs = value_of(_described(right, "right", cell, claim["same"]))
+        theirs = values.of(_described(right, "right", cell, claim["same"]))
     else:
         theirs = pd.Series(float(right), index=mine.index)
     table = _common([mine, theirs])
@@ -319,15 +307,15 @@ def _interval(differences: pd.Series) -> tuple[float, float, str]:
     return low, high, text
 
 
-def _top(claim: dict[str, Any], cell: Description, name: str, value_of: _ValueOf) -> Check:
+def _top(claim: dict[str, Any], cell: Description, name: str, values: Values) -> Check:
     """Say whether the first method is among the best ``place`` ones."""
     own, *others = [_described(part, "left", cell, claim["same"]) for part in claim["top"]["of"]]
-    mine, place = value_of(own), claim["top"]["place"]
+    mine, place = values.of(own), claim["top"]["place"]
     found: dict[Outcome, list[str]] = {"fails": [], "within the error": [], "holds": []}
     missing: list[tuple[str, str, str]] = []
     for other in others:
         try:
-            table = _common([mine, value_of(other)])
+            table = _common([mine, values.of(other)])
         except NotHereError as error:
             missing.append(error.missing or (other["model"], own["data"], str(error)))
         else:
@@ -343,27 +331,27 @@ def _top(claim: dict[str, Any], cell: Description, name: str, value_of: _ValueOf
     return Check(name, "not here" if missing else "within the error", text, tuple(missing))
 
 
-def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
+def _change(claim: dict[str, Any], values: Values) -> Check:
     """Say whether the mean relative change is as large as claimed."""
     sign = 1.0 if "at_least" in claim else -1.0
     wanted = claim["at_least"] if sign > 0 else claim["at_most"]
-    series, missing, reasons = [], [], []
+    series, errors = [], []
     for cell in (cells := list(_cells(claim))):
         sides = zip(("left", "right"), claim["change"], strict=True)
         parts = [_described(part, side, cell, claim["same"]) for side, part in sides]
         try:
-            series.append(_linearised(_common(value_of(part) for part in parts)))
+            series.append(_linearised(_common(values.of(part) for part in parts)))
         except NotHereError as error:
-            missing += [error.missing] if error.missing else []
-            reasons += [] if error.missing else [str(error)]
+            errors.append(error)
     try:
-        table = _common(series) if len(series) == len(cells) else None
+        table = None if errors else _common(series)
     except NotHereError as error:
-        table, reasons = None, [str(error)]
+        table, errors = None, [error]
     if table is None:
+        missing = tuple(error.missing for error in errors if error.missing)
         text = f"{len(series)} of {len(cells)} comparisons are here" + _absent(missing)
-        yield Check("", "not here", "; ".join([text, *dict.fromkeys(reasons)]), tuple(missing))
-        return
+        reasons = dict.fromkeys(str(error) for error in errors if not error.missing)
+        return Check("", "not here", "; ".join([text, *reasons]), missing)
     of_splits = pd.Series(table.to_numpy().mean(axis=1))
     low, high, _ = _interval(of_splits)
     text = f"mean change {of_splits.mean():+.1%}, interval {low:+.1%} to {high:+.1%} "
@@ -372,7 +360,7 @@ def _change(claim: dict[str, Any], value_of: _ValueOf) -> Iterator[Check]:
     outcome: Outcome = "fails" if farthest < sign * wanted else "within the error"
     if sign * of_splits.mean() >= sign * wanted and nearest > 0:
         outcome = "holds"
-    yield Check("", outcome, text)
+    return Check("", outcome, text)
 
 
 def _linearised(table: pd.DataFrame) -> pd.Series:

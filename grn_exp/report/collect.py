@@ -1,6 +1,7 @@
 """From a folder of runs to one tidy table."""
 
 import dataclasses
+import glob
 import itertools
 import json
 from collections import defaultdict
@@ -18,7 +19,6 @@ from grn_exp.report.tuned import with_tuned
 from grn_exp.report.usual import is_equal, usual
 from grn_exp.runs.reading import Problem, Run, read_run
 from grn_exp.runs.rows import COUNTS, NUMBERS, TEXTS
-from grn_exp.storage.atomic import write_with
 
 METHOD = ("model", "retriever", "prior", "ensemble", "method_variant")
 BENCHMARK = ("data", "network", "gene_set", "split_kind", "benchmark_variant")
@@ -38,6 +38,7 @@ _OF_ROW = {
     **dict.fromkeys(NUMBERS, "float64"),
 }
 _LAST = ("fit_seconds", "folder", "finished_at")
+_MARKS = ("status.json", "metrics.json", "config.yaml")  # one of these makes a run's folder
 COLUMNS = (*(name for name in _OF_RUN if name not in _LAST), *_OF_ROW, *_LAST)
 
 
@@ -95,7 +96,12 @@ def read_runs(outputs: Path, experiment: str | None = None) -> list[Run | Proble
         If the folder, the experiment or any run folder is missing.
     """
     folder, of = _folder_of(outputs, experiment)
-    found = [read_run(path) for path in _run_folders(outputs, folder)]
+    pattern = "[!.]*" if folder is None else glob.escape(folder)
+    found = [
+        read_run(path)
+        for path in sorted(outputs.glob(f"{pattern}/[!.]*/[!.]*/[!.]*"))
+        if any((path / mark).exists() for mark in _MARKS)
+    ]
     if of is not None:
         found = [item for item in with_tuned(found) if of.has(item)]
     if not found:
@@ -113,7 +119,8 @@ def _folder_of(outputs: Path, experiment: str | None) -> tuple[str | None, Exper
     """Return where an experiment's runs lie, and what tells them from others that lie there."""
     if not outputs.is_dir():
         raise InputError(f"{outputs}: no such folder; give the folder of paths.outputs")
-    folders = [folder.name for folder in _folders(outputs)]
+    # hidden ones are a sweep's
+    folders = sorted(item.name for item in outputs.glob("[!.]*") if item.is_dir())
     if experiment is None or experiment in folders:
         return experiment, None
     of = experiments.experiment(experiment)
@@ -144,25 +151,6 @@ def by_experiment(found: Iterable[Run | Problem]) -> dict[str, Collected]:
     return {name: assemble(part) for name, part in parts.items()}
 
 
-def write_parquet(rows: pd.DataFrame, path: Path) -> None:
-    """Write a table; :func:`pandas.read_parquet` gives it back."""
-    write_with(path, lambda temporary: rows.to_parquet(temporary, index=False))
-
-
-def _run_folders(outputs: Path, experiment: str | None) -> Iterator[Path]:
-    parents = _folders(outputs) if experiment is None else [outputs / experiment]
-    marks = ("status.json", "metrics.json", "config.yaml")
-    for parent in parents:
-        for folder in sorted(parent.glob("[!.]*/[!.]*/[!.]*")):
-            if any((folder / mark).exists() for mark in marks):
-                yield folder
-
-
-def _folders(path: Path) -> list[Path]:
-    """Return the folders in a folder, but not the hidden ones, which are a sweep's."""
-    return sorted(item for item in path.iterdir() if item.is_dir() and item.name[0] != ".")
-
-
 def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
     """Keep one run of each configuration: the one that finished last."""
     groups: dict[str, list[Run]] = defaultdict(list)
@@ -183,15 +171,12 @@ def _newest_of_each(runs: Sequence[Run]) -> tuple[list[Run], list[Problem]]:
 
 def _add_variants(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return each run's names with the parameters that tell it from others of the same names."""
-    hidden = [run.hidden for run in runs]
-    shown = [name for name in (*METHOD, *BENCHMARK) if not name.endswith("_variant")]
     of_method, of_benchmark = defaultdict(set), defaultdict(set)
-    for index, key in _differences(runs, hidden, shown):
-        names = runs[index].names
+    for run, key in _differences(runs):
         if key.startswith(("data.", "split.", "pool.")):
-            of_benchmark[names["data"]].add(key)
+            of_benchmark[run.names["data"]].add(key)
         else:
-            of_method[names["model"]].add(key)
+            of_method[run.names["model"]].add(key)
     return [
         {
             **run.names,
@@ -202,25 +187,25 @@ def _add_variants(runs: Sequence[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def _differences(
-    runs: Sequence[Run], hidden: Sequence[dict[str, object]], shown: Sequence[str]
-) -> Iterator[tuple[int, str]]:
+def _differences(runs: Sequence[Run]) -> Iterator[tuple[Run, str]]:
     """Yield the parameters in which runs differ that agree in what is shown, with one such run.
 
     With another prior a prior's own parameters differ anyway; all others are compared across
     priors too, or a longer training could pass for a better embedding.
     """
+    shown = [name for name in (*METHOD, *BENCHMARK) if not name.endswith("_variant")]
     without_prior = [name for name in shown if name != "prior"]
+    hidden = {run: run.hidden for run in runs}
     for names in (shown, without_prior):
-        groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-        for index, run in enumerate(runs):
-            groups[tuple(run.names[name] for name in names)].append(index)
-        for indices in groups.values():
-            for key in {key for index in indices for key in hidden[index]}:
+        groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+        for run in runs:
+            groups[tuple(run.names[name] for name in names)].append(run)
+        for group in groups.values():
+            for key in {key for run in group for key in hidden[run]}:
                 if names is without_prior and key.startswith("prior."):
                     continue
-                if len({str(hidden[index].get(key)) for index in indices}) > 1:
-                    yield indices[0], key
+                if len({str(hidden[run].get(key)) for run in group}) > 1:
+                    yield group[0], key
 
 
 def _settings(run: Run, keys: Iterable[str]) -> str:

@@ -88,25 +88,18 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
 def _tests(
     values: pd.DataFrame, reference: str | None
 ) -> Iterator[tuple[str, str, int, float, float]]:
+    from scipy.stats import wilcoxon
+
     for first, second in itertools.combinations(values.columns, 2):
         if reference not in (None, first, second):
             continue
         method, other = (second, first) if first == reference else (first, second)
         difference = (values[method] - values[other]).dropna().to_numpy(dtype=np.float64)
         if len(difference):
-            p = _wilcoxon(difference)
+            unequal = difference[difference != 0.0]  # equal values say nothing
+            result: Any = wilcoxon(unequal) if len(unequal) else None
+            p = 1.0 if result is None else float(result.pvalue)
             yield method, other, len(difference), float(difference.mean()), p
-
-
-def _wilcoxon(difference: NDArray[np.float64]) -> float:
-    """Return the two-sided p-value; equal values say nothing, so with none other p is 1."""
-    from scipy.stats import wilcoxon
-
-    unequal = difference[difference != 0.0]
-    if not len(unequal):
-        return 1.0
-    result: Any = wilcoxon(unequal)
-    return float(result.pvalue)
 
 
 # -- ours against the papers' ------------------------------------------------------------------
@@ -131,12 +124,11 @@ def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows, entries = labelled(rows), published()
     entries = entries.loc[entries["setting"] == ""]
-    of_all = entries["split_seed"].isna()
-    parts = [_joined(summarise(rows), entries.loc[of_all])]
-    for seed in entries["split_seed"].dropna().unique():
+    parts = [_joined(summarise(rows), entries.loc[entries["split_seed"].isna()])]
+    for seed, of_seed in entries.groupby("split_seed"):
         ours = rows.loc[rows["split_seed"] == seed]
         if not ours.empty:
-            parts.append(_joined(summarise(ours), entries.loc[entries["split_seed"] == seed]))
+            parts.append(_joined(summarise(ours), of_seed))
     return pd.concat([parts[0], *(part for part in parts[1:] if not part.empty)])
 
 
@@ -144,11 +136,10 @@ def _joined(summary: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     on = ["data", "model", "metric", "subset", "set_size", "k"]
     new = {"value": "published", "standard_error": "published_error"}
     both = summary.merge(entries.rename(columns=new), on=on, suffixes=("", "_of_paper"))
-    agrees = np.ones(len(both), dtype=np.bool_)
     for name in ("network", "split_kind", "retriever", "prior"):
         pairs = zip(both[name], both[f"{name}_of_paper"], strict=True)
-        agrees &= np.array([_agree(mine, theirs, name) for mine, theirs in pairs], dtype=np.bool_)
-    both = both.loc[agrees].rename(columns={"gene_set_of_paper": "paper_gene_set"})
+        both = both.loc[[_agree(mine, theirs, name) for mine, theirs in pairs]]
+    both = both.rename(columns={"gene_set_of_paper": "paper_gene_set"})
     theirs = both["published_error"].to_numpy(dtype=np.float64)
     combined = np.hypot(both["standard_error"].to_numpy(dtype=np.float64), np.nan_to_num(theirs))
     combined[combined == 0] = np.nan

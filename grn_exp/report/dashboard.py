@@ -1,11 +1,13 @@
 """A W&B workspace for these experiments: ``python -m grn_exp.report dashboard``."""
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import json
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,43 +39,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def write_dashboard(arguments: argparse.Namespace) -> None:
     """Write the workspace to a file, or save it on the server, or both."""
-    if arguments.output is None and not arguments.save:
+    output, entity = arguments.output, arguments.entity
+    if output is None and not arguments.save:
         raise InputError("dashboard: nothing to do; give -o FILE, --save or both")
-    if arguments.output is not None and (
-        arguments.output.suffix != ".json" or arguments.output.is_dir()
-    ):
-        raise InputError(f"-o {arguments.output}: give the name of a file that ends in .json")
-    made = workspace(
-        project=arguments.project,
-        entity=_entity(arguments.entity) if arguments.save else arguments.entity,
-        experiment=arguments.experiment,
-        data=arguments.data,
-    )
-    if arguments.output is not None:
-        write_text(arguments.output, json.dumps(definition(made), indent=1) + "\n")
-        sys.stdout.write(f"{arguments.output}\n")
+    if output is not None and (output.suffix != ".json" or output.is_dir()):
+        raise InputError(f"-o {output}: give the name of a file that ends in .json")
+    if arguments.save and not entity:
+        import wandb
+
+        with _server():
+            entity = str(wandb.Api().default_entity or "")
+    made = _workspace(arguments, entity)
+    if output is not None:
+        view = made._to_model()  # the package has no public name for it
+        content = json.loads(view.model_dump_json(by_alias=True, exclude_none=True))
+        write_text(output, json.dumps(content, indent=1) + "\n")
+        sys.stdout.write(f"{output}\n")
     if arguments.save:
-        sys.stdout.write(f"{_saved(made)}\n")
+        with _server():
+            sys.stdout.write(f"{made.save().url}\n")
 
 
-def workspace(
-    *, project: str, entity: str = "", experiment: str | None = None, data: list[str] | None = None
-) -> Any:  # noqa: ANN401 - of an optional package
-    """Return the workspace, a ``wandb_workspaces.workspaces.Workspace``.
-
-    Parameters
-    ----------
-    project, entity
-        Where the runs are.
-    experiment, data
-        Show only these runs.
-
-    Raises
-    ------
-    InputError
-        If wandb-workspaces is not installed.
-    """
+def _workspace(arguments: argparse.Namespace, entity: str) -> Any:  # noqa: ANN401
+    """Return the workspace, a ``wandb_workspaces.workspaces.Workspace``."""
     ws = _package("workspaces")
+    experiment, data = arguments.experiment, arguments.data
     shown: list[Any] = []
     if experiment:
         of = experiments.experiment(experiment)
@@ -85,7 +75,7 @@ def workspace(
         shown.append(ws.Config("benchmark").isin(data))
     return ws.Workspace(
         entity=entity,
-        project=project,
+        project=arguments.project,
         name=f"grn_exp, {experiment}" if experiment else "grn_exp",
         sections=_sections(ws, _package("reports.v2")),
         settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=50),
@@ -96,12 +86,6 @@ def workspace(
             pinned_columns=list(_COLUMNS),
         ),
     )
-
-
-def definition(made: Any) -> dict[str, Any]:  # noqa: ANN401 - of an optional package
-    """Return a workspace as the JSON that the server keeps."""
-    view = made._to_model()  # the package has no public name for it
-    return json.loads(view.model_dump_json(by_alias=True, exclude_none=True))
 
 
 def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
@@ -122,7 +106,6 @@ def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
         y=wr.SummaryMetric("test_unseen/ap"),
         log_x=True,
     )
-    curves = [_line(wr, "Training loss", "train/loss"), _line(wr, "Validation", "val/ap")]
     pr_curves = [
         wr.CustomChart(
             query={"summaryTable": {"tableKey": f"pr_curve/{subset}_table"}},
@@ -144,7 +127,7 @@ def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
     sections |= {
         "Seen against unseen": [against, cost],
         "Precision against recall": pr_curves,
-        "Curves": curves,
+        "Curves": [_line(wr, "Training loss", "train/loss"), _line(wr, "Validation", "val/ap")],
         "Regulator sets": [_bars(wr, f"test/{metric}", metric) for metric in _SET_METRICS],
         "Edges": [wr.WeavePanelSummaryTable(table_name="top_edges")],
         "System": system,
@@ -179,28 +162,13 @@ def _package(part: str) -> Any:  # noqa: ANN401
         return importlib.import_module(f"wandb_workspaces.{part}")
 
 
-def _entity(named: str) -> str:
-    """Return whose workspace it is; by default the key's owner's."""
-    if named:
-        return named
-    import wandb
-
+@contextlib.contextmanager
+def _server() -> Iterator[None]:
+    """Say in one line what the server refuses."""
     try:
-        return str(wandb.Api().default_entity or "")
+        yield
     except Exception as error:
-        raise _unsaved(error) from error
-
-
-def _saved(made: Any) -> str:  # noqa: ANN401
-    """Save on the server and return the address."""
-    try:
-        return str(made.save().url)
-    except Exception as error:
-        raise _unsaved(error) from error
-
-
-def _unsaved(error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(
-        f"dashboard --save: {reason}; is WANDB_API_KEY set, and does the project exist?"
-    )
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"dashboard --save: {reason}; is WANDB_API_KEY set, and does the project exist?"
+        ) from error

@@ -124,9 +124,9 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[Table]:
         paper, table = key  # type: ignore[misc]
         entries: list[dict[Any, Any]] = part.to_dict("records")
         counts = sorted({entry["n_splits"] for entry in entries})
-        differ = [entry["paper_gene_set"] not in ("", entry["gene_set"]) for entry in entries]
-        for entry, differs in zip(entries, differ, strict=True):
-            entry["mark"] = "†" if differs and entry["gene_set"] else ""
+        for entry in entries:
+            differs = entry["gene_set"] and entry["paper_gene_set"] not in ("", entry["gene_set"])
+            entry["mark"] = "†" if differs else ""
         notes = f"{note}; our splits: {', '.join(map(str, counts))}"
         if any(entry["mark"] for entry in entries):
             notes += "; † the paper's set of genes is another one"

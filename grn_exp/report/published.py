@@ -27,15 +27,8 @@ def _papers() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def _entries() -> pd.DataFrame:
-    entries = [entry for paper in _papers().values() for entry in _of_paper(paper)]
-    types = {**dict.fromkeys(_TEXTS, "str"), **dict.fromkeys(_NUMBERS, "Int64")}
-    table = pd.DataFrame(entries, columns=pd.Index([*types, "value", "standard_error"]))
-    return table.fillna(dict.fromkeys(_TEXTS, "")).astype(types)
-
-
 def published() -> pd.DataFrame:
-    """Return every published number, one a row.
+    """Return every published number, one a row; not to be changed, all callers have the same.
 
     Returns
     -------
@@ -46,7 +39,10 @@ def published() -> pd.DataFrame:
         ``standard_error`` (a standard deviation over n splits divided by the root of n). What the
         paper leaves open is an empty text or a missing number.
     """
-    return _entries().copy()
+    entries = [entry for paper in _papers().values() for entry in _of_paper(paper)]
+    types = {**dict.fromkeys(_TEXTS, "str"), **dict.fromkeys(_NUMBERS, "Int64")}
+    table = pd.DataFrame(entries, columns=pd.Index([*types, "value", "standard_error"]))
+    return table.fillna(dict.fromkeys(_TEXTS, "")).astype(types)
 
 
 def table_of(paper: str, table: str) -> tuple[pd.DataFrame, str]:
@@ -68,7 +64,7 @@ def table_of(paper: str, table: str) -> tuple[pd.DataFrame, str]:
     if paper not in papers:
         known = f"{close_matches(paper, list(papers))}choose from {', '.join(papers)}"
         raise InputError(f"--paper {paper}: {known}")
-    entries = _entries()
+    entries = published()
     entries = entries.loc[entries["paper"] == papers[paper]["paper"]]
     if table not in set(entries["table"]):
         known = ", ".join(entries["table"].unique())
@@ -95,13 +91,9 @@ def _of_paper(paper: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _in_our_names(entry: dict[str, Any], names: dict[str, dict[str, str]]) -> dict[str, Any]:
     """Translate; a paper's dataset has its gene set with it, a paper's method its prior."""
-    implied = {"gene_set": entry.get("data"), "prior": entry.get("model")}
-    ours: dict[str, Any] = {
-        name: names[name].get(of, "")
-        for name, of in implied.items()
-        if name in names and of is not None
+    implied = {
+        name: names[name].get(entry[of], "")
+        for name, of in (("gene_set", "data"), ("prior", "model"))
+        if name in names and of in entry
     }
-    for name, value in entry.items():
-        known: dict[Any, Any] = names.get(name, {})
-        ours[name] = known.get(value, value)
-    return ours
+    return implied | {name: names.get(name, {}).get(value, value) for name, value in entry.items()}

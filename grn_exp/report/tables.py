@@ -86,20 +86,15 @@ def _labels(
 ) -> pd.Series:
     """Name the combinations of ``parts``, telling those of which one ``within`` has several."""
     main, *others = parts
-    apart: dict[str, set[str]] = {}
-    for _, same in rows.groupby([main, *within], dropna=False, sort=False):
-        several = {name for name in others if same[name].nunique(dropna=False) > 1}
-        apart.setdefault(str(same[main].iloc[0]), set()).update(several)
-    combinations = rows[list(parts)].drop_duplicates()
-    values = {name: list(combinations[name]) for name in parts}
+    apart = rows.groupby([main, *within])[others].nunique().gt(1).groupby(level=0).any()
     labels = []
-    for number, key in enumerate(values[main]):
-        own = {name: values[name][number] for name in others if name in apart[key]}
-        own = {name: value for name, value in own.items() if value or "variant" not in name}
-        labels.append(key + "".join(forms.get(n, " {}").format(v or "-") for n, v in own.items()))
-    keyed = combinations.assign(_label=labels)
-    merged = rows[list(parts)].merge(keyed, on=list(parts), how="left")
-    return pd.Series(merged["_label"].to_numpy(), index=rows.index, dtype="str")
+    for own in rows[list(parts)].drop_duplicates().to_dict("records"):
+        told = [name for name in others if apart.loc[own[main], name]]
+        told = [name for name in told if own[name] or "variant" not in name]
+        texts = (forms.get(name, " {}").format(own[name] or "-") for name in told)
+        labels.append("".join([own[main], *texts]))
+    number = rows.groupby(list(parts), sort=False).ngroup()  # in the order of the labels
+    return number.map(dict(enumerate(labels))).astype("str")
 
 
 # -- means and spreads -------------------------------------------------------------------------
@@ -151,19 +146,15 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     columns = [found[name] for name in COLUMN]
     sign = np.where(found["metric"].isin(_LOWER_IS_BETTER), -1.0, 1.0)
-    has_all = found.groupby(columns, dropna=False)["splits"].transform(_has_all)
+    has_all = found.groupby(columns, dropna=False)["splits"].transform(
+        lambda splits: [set(max(splits, key=len)) <= set(own) for own in splits]
+    )
     competes = ~found["model"].isin(CONTROLS) & has_all
     competing = (found["mean"] * sign).round(_EQUAL_DIGITS).where(competes)
     places = competing.groupby(columns, dropna=False).rank(method="min", ascending=False)
     tied = places.groupby([*columns, places], dropna=False).transform("size") > 1
     shown = places.mask(tied | (places > _PLACES)).fillna(0).astype("int64")
     return found.drop(columns="splits").assign(place=shown)
-
-
-def _has_all(splits: pd.Series) -> list[bool]:
-    """Say of each method whether it has every split of the one with most."""
-    most = max(splits, key=len)
-    return [set(most) <= set(own) for own in splits]
 
 
 def spread_over_seeds(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -20,29 +21,20 @@ def with_tuned(found: Sequence[Run | Problem]) -> list[Run | Problem]:
     mean is what is reported.
     """
     folders = [Path(item.names["folder"]) for item in found if isinstance(item, Run)]
-    chosen = _chosen({folder.parent for folder in folders})
+    chosen: dict[Path, set[str]] = defaultdict(set)
+    for parent in {folder.parent for folder in folders}:
+        for path in parent.glob("tuning-*/chosen.yaml"):
+            # where it cannot be read, the run is one with the values that it has
+            with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+                content = yaml.safe_load(path.read_text(encoding="utf-8"))
+                chosen[parent / content["run"]] |= set(content["values"])
     return [
         _marked(item, chosen[Path(item.names["folder"])]) if isinstance(item, Run) else item
         for item in found
     ]
 
 
-def _chosen(parents: Iterable[Path]) -> dict[Path, set[str]]:
-    """Return the keys that were chosen for each run, by its folder."""
-    found: dict[Path, set[str]] = defaultdict(set)
-    for parent in parents:
-        for path in parent.glob("tuning-*/chosen.yaml"):
-            try:
-                content = yaml.safe_load(path.read_text(encoding="utf-8"))
-                found[parent / content["run"]] |= set(content["values"])
-            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-                continue  # then the run is one with the values that it has
-    return found
-
-
 def _marked(run: Run, keys: set[str]) -> Run:
-    if not keys:
-        return run
     # a choice of a group (prior=...) is all that is below it, and may have a column of its own
     parameters = without(run.parameters, keys) | dict.fromkeys(keys, TUNED)
     columns = {key: TUNED for key in ("prior", "retriever") if key in keys}

@@ -7,12 +7,10 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from grn_exp.core.defaults import options_of
 from grn_exp.runs.key import flattened
 from grn_exp.runs.reading import Run
-from grn_exp.storage.conf import conf_dir, contents
+from grn_exp.storage.conf import contents
 
 _PRESET = "${preset:"
 
@@ -30,12 +28,10 @@ def usual(run: Run) -> Mapping[str, object]:
 
 @functools.cache
 def _usual(data: str, model: str, retriever: str, network: str) -> Mapping[str, object]:
-    choices: dict[str, str | None] = {}
+    root = contents("", "config")[-1]["defaults"]
+    own = {key: value for each in root if isinstance(each, dict) for key, value in each.items()}
+    choices: dict[str, str | None] = {"prior": own["prior"], "split": own["split"]}
     flat: dict[str, object] = {}
-    of_root = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))
-    own = {key: value for each in of_root["defaults"] if isinstance(each, dict)
-           for key, value in each.items()}  # fmt: skip
-    choices |= {"prior": own["prior"], "split": own["split"]}
     for group, name in (("data", data), ("model", model)):
         for content in contents(group, name):
             for entry in content.get("defaults", ()):
@@ -74,8 +70,7 @@ def _resolved(value: object, flat: Mapping[str, object]) -> object:
     if not value.startswith(_PRESET):
         return "???"
     method, _, name = value.removeprefix(_PRESET).rstrip("}").partition(".")
-    text = (conf_dir() / "presets" / "paper.yaml").read_text(encoding="utf-8")
-    table = yaml.safe_load(text)[method]
+    table = contents("presets", "paper")[-1][method]
     of_network = table.get(flat["data.network"] or "simulated", {})
     of_dataset = of_network.get(flat.get("data.dataset"), {})
     return {**table, **of_network.get("default", {}), **of_dataset}.get(name, "???")

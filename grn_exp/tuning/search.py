@@ -5,7 +5,7 @@ import importlib.util
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from grn_exp.core.errors import InputError
 
@@ -53,21 +53,11 @@ class Axis:
         """One of the values."""
         return self.choices[0] if self.choices else self.text(self.low)
 
-    def text(self, value: float) -> str:
-        """Return a number of the interval as it is written on a command line."""
+    def text(self, value: Any) -> str:  # noqa: ANN401 - a text or a number
+        """Return what Optuna proposes as it is written on a command line."""
+        if self.choices:  # of a range, the place in it
+            return self.choices[value] if self.ordered else str(value)
         return str(int(value)) if self.whole else repr(float(value))
-
-
-class Search(Protocol):
-    """Proposes settings and is told how good they are."""
-
-    def ask(self) -> list[Setting]:
-        """Return the settings to try next, side by side; none when the search is over."""
-        ...
-
-    def tell(self, scores: Sequence[float | None]) -> None:
-        """Take the scores of what was last asked, higher is better; None where it failed."""
-        ...
 
 
 class GridSearch:
@@ -96,7 +86,7 @@ class GridSearch:
         self._left = [dict(zip(keys, each, strict=True)) for each in values]
 
     def ask(self) -> list[Setting]:
-        """Return all of them at the first call."""
+        """Return all of them at the first call, then none: the search is over."""
         asked, self._left = self._left, []
         return asked
 
@@ -145,17 +135,17 @@ class OptunaSearch:
         self._asked: list[Any] = []
 
     def ask(self) -> list[Setting]:
-        """Return the next ``n_jobs`` proposals."""
+        """Return the next ``n_jobs`` proposals; none when the search is over."""
         n = min(self._n_jobs, self._n_left)
         self._n_left -= n
         self._asked = [self._study.ask(self._distributions) for _ in range(n)]
         return [
-            {axis.key: _text(axis, trial.params[axis.key]) for axis in self._axes}
+            {axis.key: axis.text(trial.params[axis.key]) for axis in self._axes}
             for trial in self._asked
         ]
 
     def tell(self, scores: Sequence[float | None]) -> None:
-        """Learn from the scores."""
+        """Learn from the scores of what was last asked, higher is better; None: it failed."""
         from optuna.trial import TrialState
 
         for trial, score in zip(self._asked, scores, strict=True):
@@ -177,7 +167,4 @@ def _distribution(axis: Axis) -> Any:  # noqa: ANN401 - Optuna is imported where
     return of.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def _text(axis: Axis, value: Any) -> str:  # noqa: ANN401 - a text or a number
-    if axis.choices:
-        return axis.choices[value] if axis.ordered else str(value)
-    return axis.text(value)
+Search = GridSearch | OptunaSearch

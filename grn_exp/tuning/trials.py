@@ -1,23 +1,15 @@
-"""Trials of a choice of hyper-parameters: their scores, the best one, the files that tell."""
+"""Trials of a choice of hyper-parameters: their scores, and the key of the choice."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import math
-import shlex
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from grn_exp.storage.atomic import write_csv, write_text
 from grn_exp.tuning.search import Axis, Setting
 
-TRIALS = "trials.csv"
-CHOSEN = "chosen.yaml"
 _METRICS = ("exact_match", "ap")  # of methods that choose sets, of those that score pairs
 
 
@@ -29,12 +21,9 @@ def validation_score(rows: Sequence[Mapping[str, Any]]) -> tuple[str, float] | N
     rows
         Of a run's ``metrics.json``.
     """
-    for metric in _METRICS:
-        for row in rows:
-            of_all = row.get("set_size") is None
-            if row["subset"] == "val" and row["metric"] == metric and of_all:
-                return metric, row["value"]
-    return None
+    of_all = [row for row in rows if row["subset"] == "val" and row.get("set_size") is None]
+    values = {row["metric"]: row["value"] for row in of_all}
+    return next(((metric, values[metric]) for metric in _METRICS if metric in values), None)
 
 
 @dataclasses.dataclass
@@ -77,74 +66,7 @@ class Trial:
         return None if self.mean is None else statistics.stdev(self.scores)
 
 
-def best(trials: Sequence[Trial]) -> Trial | None:
-    """Return the trial of the highest mean, of equals the first; None if all failed."""
-    done = [trial for trial in trials if trial.mean is not None]
-    return max(done, key=lambda trial: trial.mean or 0.0, default=None)
-
-
 def tuning_key(run_key: str, axes: Sequence[Axis], **how: object) -> str:
     """Hash what a choice depends on: the run, what may vary, and how it is searched."""
     content = {"run": run_key, "axes": [dataclasses.asdict(axis) for axis in axes], **how}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def write_trials(folder: Path, trials: Sequence[Trial], n_folds: int) -> None:
-    """Write the table of trials: their settings, scores by fold, mean, deviation, problem."""
-    keys = list(trials[0].setting) if trials else []
-    folds = [f"fold_{fold}" for fold in range(n_folds)]
-    rows = []
-    for number, trial in enumerate(trials):
-        # after a failed fold it is not known which of the others a score is of
-        scores = [] if trial.problem else trial.scores
-        blank = [""] * (n_folds - len(scores))
-        numbers = [trial.mean, trial.deviation, *scores]
-        texts = ["" if value is None else repr(value) for value in numbers]
-        values = trial.setting.values()
-        rows.append([number, *values, trial.metric, *texts, *blank, trial.problem])
-    header = ["trial", *keys, "metric", "mean", "sd", *folds, "problem"]
-    write_csv(folder / TRIALS, header, rows)
-
-
-def write_chosen(
-    folder: Path, trials: Sequence[Trial], chosen: Trial, *, overrides: Sequence[str], run: str
-) -> None:
-    """Write what was chosen, how good it was in validation, and the run that uses it.
-
-    Parameters
-    ----------
-    folder
-        Where to.
-    trials
-        All of them.
-    chosen
-        The best one.
-    overrides
-        The command line of the final run.
-    run
-        Its key: the name of a folder beside ``folder``.
-    """
-    content = {
-        "values": {key.lstrip("+"): _plain(text) for key, text in chosen.setting.items()},
-        "objective": {
-            "metric": chosen.metric,
-            "subset": "val",
-            "mean": chosen.mean,
-            "sd": chosen.deviation,
-            "folds": chosen.scores,
-        },
-        "trials": {"n": len(trials), "failed": sum(bool(trial.problem) for trial in trials)},
-        "command": f"python -m grn_exp {shlex.join(overrides)}",
-        "run": run,
-    }
-    write_text(folder / CHOSEN, yaml.safe_dump(content, sort_keys=False, width=200))
-
-
-def _plain(text: str) -> Any:  # noqa: ANN401 - a number, a text, a list
-    """Return an override's value as YAML has it."""
-    with contextlib.suppress(ValueError):
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text

@@ -13,14 +13,13 @@ from omegaconf import OmegaConf
 
 from grn_exp import config
 from grn_exp.core.errors import InputError
+from grn_exp.engine.spec import RunIdentity
 from grn_exp.tuning.search import Axis, GridSearch, OptunaSearch
+from grn_exp.tuning.study import Study
 from grn_exp.tuning.trials import (
     Trial,
-    best,
     tuning_key,
     validation_score,
-    write_chosen,
-    write_trials,
 )
 from hydra_plugins.grn_exp_plugins.tuning import _axis
 from tests.messages import naming
@@ -160,12 +159,25 @@ def test_a_failed_fold_fails_its_trial(scores, problem):
     assert made.deviation is None
 
 
-def test_the_best_mean_is_chosen_and_of_equals_the_first():
+def study_of(outputs, trials) -> Study:
+    study = Study(
+        title="m on d",
+        overrides=["model=m"],
+        identity=RunIdentity("runs", "d", "m", "abc", outputs, {}),
+        search=GridSearch([]),
+        key="key",
+        n_folds=2,
+    )
+    study.tell(trials)
+    return study
+
+
+def test_the_best_mean_is_chosen_and_of_equals_the_first(tmp_path):
     low, high, equal = (trial({"a": "x"}, *scores) for scores in [(0, 0), (1, 3), (2, 2)])
     failed = trial({"a": "4"}, 9.0, "broken")
-    assert best([low, failed, high, equal]) is high
-    assert best([failed]) is None
-    assert best([low]) is low
+    assert study_of(tmp_path, [low, failed, high, equal]).chosen is high
+    assert study_of(tmp_path, [failed]).chosen is None
+    assert study_of(tmp_path, [low]).chosen is low
 
 
 def test_the_files_tell_all(tmp_path):
@@ -173,8 +185,10 @@ def test_the_files_tell_all(tmp_path):
         trial({"model.a": "5e-1", "+model.b": "[1,2]"}, 0.25, 0.75),
         trial({"model.a": "x y", "+model.b": "null"}, 0.5, "no, not so"),
     ]
-    write_trials(tmp_path, trials, 2)
-    with (tmp_path / "trials.csv").open(newline="") as stream:
+    study = study_of(tmp_path, trials)
+    study.write()
+    folder = tmp_path / "runs" / "d" / "m" / "tuning-key"
+    with (folder / "trials.csv").open(newline="") as stream:
         header, *rows = csv.reader(stream)
     assert header == ["trial", "model.a", "+model.b", "metric", "mean", "sd", "fold_0", "fold_1",
                       "problem"]  # fmt: skip
@@ -182,13 +196,13 @@ def test_the_files_tell_all(tmp_path):
     assert float(rows[0][5]) == pytest.approx(math.sqrt(0.125))
     assert rows[0][6:] == ["0.25", "0.75", ""]
     assert rows[1] == ["1", "x y", "null", "ap", "", "", "", "", "fold 1: no, not so"]
-    command = ["model=m", "model.a=0.5", "+model.b=[1,2]"]
-    write_chosen(tmp_path, trials, trials[0], overrides=command, run="abc")
-    content = yaml.safe_load((tmp_path / "chosen.yaml").read_text())
+    assert "chose model.a=5e-1 +model.b=[1,2] (2 trials, 1 failed)" in study.conclude("abc")
+    content = yaml.safe_load((folder / "chosen.yaml").read_text())
     assert content["values"] == {"model.a": 0.5, "model.b": [1, 2]}
     assert content["objective"]["folds"] == [0.25, 0.75]
     assert content["objective"]["mean"] == 0.5
     assert content["trials"] == {"n": 2, "failed": 1}
+    command = ["model=m", "model.a=5e-1", "+model.b=[1,2]"]
     assert shlex.split(content["command"])[3:] == command
     assert content["run"] == "abc"
 
