@@ -234,7 +234,6 @@ def test_probabilities_of_chosen_regulators(tmp_path):
     table = predicted_probabilities(read_run(write_run(tmp_path, scores=scores)), ["B", "A"])
     assert table["regulator"].tolist() == ["B", "B", "A", "A"]
     assert table["target"].tolist() == ["A", "X", "B", "X"]
-    assert table["label"].tolist() == [True, False, False, True]
     assert table["imbalance"].tolist() == [0.5, 0.5, 1.0, 1.0]
     np.testing.assert_allclose(table["probability"], scores[[1, 1, 0, 0], [0, 7, 1, 7]], rtol=1e-6)
 
@@ -248,11 +247,9 @@ def test_scores_outside_0_and_1_are_logits_or_estimates_of_the_label(tmp_path, c
         expit(0.25)
     )
     assert lines_naming(caplog.text, "WARNING", "logits")
-    logits = predicted_probabilities(run, ["B"], "train")["probability"]
-    np.testing.assert_allclose(logits, expit([-2, 0.25, 0.25, 0.25]))
+    scores[1, 0] = -2.0
     run = read_run(write_run(tmp_path, scores=scores, model="matcomp"))
-    clipped = predicted_probabilities(run, ["B"], "train")
-    assert clipped["probability"].tolist() == [0, 0.25, 0.25, 0.25]
+    assert predicted_probabilities(run, ["B"])["probability"].tolist() == [0, 0.25]
 
 
 def test_scores_of_no_pair_do_not_decide(tmp_path):
@@ -262,28 +259,11 @@ def test_scores_of_no_pair_do_not_decide(tmp_path):
     assert set(table["probability"]) == {0.5}
 
 
-def test_an_unseen_regulator_has_no_imbalance(tmp_path):
-    table = predicted_probabilities(read_run(write_run(tmp_path)), ["C"], "test_unseen")
-    assert table["target"].tolist() == ["Y", "Z"]
-    assert table["n_train"].tolist() == [0, 0]
-    assert table["imbalance"].isna().all()
-
-
-@pytest.mark.parametrize(
-    ("regulators", "options", "message"),
-    [
-        (["Q"], {}, "'Q'"),
-        (["C"], {}, "'C'"),
-        (["A"], {"subset": "test"}, "'test'"),
-    ],
-)
-def test_wrong_choices_are_named(tmp_path, regulators, options, message):
+@pytest.mark.parametrize("regulator", ["Q", "C"])
+def test_wrong_choices_are_named(tmp_path, regulator):
     with pytest.raises(InputError) as error:
-        predicted_probabilities(read_run(write_run(tmp_path)), regulators, **options)
-    assert_one_line(error, message)
-
-
-# figure 3a
+        predicted_probabilities(read_run(write_run(tmp_path)), [regulator])
+    assert_one_line(error, f"'{regulator}'")
 
 
 # figures
@@ -304,10 +284,12 @@ def test_the_imbalance_figure_prints_the_correlation(tmp_path):
     figure.savefig(tmp_path / "figure.png")
 
 
-def test_the_probability_figure_has_a_panel_per_regulator_and_method(tmp_path):
+def test_the_probability_figure_has_a_panel_per_regulator_and_method(tmp_path, monkeypatch):
+    for name, value in (("_MIN_TRAIN", 4), ("_MIN_TEST", 2)):
+        monkeypatch.setattr(imbalance, name, value)
     runs = [read_run(write_run(tmp_path, model=name)) for name in ("x", "y")]
     table = pd.concat([predicted_probabilities(run, ["A", "B"]) for run in runs])
-    figure = probability_figure(table)
+    figure = probability_figure(runs, ["x", "y"])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["x", "y"]
     assert [axes.get_title() for axes in figure.axes][:2] == ["A\nimbalance 1", "B\nimbalance 0.5"]
     for axes, (_, pairs) in zip(

@@ -132,18 +132,19 @@ def _explained(run: ScoredRun, subset: Subset) -> list[dict[str, object]]:
     values = run.scores[block].astype(np.float64)
     regulator, target = np.nonzero(mask)
     scores, labels = values[mask], truth[mask]
-    approximated = {
-        "ap_additive_fit": (additive_fit(values, mask), scores),
-        "ap_rank_one_fit": (rank_one_fit(values, mask), scores),
-        "ap_regulator_means": (_group_means(scores, regulator), scores),
-        "ap_target_means": (_group_means(scores, target), scores),
-        "ap_regulator_degree": (_group_means(labels, regulator), labels),
-        "ap_target_degree": (_group_means(labels, target), labels),
-        "ap_degree_fit": (additive_fit(truth, mask), labels),
+    ranked = {
+        "ap": scores,
+        "ap_additive_fit": _tied(additive_fit(values, mask), scores),
+        "ap_rank_one_fit": _tied(rank_one_fit(values, mask), scores),
+        "ap_regulator_means": _tied(_group_means(scores, regulator), scores),
+        "ap_target_means": _tied(_group_means(scores, target), scores),
+        "ap_regulator_degree": _tied(_group_means(labels, regulator), labels),
+        "ap_target_degree": _tied(_group_means(labels, target), labels),
+        "ap_degree_fit": _tied(additive_fit(truth, mask), labels),
     }
-    found: dict[str, tuple[float, int | None]] = {"ap": (average_precision(scores, labels), None)}
-    for name, (fitted, source) in approximated.items():
-        found[name] = average_precision(_tied(fitted, source), labels), None
+    found: dict[str, tuple[float, int | None]] = {
+        name: (average_precision(each, labels), None) for name, each in ranked.items()
+    }
     for name, groups in (("ap_within_regulator", regulator), ("ap_within_target", target)):
         shares = _group_means(labels, groups)
         if ((shares > 0) & (shares < 1)).any():

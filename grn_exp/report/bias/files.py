@@ -1,18 +1,17 @@
 """What ``python -m grn_exp.report bias`` writes."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.report import figures
 from grn_exp.report.bias.degree import compare_runs
-from grn_exp.report.bias.imbalance import extreme_regulators, predicted_probabilities
 from grn_exp.report.bias.run import ScoredRun, read_run
 from grn_exp.report.figures.bias import imbalance_figure, probability_figure
 from grn_exp.report.names import dataset_name
+from grn_exp.runs.methods import display_name
 from grn_exp.storage.atomic import write_text
 
 if TYPE_CHECKING:
@@ -36,28 +35,27 @@ def write(runs: Sequence[Path], folder: Path) -> list[str]:
     table = folder / "degrees.csv"
     write_text(table, compare_runs(scored).to_csv(index=False, lineterminator="\n"))
     written, missing = [str(table)], []
-    of_imbalance = [run for run in scored if (run.folder / "coefficients.csv").is_file()]
-    draws = {f"imbalance_{run.name['run_key']}": (_imbalance, [run]) for run in of_imbalance}
-    for name, (draw, of) in {**draws, "probabilities": (_probabilities, scored)}.items():
+    draws = {
+        f"imbalance_{run.name['run_key']}": partial(
+            imbalance_figure, run.folder, title=_title(run)
+        )
+        for run in scored
+        if (run.folder / "coefficients.csv").is_file()
+    }
+    for name, draw in {**draws, "probabilities": partial(_probabilities, scored)}.items():
         try:
-            written += map(str, figures.save(draw(of), folder / name))
+            written += map(str, figures.save(draw(), folder / name))
         except InputError as error:
             missing.append(f"no figure {name}: {error}")
     return [*written, *missing]
-
-
-def _imbalance(runs: Sequence[ScoredRun]) -> "Figure":
-    (run,) = runs
-    return imbalance_figure(run.folder, title=_title(run))
 
 
 def _probabilities(runs: Sequence[ScoredRun]) -> "Figure":
     of_split = [[run.name[key] for key in ("data", "network", "split_seed")] for run in runs]
     if any(each != of_split[0] for each in of_split):
         raise InputError("these are runs of several splits; give those of one")
-    chosen = extreme_regulators(runs[0])
-    table = pd.concat([predicted_probabilities(run, chosen) for run in runs], ignore_index=True)
-    return probability_figure(table, title=_title(runs[0]))
+    names = [display_name(run.name["model"]) for run in runs]
+    return probability_figure(runs, names, title=_title(runs[0]))
 
 
 def _title(run: ScoredRun) -> str:

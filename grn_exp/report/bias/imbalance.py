@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.splits import SUBSETS, Subset
+from grn_exp.core.splits import SUBSETS
 from grn_exp.report.bias.run import ScoredRun, read_table
 
 logger = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ def imbalance_and_coefficients(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each regulator with training pairs: ``regulator``, ``n_train``, ``n_positive``,
-        ``imbalance`` (the share of positives among its training pairs), ``coefficient``.
+        A row for each regulator with training pairs: ``regulator``, ``imbalance`` (the share of
+        positives among its training pairs), ``coefficient``.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def imbalance_and_coefficients(folder: Path) -> pd.DataFrame:
         If that file is missing or lacks a column, or if a correlation is not defined: fewer than
         3 regulators with training pairs, or all alike.
     """
-    table = read_table(Path(folder) / "coefficients.csv", _COEFFICIENT_COLUMNS)
+    table = read_table(folder / "coefficients.csv", _COEFFICIENT_COLUMNS)
     table = table.loc[(table["role"] == "regulator") & (table["n_train"] > 0)]
     table = table.rename(columns={"gene": "regulator"}).reset_index(drop=True)
     table["imbalance"] = table["n_positive"] / table["n_train"]
@@ -61,7 +61,7 @@ def imbalance_and_coefficients(folder: Path) -> pd.DataFrame:
                 f"{folder}: all {len(table)} regulators have {column} {table[column].iloc[0]:.3g},"
                 " so no correlation is defined; take another split, or a larger network"
             )
-    return table[["regulator", "n_train", "n_positive", "imbalance", "coefficient"]]
+    return table[["regulator", "imbalance", "coefficient"]]
 
 
 def extreme_regulators(run: ScoredRun) -> tuple[str, str]:
@@ -84,17 +84,14 @@ def extreme_regulators(run: ScoredRun) -> tuple[str, str]:
             f"{run.folder}: {len(table)} regulators have at least {_MIN_TRAIN} training pairs "
             f"and {_MIN_TEST} in test_seen, and two are needed; take a larger network"
         )
-    keys = ["imbalance", "n_train", "regulator"]
-    highest = table.sort_values(keys, ascending=[False, False, True])["regulator"].iloc[0]
-    rest = table.loc[table["regulator"] != highest]
-    lowest = rest.sort_values(keys, ascending=[True, False, True])["regulator"].iloc[0]
-    return str(highest), str(lowest)
+    table = table.sort_values(["n_train", "regulator"], ascending=[False, True])
+    imbalance = table.set_index("regulator")["imbalance"]
+    highest = imbalance.idxmax()
+    return str(highest), str(imbalance.drop(highest).idxmin())
 
 
-def predicted_probabilities(
-    run: ScoredRun, regulators: Sequence[str], subset: Subset = "test_seen"
-) -> pd.DataFrame:
-    """Return what a run predicts for the pairs of a few regulators (InfoSEM figure 3c).
+def predicted_probabilities(run: ScoredRun, regulators: Sequence[str]) -> pd.DataFrame:
+    """Return what a run predicts for a few regulators' unseen pairs (InfoSEM figure 3c).
 
     Scores that all lie in [0, 1] are taken for probabilities. Others are logits, which a line in
     the log says; those of matrix completion estimate the label and are cut off at 0 and 1.
@@ -103,42 +100,35 @@ def predicted_probabilities(
     ----------
     regulators
         Symbols; see :func:`extreme_regulators`.
-    subset
-        Which of their pairs.
 
     Returns
     -------
     DataFrame
-        A row for each pair: ``model``, ``regulator``, ``target``, ``label``, ``score``,
-        ``probability``, and the regulator's ``n_train`` and ``imbalance`` in training (0 and NaN
-        for one without training pairs).
+        A row for each pair in ``test_seen``: ``model``, ``regulator``, ``target``,
+        ``probability``, and the regulator's ``imbalance`` in training.
 
     Raises
     ------
     InputError
-        If a regulator is unknown or has no pair in the subset.
+        If a regulator is unknown or has no pair in ``test_seen``.
     """
-    mask = run.split.mask(subset)
+    mask = run.split.mask("test_seen")
     rows = run.split.regulators.positions(regulators)
     for symbol, row in zip(regulators, rows, strict=True):
         if not mask[row].any():
-            raise InputError(f"{run.folder}: regulator {symbol!r} has no pair in {subset}")
+            raise InputError(f"{run.folder}: regulator {symbol!r} has no pair in test_seen")
     pairs = [(row, target) for row in rows for target in np.flatnonzero(mask[row])]
     at = tuple(np.array(pairs).T)
-    score = run.scores[at].astype(np.float64)
     table = pd.DataFrame(
         {
             "model": run.name["model"],
             "regulator": run.split.regulators.array[at[0]],
             "target": run.split.genes.array[at[1]],
-            "label": run.labels[at],
-            "score": score,
-            "probability": _probability(run, score),
+            "probability": _probability(run, run.scores[at].astype(np.float64)),
         }
     )
-    training = run.training_imbalance()[["regulator", "n_train", "imbalance"]]
-    table = table.merge(training, on="regulator", how="left")
-    return table.fillna({"n_train": 0}).astype({"n_train": "int64"})
+    training = run.training_imbalance()[["regulator", "imbalance"]]
+    return table.merge(training, on="regulator", how="left")
 
 
 def _probability(run: ScoredRun, score: NDArray[np.float64]) -> NDArray[np.float64]:

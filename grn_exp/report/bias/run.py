@@ -1,8 +1,9 @@
 """A finished edge run as the analyses and figures read it, its arrays aligned by symbol."""
 
+import contextlib
 import dataclasses
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from grn_exp.runs import reading
 from grn_exp.runs.reading import Problem, Run
 
 _NAMES = ("model", "data", "network", "split_seed", "seed", "run_key")
+_GIVE = "give the folder of a finished run, outputs/<experiment>/<data>/<model>/<run_key>"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,16 +94,11 @@ def read_run(folder: Path) -> ScoredRun:
     labels, scored = arrays["labels"], _arrays(path / "scores.npz")
     try:
         split = EdgeSplit(
-            regulators=_genes(arrays["regulators"], path / "split.npz"),
-            genes=_genes(arrays["genes"], path / "split.npz"),
+            **_genes(arrays, path / "split.npz"),
             seed=int(arrays["seed"]),
             **{subset: arrays[subset] for subset in SUBSETS},
         )
-        scores = EdgeScores(
-            regulators=_genes(scored["regulators"], path / "scores.npz"),
-            genes=_genes(scored["genes"], path / "scores.npz"),
-            values=scored["scores"],
-        )
+        scores = EdgeScores(**_genes(scored, path / "scores.npz"), values=scored["scores"])
     except KeyError as error:
         raise InputError(f"{path}: no array {error}; run again with force=true") from error
     if labels.shape != split.train.shape or labels.dtype != np.bool_:
@@ -125,10 +122,7 @@ def finished_run(folder: Path) -> Run:
     path = Path(folder).resolve()
     run = reading.read_run(path)
     if isinstance(run, Problem):
-        raise InputError(
-            f"{path}: {run.kind} ({run.reason}); give the folder of a finished run, "
-            "outputs/<experiment>/<data>/<model>/<run_key>"
-        )
+        raise InputError(f"{path}: {run.kind} ({run.reason}); {_GIVE}")
     return run
 
 
@@ -140,35 +134,31 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     InputError
         If it is missing or broken, or lacks one of the columns that a run writes.
     """
-    try:
+    with _reading(path):
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # NA may be a gene
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except ValueError as error:
-        raise InputError(f"{path} is broken; run again with force=true") from error
     absent = [name for name in columns if name not in table]
     if absent:
         raise InputError(f"{path}: no column {absent[0]!r}; run again with force=true")
     return table
 
 
-def _missing(path: Path) -> InputError:
-    return InputError(
-        f"no file {path}; give the folder of a finished run "
-        "(outputs/<experiment>/<data>/<model>/<run_key>)"
-    )
-
-
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    # opened here, so that it is closed where NumPy cannot read it
+    with _reading(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say which file is missing or broken."""
     try:
-        # opened here, so that it is closed where NumPy cannot read it
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        yield
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _missing(path) from error
+        raise InputError(f"no file {path}; {_GIVE}") from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is broken; run again with force=true") from error
 
 
-def _genes(symbols: NDArray[np.str_], path: Path) -> GeneIndex:
-    return GeneIndex(symbols.tolist(), name=str(path))
+def _genes(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, Any]:
+    keys = ("regulators", "genes")
+    return {key: GeneIndex(arrays[key].tolist(), name=str(path)) for key in keys}

@@ -87,7 +87,9 @@ def _panels(
     command: str = choose.TABLE_2,
 ) -> "Figure":
     """Draw a line of panels per dataset that has all subsets; all have one scale."""
-    levels = _random_level(rows)
+    # the mean share of positives over splits: what a random ranking's AUPRC is about
+    splits = per_split(rows).drop_duplicates(["dataset", "subset", "split_seed"])
+    levels: Any = splits.groupby(["dataset", "subset"])["prevalence"].mean()
     summary = summarise(rows)
     summary = summary.loc[~summary["model"].isin(CONTROLS)]
     n_subsets = summary.groupby("dataset")["subset"].transform("nunique")
@@ -183,10 +185,3 @@ def _beside(axes: "Axes", summary: pd.DataFrame, others: pd.DataFrame) -> None:
         elinewidth=0.6,
         zorder=4,
     )
-
-
-def _random_level(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """Return the mean share of positives over splits: what a random ranking's AUPRC is about."""
-    splits = per_split(rows).drop_duplicates(["dataset", "subset", "split_seed"])
-    means = splits.groupby(["dataset", "subset"])["prevalence"].mean()
-    return {(str(key[0]), str(key[1])): float(value) for key, value in means.items()}  # type: ignore[index]

@@ -1,5 +1,6 @@
 """Where supervised accuracy comes from: figures 3b and 3c of InfoSEM, one column wide."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.bias import imbalance
+from grn_exp.report.bias.run import ScoredRun
 from grn_exp.report.figures import choose, style
 from grn_exp.report.figures.choose import Named
 from grn_exp.runs.methods import colour, display_name
@@ -65,14 +67,8 @@ def predicted_probabilities(
     rank = {name: place for place, name in enumerate(_SUPERVISED)}
     runs = runs.sort_values("model", key=lambda names: names.map(rank), kind="stable")
     runs = runs.iloc[:_MOST_METHODS]
-    scored = choose.read_scored(runs)
-    chosen = imbalance.extreme_regulators(scored[0])
-    parts = [
-        imbalance.predicted_probabilities(run, chosen).assign(method=method)
-        for run, method in zip(scored, runs["method"], strict=True)
-    ]
     title = f"{choose.split_of(runs.iloc[0])}, held-out pairs of seen genes"
-    return probability_figure(pd.concat(parts, ignore_index=True), title=title, width=width)
+    return probability_figure(choose.read_scored(runs), runs["method"], title=title, width=width)
 
 
 @style.styled
@@ -111,25 +107,32 @@ def imbalance_figure(folder: Path, *, title: str = "", width: float = style.COLU
 
 @style.styled
 def probability_figure(
-    table: pd.DataFrame, *, title: str = "", width: float = style.COLUMN
+    runs: Sequence[ScoredRun],
+    names: Iterable[str],
+    *,
+    title: str = "",
+    width: float = style.COLUMN,
 ) -> "Figure":
-    """Draw figure 3c: what methods predict for the pairs of a few regulators.
+    """Draw figure 3c: what methods predict for the pairs of two regulators of the first run.
 
     A line of panels for each method, a column for each regulator with its training imbalance
     above: which share of the pairs has a prediction in each twentieth.
 
     Parameters
     ----------
-    table
-        Of :func:`~grn_exp.report.bias.imbalance.predicted_probabilities`, of two or three
-        regulators (more do not fit into a column), of one run or of several below each other;
-        runs of one method are drawn as one. A column ``method`` names the methods, else their
-        model does.
+    runs
+        Of one split.
+    names
+        Of each run's method; runs of one method are drawn as one.
     """
-    if "method" not in table:
-        table = table.assign(method=table["model"].map(display_name))
+    regulators = imbalance.extreme_regulators(runs[0])
+    table = pd.concat(
+        [
+            imbalance.predicted_probabilities(run, regulators).assign(method=name)
+            for run, name in zip(runs, names, strict=True)
+        ]
+    )
     methods = table["method"].unique()
-    regulators = table["regulator"].unique()
     figure = style.new_figure(width, 0.7 * len(methods) + style.line_height(7 + len(methods) / 2))
     handles = {}
     panels = figure.subplots(

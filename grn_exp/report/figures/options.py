@@ -33,20 +33,15 @@ def asked_for(arguments: argparse.Namespace, figures: Mapping[str, Draw]) -> dic
     InputError
         If an option is given that none of them takes.
     """
-    given = {name: value for name in _FLAGS if (value := getattr(arguments, name)) is not None}
     chosen = {name: figures[name] for name in arguments.only or figures}
-    for option, value in given.items():
-        able = [name for name, draw in figures.items() if _takes(draw, option)]
+    for option, flag in _FLAGS.items():
+        if (value := getattr(arguments, option)) is None:
+            continue
+        able = [n for n, draw in figures.items() if option in inspect.signature(draw).parameters]
         if not set(able) & set(chosen):
             raise InputError(
-                f"{_FLAGS[option]} {value}: {', '.join(chosen)} cannot use it; it is for "
-                f"{', '.join(able)}"
+                f"{flag} {value}: {', '.join(chosen)} cannot use it; it is for {', '.join(able)}"
             )
-    return {
-        name: functools.partial(draw, **{k: v for k, v in given.items() if _takes(draw, k)})
-        for name, draw in chosen.items()
-    }
-
-
-def _takes(draw: Draw, option: str) -> bool:
-    return option in inspect.signature(draw).parameters
+        for name in chosen.keys() & able:
+            chosen[name] = functools.partial(chosen[name], **{option: value})
+    return chosen

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 3.3, 5.5
 WIDTHS = {"column": COLUMN, "page": PAGE}  # inches
-# points; a page is also read on a telephone, 400 dots wide, where 10 points are 10 dots
-_FONT_SIZES = {"column": 7.0, "page": 10.0}
 _SMALL = 0.9
 _SMALL_TEXTS = (
     *("axes.titlesize", "xtick.labelsize", "ytick.labelsize"),
@@ -64,7 +62,8 @@ def styled(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
         import matplotlib as mpl
 
         width: Any = kwargs.get("width", (draw.__kwdefaults__ or {}).get("width"))
-        size = _FONT_SIZES["column" if is_narrow(width) else "page"]
+        # points; a page is also read on a telephone, 400 dots wide, where 10 points are 10 dots
+        size = 7.0 if is_narrow(width) else 10.0
         style = {**STYLE, **dict.fromkeys(_SMALL_TEXTS, _SMALL * size), "font.size": size}
         with mpl.rc_context(style):
             figure = draw(*args, **kwargs)
