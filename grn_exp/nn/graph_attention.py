@@ -110,7 +110,6 @@ class GraphAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.n_outputs = n_outputs
         self.slope = slope
         self.dropout = Dropout(dropout)
         # of all heads side by side, but each drawn with its own bounds

@@ -85,9 +85,8 @@ class FactoredContextScorer(_FactoredScorer):
     def __init__(
         self, dim: int, *, hidden_width: int, dropout: float = 0.0, gain: float = 1.0
     ) -> None:
-        n_features = 6 * dim + 2
         super().__init__(
-            n_features, dim=dim, hidden_width=hidden_width, n_hidden=1, dropout=dropout
+            6 * dim + 2, dim=dim, hidden_width=hidden_width, n_hidden=1, dropout=dropout
         )
         scale = torch.cat(
             [torch.full((3 * dim,), gain), torch.full((3 * dim,), gain**2), torch.full((2,), gain)]
@@ -141,9 +140,8 @@ class FactoredPairScorer(_FactoredScorer):
     def __init__(
         self, dim: int, *, hidden_width: int, n_hidden: int = 1, dropout: float = 0.0
     ) -> None:
-        n_features = 3 * dim + 1
         super().__init__(
-            n_features, dim=dim, hidden_width=hidden_width, n_hidden=n_hidden, dropout=dropout
+            3 * dim + 1, dim=dim, hidden_width=hidden_width, n_hidden=n_hidden, dropout=dropout
         )
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,8 +11,6 @@ from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 from grn_exp.storage.store import fetch
 
-_SETS = ("hESC500", "mESC500")
-
 
 @dataclasses.dataclass(frozen=True)
 class PublishedBioBertPrior:
@@ -31,7 +29,7 @@ class PublishedBioBertPrior:
             If the files cannot be downloaded, do not fit each other, or name none of the genes.
         """
         vectors: dict[str, np.ndarray] = {}
-        for name in _SETS:
+        for name in ("hESC500", "mESC500"):
             values = np.load(fetch(f"biobert/{name}/biovect768.npy"), allow_pickle=False)
             symbols = pd.read_csv(fetch(f"biobert/{name}/Target.csv"), dtype={"Gene": str})["Gene"]
             values = values[1:]  # the first vector is that of the header word "Gene"

@@ -64,26 +64,27 @@ class LanguageModel:
     batch_size: int = 32
 
     def key(self) -> str:
-        """Hash everything but the text that decides a vector."""
+        """Hash everything but the text that decides a vector.
+
+        A folder counts by its content, a model on the hub by name and revision.
+        """
+        import pooch
+
+        folder = self._own_folder()
+        if folder is None:
+            model = f"{self.model}@{self.revision or 'main'}"
+        else:
+            paths = [p for p in sorted(folder.iterdir()) if p.suffix in (*_OTHER_FILES, *_WEIGHTS)]
+            lines = [f"{p.name} {pooch.file_hash(p)}\n" for p in paths if p.is_file()]
+            model = f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
         parts = {
-            "model": self._fingerprint(),
+            "model": model,
             "pooling": self.pooling,
             "lower_case": self.lower_case,
             "max_length": self.max_length,
             "precision": self.found_precision(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-    def _fingerprint(self) -> str:
-        """Return what the model counts by: a folder's content, or name and revision on the hub."""
-        import pooch
-
-        folder = self._own_folder()
-        if folder is None:
-            return f"{self.model}@{self.revision or 'main'}"
-        paths = [p for p in sorted(folder.iterdir()) if p.suffix in (*_OTHER_FILES, *_WEIGHTS)]
-        lines = [f"{path.name} {pooch.file_hash(path)}\n" for path in paths if path.is_file()]
-        return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
     def error(self, option: str, reason: str) -> InputError:
         """Return the error about an option's value."""

@@ -137,7 +137,9 @@ class DeepSEM(GradientModel):
         self.encoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=2)
         self.decoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=1)
         self.prior_moments = nn.Parameter(torch.zeros(2, self.n_genes))
-        self.edge_effects = nn.Parameter(self._initial_effects())
+        # DeepSEM's start
+        start = 1 / max(self.n_genes - 1, 1) + 2e-4 * torch.rand(self.n_rows, self.n_genes)
+        self.edge_effects = nn.Parameter(self.without_self_pairs(start))
 
     # -- the adjacency ---------------------------------------------------------------------
 
@@ -157,11 +159,6 @@ class DeepSEM(GradientModel):
     def n_rows(self) -> int:
         """Genes that may regulate."""
         return len(self.own_columns)
-
-    def _initial_effects(self) -> Tensor:
-        """Return DeepSEM's start, ``1 / (n_genes - 1) + U(0, 2e-4)``, self-pairs zero."""
-        start = 1 / max(self.n_genes - 1, 1) + 2e-4 * torch.rand(self.n_rows, self.n_genes)
-        return self.without_self_pairs(start)
 
     def without_self_pairs(self, matrix: Tensor) -> Tensor:
         """Return ``matrix`` with zero where a gene meets itself."""

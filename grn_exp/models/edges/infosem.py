@@ -119,10 +119,8 @@ class InfoSEM(DeepSEM):
         """Return ``M = [h_i, h_k] w``, shape ``(n_rows, n_genes)``; None without a prior."""
         if self.gene_weights is None:
             return None
-        if self.embedding is None:
-            as_regulator, as_target = self.gene_weights
-        else:
-            as_regulator, as_target = self.gene_weights @ self.embedding.T
+        weights, vectors = self.gene_weights, self.embedding
+        as_regulator, as_target = weights if vectors is None else weights @ vectors.T
         return as_regulator[self.own_columns][:, None] + as_target[None, :]
 
     def label_logits(self) -> Tensor | None:

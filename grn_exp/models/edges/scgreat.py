@@ -179,7 +179,7 @@ class SCGREAT(PairClassifier):
         distinct, index = torch.unique(both, return_inverse=True)
         with self._precision():
             tokens = self.tokens(distinct % n_genes, distinct // n_genes)
-            return self._logits(tokens, self._first.project(tokens), index)
+            return self._logits(tokens, self._layers()[0].project(tokens), index)
 
     def all_logits(self) -> Tensor:
         """Return the logits of all pairs, chunk by chunk."""
@@ -190,13 +190,9 @@ class SCGREAT(PairClassifier):
         pairs = torch.cartesian_prod(genes[:n_regulators], genes + n_regulators)
         with self._precision():
             tokens = self.tokens(tokens_of, places)
-            projected = self._first.project(tokens)
+            projected = self._layers()[0].project(tokens)
             chunks = [self._logits(tokens, projected, index) for index in pairs.split(_CHUNK)]
         return torch.cat(chunks).view(n_regulators, n_genes)
-
-    @property
-    def _first(self) -> PairLayer:
-        return self._layers()[0]
 
     def _layers(self) -> list[PairLayer]:
         return [layer for layer in self.layers if isinstance(layer, PairLayer)]
