@@ -8,6 +8,7 @@ import pandas as pd
 from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import title
 from grn_exp.report.figures import choose, style
+from grn_exp.report.layout import spaced
 from grn_exp.report.tables import CONTROLS, per_split, summarise
 from grn_exp.runs.methods import colour
 
@@ -116,7 +117,15 @@ def _panels(
         for axes, (subset, genes) in zip(line, subsets.items(), strict=True):
             here = of_line.loc[of_line["subset"] == subset]
             here = here.assign(place=here["shown"].map(places))
-            _method_bars(axes, here)
+            axes.barh(
+                here["place"].to_numpy(),
+                here["mean"].to_numpy(),
+                xerr=here["standard_error"].fillna(0.0).to_numpy(),
+                color=[colour(model) for model in here["model"]],
+                height=0.7,
+                error_kw={"linewidth": 0.8, "capsize": 1.5, "capthick": 0.8},
+            )
+            axes.tick_params(axis="y", length=0)
             if circles is not None:
                 _beside(axes, here, circles)
             axes.axvline(levels[dataset, subset], **style.DASHED)
@@ -136,7 +145,7 @@ def _best_of_each(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     rank = unseen.groupby("dataset")["mean"].rank(ascending=False, method="first")
     kept = unseen.loc[rank <= _MOST_METHODS, ["dataset", "method"]]
     n = int(rank.max())
-    note = f"the {_MOST_METHODS} best of {n} methods on {style.genes(unseen['subset'].iloc[0])}"
+    note = f"the {_MOST_METHODS} best of {n} methods on {spaced(unseen['subset'].iloc[0])}"
     return summary.merge(kept), note if n > _MOST_METHODS else ""
 
 
@@ -155,24 +164,10 @@ def _height(of_line: pd.DataFrame) -> float:
     return style.line_height(len(names) * (n_lines + 0.3) + 3.5)
 
 
-def _method_bars(axes: "Axes", summary: pd.DataFrame) -> None:
-    axes.barh(
-        summary["place"].to_numpy(),
-        summary["mean"].to_numpy(),
-        xerr=summary["standard_error"].fillna(0.0).to_numpy(),
-        color=[colour(model) for model in summary["model"]],
-        height=0.7,
-        error_kw={"linewidth": 0.8, "capsize": 1.5, "capthick": 0.8},
-    )
-    axes.tick_params(axis="y", length=0)
-
-
 def _beside(axes: "Axes", summary: pd.DataFrame, others: pd.DataFrame) -> None:
     """Draw an open circle over the bars of the methods that the other runs have too."""
     keys = ["dataset", "subset", "method"]
     both = summary[[*keys, "place"]].merge(others[[*keys, "mean", "standard_error"]], on=keys)
-    if both.empty:
-        return
     axes.errorbar(
         both["mean"].to_numpy(),
         both["place"].to_numpy(),

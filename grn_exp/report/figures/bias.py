@@ -37,9 +37,7 @@ def class_imbalance(
         raise InputError(
             "no run of one_hot_lr; python -m grn_exp model=one_hot_lr data=hesc makes one"
         )
-    found = (
-        choose.of_dataset(found, dataset) if run_key is None else choose.one_run(found, run_key)
-    )
+    found = choose.one_dataset(found, run_key=run_key, dataset=dataset)
     run = choose.first_split(found).iloc[0]
     return imbalance_figure(Path(run["folder"]), title=choose.split_of(run), width=width)
 
@@ -57,13 +55,11 @@ def predicted_probabilities(
     that learn labels, at most three, on one split.
     """
     found = choose.of_metric(rows, "ap")
-    if run_key is not None:
-        found = choose.one_run(found, run_key)
-    else:
+    if run_key is None:
         found = found.loc[found["model"].isin(_SUPERVISED)]
     if found.empty:
         raise InputError(f"no run of {', '.join(_SUPERVISED)}; {choose.TABLE_2} makes them")
-    runs = choose.first_split(choose.of_dataset(found, dataset))
+    runs = choose.first_split(choose.one_dataset(found, run_key=run_key, dataset=dataset))
     rank = {name: place for place, name in enumerate(_SUPERVISED)}
     runs = runs.sort_values("model", key=lambda names: names.map(rank), kind="stable")
     runs = runs.iloc[:_MOST_METHODS]

@@ -10,6 +10,7 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report.bias.run import ScoredRun, finished_run, read_run
 from grn_exp.report.collect import BENCHMARK, METHOD
 from grn_exp.report.figures import style
+from grn_exp.report.layout import spaced
 from grn_exp.report.names import dataset_name
 from grn_exp.report.tables import CONTROLS, labelled, summarise
 from grn_exp.runs.methods import display_name, rank
@@ -32,13 +33,8 @@ def ordered(rows: pd.DataFrame) -> pd.DataFrame:
     names = {method: _shown(method, model) for method, model in known.items()}
     if len(set(names.values())) == len(names):
         rows = rows.assign(method=[names[method] for method in rows["method"]])
-    family = {
-        model: place
-        for place, model in enumerate(
-            sorted(set(known.values()), key=lambda model: (rank(model), model))
-        )
-    }
-    rows = rows.assign(_family=[family[model] for model in rows["model"]])
+    families = sorted(set(known.values()), key=lambda model: (rank(model), model))
+    rows = rows.assign(_family=pd.Categorical(rows["model"], families))
     rows = rows.sort_values(["dataset", "_family", *_ORDER], kind="stable", ignore_index=True)
     return rows.drop(columns="_family")
 
@@ -66,14 +62,22 @@ def of_metric(
     return ordered(rows.loc[(rows["metric"] == metric) & rows["subset"].isin(list(subsets))])
 
 
-def of_dataset(rows: pd.DataFrame, dataset: str | None) -> pd.DataFrame:
-    """Return one dataset's rows: the one that is named, or the one with most methods.
+def one_dataset(rows: pd.DataFrame, *, run_key: Named, dataset: Named) -> pd.DataFrame:
+    """Return the rows of the run or the dataset that is named, or of that with most methods.
 
     Raises
     ------
     InputError
-        If no dataset has that name.
+        If no run has that key, or no dataset that name.
     """
+    if run_key is not None:
+        found = rows.loc[rows["run_key"] == run_key]
+        if found.empty:
+            raise InputError(
+                f"--run {run_key}: {close_matches(run_key, rows['run_key'].unique())}no run has "
+                "this key and what this figure shows; a key is the name of a run's folder"
+            )
+        rows = found.loc[found["folder"] == found["folder"].iloc[0]]
     if dataset is None:
         methods = rows.loc[~rows["model"].isin(CONTROLS)].groupby("dataset")["method"].nunique()
         if methods.empty:
@@ -109,12 +113,8 @@ def best_methods(rows: pd.DataFrame, n_most: int) -> tuple[list[str], str]:
     subset = max(means["subset"], default="")
     means = means.loc[means["subset"] == subset].groupby("method")["mean"].mean()
     names = sorted(means.index, key=lambda name: (-means[name], name))
-    note = (
-        f"the {n_most} best of {len(names)} methods on {style.genes(subset)}"
-        if len(names) > n_most
-        else ""
-    )
-    return names[:n_most], note
+    note = f"the {n_most} best of {len(names)} methods on {spaced(subset)}"
+    return names[:n_most], note if len(names) > n_most else ""
 
 
 def first_split(rows: pd.DataFrame) -> pd.DataFrame:
@@ -130,25 +130,8 @@ def first_split(rows: pd.DataFrame) -> pd.DataFrame:
     return on_split.drop_duplicates("method")
 
 
-def one_run(rows: pd.DataFrame, run_key: str) -> pd.DataFrame:
-    """Return the rows of the run with a key.
-
-    Raises
-    ------
-    InputError
-        If no row has it.
-    """
-    found = rows.loc[rows["run_key"] == run_key]
-    if found.empty:
-        raise InputError(
-            f"--run {run_key}: {close_matches(run_key, rows['run_key'].unique())}no run has this "
-            "key and what this figure shows; a key is the name of a run's folder"
-        )
-    return found.loc[found["folder"] == found["folder"].iloc[0]]
-
-
 def best_runs(
-    rows: pd.DataFrame, n_most: int, *, run_key: str | None, dataset: str | None
+    rows: pd.DataFrame, n_most: int, *, run_key: Named, dataset: Named
 ) -> tuple[pd.DataFrame, str]:
     """Return a dataset's rows of its best methods, or one run's, and what was left out.
 
@@ -163,18 +146,22 @@ def best_runs(
             f"no run has ap on test_seen or test_unseen; {TABLE_2} makes such runs, "
             "python -m grn_exp model=infosem_bc data=mesc one"
         )
+    found = one_dataset(found, run_key=run_key, dataset=dataset)
     if run_key is not None:
-        return one_run(found, run_key), ""
-    found = of_dataset(found, dataset)
+        return found, ""
     names, note = best_methods(found, n_most)
     if not names:
         raise InputError(f"only controls have runs; {TABLE_2} makes runs of methods")
     return found.loc[found["method"].isin(names)], note
 
 
-def best_run(rows: pd.DataFrame, *, run_key: str | None, dataset: str | None) -> pd.Series:
-    """Return the run with a key, or else the best method's on its dataset's first split."""
-    return first_split(best_runs(rows, 1, run_key=run_key, dataset=dataset)[0]).iloc[0]
+def best_run(rows: pd.DataFrame, *, run_key: Named, dataset: Named) -> tuple[str, ScoredRun]:
+    """Return the run with a key, or else the best method's on its dataset's first split.
+
+    Its method and split stand before it, as a title says them.
+    """
+    run = first_split(best_runs(rows, 1, run_key=run_key, dataset=dataset)[0]).iloc[0]
+    return f"{run['method']}, {split_of(run)}", read_run(Path(run["folder"]))
 
 
 def read_scored(runs: pd.DataFrame) -> list[ScoredRun]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.splits import Subset
+from grn_exp.metrics.titles import title
 from grn_exp.report.bias.run import ScoredRun, read_table
 from grn_exp.report.figures import choose, style
 from grn_exp.report.figures.choose import Named
@@ -23,8 +24,6 @@ _STEPS = np.linspace(0, 1, 101)  # of recall
 _MOST_TRAINED = 6
 _MOST_RUNS = 10  # of a method
 _LOSS = "train/loss"
-
-Numbers = NDArray[np.float64]
 
 
 @style.styled
@@ -65,8 +64,8 @@ def pr_curves(
     style.caption(figure, "recall", [of, "dashed: random", note])
     texts = [f"{method}  {' | '.join(area[method] for area in areas)}" for method in scored]
     which = " | ".join(style.SUBSETS[subset] for subset in subsets)
-    title = f"AUPRC: {which}" + " (± standard error)" * (n > 1)
-    style.legend(figure, dict(zip(texts, panels[0].lines, strict=False)), title=title)
+    heading = f"AUPRC: {which}" + " (± standard error)" * (n > 1)
+    style.legend(figure, dict(zip(texts, panels[0].lines, strict=False)), title=heading)
     return figure
 
 
@@ -89,7 +88,7 @@ def _mean_curves(
     return areas
 
 
-def curve(run: ScoredRun, subset: Subset) -> Numbers:
+def curve(run: ScoredRun, subset: Subset) -> NDArray[np.float64]:
     """Return the mean precision in each hundredth of the recall; their mean is the AUPRC.
 
     The average precision is the area below precisions that hold from one recall to the next. The
@@ -114,16 +113,15 @@ def training_curves(
     """
     runs = choose.ordered(rows).drop_duplicates("folder")
     runs = runs.loc[~runs["model"].isin(CONTROLS)]
-    if run_key is not None:
-        runs = choose.one_run(runs, run_key)
-    runs = choose.of_dataset(runs, dataset)
+    runs = choose.one_dataset(runs, run_key=run_key, dataset=dataset)
     histories, note = _trained(runs)
     if not histories:
         raise InputError(
             "no run has a history.csv with epochs; "
             "python -m grn_exp model=infosem_bc data=mesc makes one"
         )
-    columns = [_LOSS, *_scores(histories)]
+    measured = {str(name) for tables in histories.values() for name in tables[0]} - {_LOSS}
+    columns = [_LOSS, *sorted(measured)[:1]]  # no score where nothing was validated
     n_panels = len(histories) * len(columns)
     n_columns = 2 if len(columns) == 2 or style.is_narrow(width) else min(3, n_panels)
     n_lines = -(-n_panels // n_columns)
@@ -135,7 +133,8 @@ def training_curves(
     drawn = [(method, column) for method in histories for column in columns]
     for axes, (method, column) in zip(panels, drawn, strict=False):
         _training_panel(axes, column, histories[method], colour(models[method]))
-        measure = "loss" if column == _LOSS else style.short_title(column.removeprefix("val/"))
+        score = title(column.removeprefix("val/")).partition(" (")[0]
+        measure = "loss" if column == _LOSS else score
         name = style.wrapped(f"{method}: {measure}", style.letters(0.85 * width / n_columns))
         axes.set_title(name, loc="left")
     for axes in panels:
@@ -169,12 +168,6 @@ def _read_history(folder: Path) -> pd.DataFrame:
     table: Any = read_table(folder / "history.csv", ["epoch"]).set_index("epoch")
     kept = [name for name in table if name == _LOSS or str(name).startswith("val/")]
     return table[kept].dropna(how="all").dropna(axis="columns", how="all").astype("float64")
-
-
-def _scores(histories: dict[str, list[pd.DataFrame]]) -> list[str]:
-    """Return the validation score that is drawn; none where nothing was validated."""
-    names = {str(name) for tables in histories.values() for name in tables[0]} - {_LOSS}
-    return sorted(names)[:1]
 
 
 def _training_panel(axes: "Axes", column: str, tables: list[pd.DataFrame], shade: str) -> None:

@@ -35,11 +35,13 @@ def heat_map(
     score's own scale differs from method to method. A white dot is an edge of the network.
     """
     from matplotlib.colors import LogNorm
+    from scipy.stats import rankdata
 
-    run = choose.best_run(rows, run_key=run_key, dataset=dataset)
-    (scored,) = choose.read_scored(run.to_frame().T)
+    title, scored = choose.best_run(rows, run_key=run_key, dataset=dataset)
     n_rows, n_columns = (12, 20) if style.is_narrow(width) else (20, 28)
-    shares = 100 * _ranks(scored) / np.isfinite(_values(scored)).sum()
+    values = _values(scored)
+    ranks = rankdata(-values, method="max", axis=None, nan_policy="omit").reshape(values.shape)
+    shares = 100 * ranks / np.isfinite(values).sum()
     chosen = _strongest(shares, n_rows, n_columns)
     regulators = scored.split.regulators.array[chosen[0]]
     targets = scored.split.genes.array[chosen[1]]
@@ -61,13 +63,9 @@ def heat_map(
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=15)
     bar.ax.yaxis.set_major_formatter("{x:g}")
     bar.set_label("pairs that score as high (%)", fontsize=style.small_font())
-    figure.suptitle(style.wrapped(_title(run), style.letters(0.9 * width)))
+    figure.suptitle(style.wrapped(title, style.letters(0.9 * width)))
     style.caption(figure, "", ["dots: edges of the network; grey: a gene with itself"])
     return figure
-
-
-def _title(run: pd.Series) -> str:
-    return f"{run['method']}, {choose.split_of(run)}"
 
 
 def _values(run: ScoredRun) -> NDArray[np.float64]:
@@ -76,14 +74,6 @@ def _values(run: ScoredRun) -> NDArray[np.float64]:
     own = run.split.genes.positions(run.split.regulators)
     values[np.arange(len(values)), own] = np.nan
     return values
-
-
-def _ranks(run: ScoredRun) -> NDArray[np.float64]:
-    """Return how many pairs score at least as high as each; NaN for a gene with itself."""
-    from scipy.stats import rankdata
-
-    values = _values(run)
-    return rankdata(-values, method="max", axis=None, nan_policy="omit").reshape(values.shape)
 
 
 def _strongest(
@@ -123,15 +113,17 @@ def network_view(
     out, and pairs that the network does not have. ``gene`` is by default the one that most of the
     run's 100 best edges touch.
     """
-    run = choose.best_run(rows, run_key=run_key, dataset=dataset)
-    (scored,) = choose.read_scored(run.to_frame().T)
+    name, scored = choose.best_run(rows, run_key=run_key, dataset=dataset)
     edges = _ranked_edges(scored)
-    gene = _hub(edges) if gene is None else gene
+    if gene is None:  # of several, the first by symbol
+        best = edges.iloc[:_HUB_EDGES]
+        counts = pd.concat([best["regulator"], best["target"]]).value_counts()
+        gene = str(counts.sort_index().idxmax())
     around = edges.loc[(edges["regulator"] == gene) | (edges["target"] == gene)]
     if around.empty:
         known = sorted(set(edges["regulator"]) | set(edges["target"]))
         raise InputError(
-            f"--gene {gene}: {close_matches(gene, known)}{run['dataset']} has no gene of this name"
+            f"--gene {gene}: {close_matches(gene, known)}{name} has no gene of this name"
         )
     shown = around.iloc[:_MOST_EDGES]
     shown = shown.assign(width=np.linspace(1.8, 0.5, len(shown)))
@@ -149,7 +141,7 @@ def network_view(
         name: axes.plot([], [], color=shade, linestyle=line)[0]
         for shade, line, name in _KINDS.values()
     }
-    title = style.wrapped(f"{gene}: {_title(run)}", style.letters(0.9 * width))
+    title = style.wrapped(f"{gene}: {name}", style.letters(0.9 * width))
     style.legend(figure, lines, title=title)
     ranks = f"ranks {shown['rank'].iloc[0]:,} to {shown['rank'].iloc[-1]:,} of {len(edges):,}"
     label = f"{len(shown)} best of {len(around):,} pairs of {gene} ({ranks}); thicker: higher rank"
@@ -179,24 +171,11 @@ def _ranked_edges(run: ScoredRun) -> pd.DataFrame:
     return table.assign(rank=np.arange(1, len(table) + 1))
 
 
-def _hub(edges: pd.DataFrame) -> str:
-    """Return the gene that most of the best edges touch; of several, the first by symbol."""
-    best = edges.iloc[:_HUB_EDGES]
-    counts = pd.concat([best["regulator"], best["target"]]).value_counts()
-    return str(counts.sort_index().idxmax())
-
-
 def _half(axes: "Axes", edges: pd.DataFrame, *, side: int) -> None:
     """Draw genes on a half ellipse around the gene in the middle, the best edge at half height.
 
-    Lines are equally far apart, so that names of genes do not lie on each other.
-
-    Parameters
-    ----------
-    edges
-        Best first: ``symbol`` of the other gene, ``kind``, ``width``.
-    side
-        -1 for regulators, on the left, 1 for targets.
+    Lines are equally far apart, so that names of genes do not lie on each other. ``side`` is -1
+    for regulators, on the left, and 1 for targets.
     """
     n = len(edges)
     middle = (n - 1) / 2

@@ -34,9 +34,7 @@ def retrieval_coverage(
             "no run has recall_at_k by set size on test; python -m grn_exp -m data=sergio_ds3 "
             "model=dot_product,context_attention split.seed=42,43,44 makes them"
         )
-    if run_key is not None:
-        found = choose.one_run(found, run_key)
-    runs, note = _few_methods(choose.of_dataset(found, dataset))
+    runs, note = _few_methods(choose.one_dataset(found, run_key=run_key, dataset=dataset))
     curves = _curves(runs.drop_duplicates("folder"))
     sizes = sorted(curves["set_size"].unique())
     few_sizes = f"{_MOST_SIZES} of {len(sizes)} set sizes" if len(sizes) > _MOST_SIZES else ""
@@ -87,7 +85,7 @@ def retrieval_scaling(
             f"no run has {' and '.join(metrics)} on test; python -m grn_exp -m "
             "data=mesc_retrieval model=dot_product,context_attention split.seed=0,1,2 makes them"
         )
-    found, note = _few_methods(choose.of_dataset(found, dataset))
+    found, note = _few_methods(choose.one_dataset(found, run_key=None, dataset=dataset))
     summary = summarise(found).sort_values("k", kind="stable")
     figure = style.new_figure(width, 1.7 + style.line_height(5))
     panels = figure.subplots(1, 2, sharex=True, sharey=True)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from grn_exp.core.splits import Subset
-from grn_exp.metrics.titles import title
 from grn_exp.runs.methods import colour
 from grn_exp.storage.atomic import write_with
 
@@ -176,16 +175,6 @@ def legend(figure: "Figure", handles: Mapping[str, Any], *, title: str = "") -> 
     place: dict[str, Any] = {"loc": "outside upper center", "ncols": -(-len(handles) // n_lines)}
     look: dict[str, Any] = {"handlelength": 1.6, "columnspacing": 1.2, "labelspacing": 0.3}
     figure.legend([*handles.values()], [*handles], title=title or None, **place, **look)
-
-
-def genes(subset: str) -> str:
-    """Return which genes a subset's pairs are of, as a reader writes it."""
-    return {str(name): text for name, text in SUBSETS.items()}.get(subset, subset)
-
-
-def short_title(metric: str) -> str:
-    """Return a metric's title without its second name, which is too long for a y axis."""
-    return title(metric).partition(" (")[0]
 
 
 def few_ticks(*, whole: bool = False) -> Any:  # noqa: ANN401 - matplotlib's own

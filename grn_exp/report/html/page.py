@@ -47,7 +47,7 @@ def write_report(outputs: Path, page: Path, experiment: str | None = None) -> Co
     _refuse_strangers(page)
     found = read_runs(outputs, experiment)
     whole = assemble(found)
-    write_text(page, render(found, whole, page))
+    write_text(page, _rendered(found, whole, page))
     return whole
 
 
@@ -61,27 +61,13 @@ def _refuse_strangers(page: Path) -> None:
             raise InputError(f"{page}: was not written by {_GENERATOR}; give another name with -o")
 
 
-def render(found: list[Run | Problem], whole: Collected, page: Path) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    found
-        What :func:`~grn_exp.report.collect.read_runs` gave.
-    whole
-        The same as a table, each configuration once.
-    page
-        Where it will be: links are relative.
-    """
+def _rendered(found: list[Run | Problem], whole: Collected, page: Path) -> str:
+    """Return the page; ``whole`` has each configuration of ``found`` once."""
     import jinja2
-    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    own = {
-        name: (_PARTS / name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
-    }
     of_experiment = by_experiment(found)
     counts = [
         _counted(sum(each.n_runs for each in of_experiment.values()), "run"),
@@ -95,8 +81,6 @@ def render(found: list[Run | Problem], whole: Collected, page: Path) -> str:
         lead="{} of {}; {} left out.".format(*counts) + f" Written by grn_exp {__version__}.",
         sections=_sections(of_experiment, whole, page),
         groups=defaultdict(lambda: next(numbers)),
-        style=Markup(own["style.css"]),  # noqa: S704 - a file of this package
-        script=Markup(own["script.js"]),  # noqa: S704
     )
 
 

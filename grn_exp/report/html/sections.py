@@ -4,8 +4,7 @@ import base64
 import dataclasses
 import inspect
 import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 import pandas as pd
 
@@ -15,9 +14,6 @@ from grn_exp.report import compare, experiments, figures, layout, tables
 from grn_exp.report.layout import Cell, Table, line_of
 from grn_exp.report.names import dataset_name
 from grn_exp.runs.methods import display_name
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # what the papers print, in tables of their own; the rest is in the table of all numbers
 _FAMILIES = (
@@ -39,14 +35,6 @@ _DOTS_PER_INCH = 130  # sharp on a screen, and 50 kB a figure
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-    """A figure with its caption, as a PNG in base64."""
-
-    caption: str
-    data: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Section:
     """A part of the page with a heading of its own.
 
@@ -59,7 +47,7 @@ class Section:
     found
         What was found, in sentences.
     pictures
-        The main one first.
+        Caption and PNG in base64 of each, the main one first.
     undrawn
         Why figures are missing.
     experiment
@@ -70,7 +58,7 @@ class Section:
     title: str
     tables: list[Table]
     found: list[str] = dataclasses.field(default_factory=list)
-    pictures: list[Picture] = dataclasses.field(default_factory=list)
+    pictures: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     undrawn: list[str] = dataclasses.field(default_factory=list)
     experiment: str = ""
 
@@ -90,10 +78,16 @@ def experiment_section(name: str, rows: pd.DataFrame) -> Section:
     found = {
         **_of_paper(rows),
         **{f"paper-{number}": table for number, table in enumerate(compared)},
-        **_possible("tests", lambda: _tests(main)),
-        **_possible("seeds", lambda: layout.seeds_table(tables.spread_over_seeds(rows))),
-        "all": _all_numbers(tables.summarise(rows)),
     }
+    with suppress(InputError):  # too few splits
+        found["tests"] = layout.plain_table(
+            compare.paired_tests(main),
+            name="paired tests of the main measure",
+            notes=[compare.TEST_NOTE],
+        )
+    with suppress(InputError):  # one seed
+        found["seeds"] = layout.seeds_table(tables.spread_over_seeds(rows))
+    found["all"] = _all_numbers(tables.summarise(rows))
     made = [
         dataclasses.replace(table, name=f"{name}-{part}", folded=part in _FOLDED)
         for part, table in found.items()
@@ -188,20 +182,6 @@ def _of_paper(rows: pd.DataFrame) -> dict[str, Table]:
     return found
 
 
-def _possible(name: str, make: Callable[[], Table]) -> dict[str, Table]:
-    """Return a table by its name; nothing where the runs do not allow it."""
-    try:
-        return {name: make()}
-    except InputError:
-        return {}
-
-
-def _tests(rows: pd.DataFrame) -> Table:
-    frame = compare.paired_tests(rows)
-    name = "paired tests of the main measure"
-    return layout.plain_table(frame, name=name, notes=[compare.TEST_NOTE])
-
-
 def _all_numbers(summary: pd.DataFrame) -> Table:
     """Return every mean, one a line."""
     lines = []
@@ -223,29 +203,20 @@ def _all_numbers(summary: pd.DataFrame) -> Table:
 # -- figures -----------------------------------------------------------------------------------
 
 
-def _pictures(rows: pd.DataFrame, datasets: str) -> tuple[list[Picture], list[str]]:
+def _pictures(rows: pd.DataFrame, datasets: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Draw the figures that the rows allow, the main one first; say why others are missing."""
     pictures, undrawn = [], []
     main = [name for name in _MAIN_FIGURES if name in figures.FIGURES]
     for name in dict.fromkeys([*main, *figures.FIGURES]):
         draw = figures.FIGURES[name]
         try:
-            drawn = _png(draw(rows, width=figures.WIDTHS["page"]))
+            figure = draw(rows, width=figures.WIDTHS["page"])
         except InputError as error:
             undrawn.append(f"{name}: {error}")
         else:
             what = (inspect.getdoc(draw) or name).partition("\n")[0].removeprefix("Draw ")
             caption = f"{what[0].upper()}{what[1:].rstrip('.')}: {datasets}"
-            pictures.append(Picture(caption, base64.b64encode(drawn).decode("ascii")))
+            written = io.BytesIO()
+            figure.savefig(written, format="png", dpi=_DOTS_PER_INCH)
+            pictures.append((caption, base64.b64encode(written.getvalue()).decode("ascii")))
     return pictures, undrawn
-
-
-def _png(figure: "Figure") -> bytes:
-    import matplotlib as mpl
-
-    from grn_exp.report.figures.style import STYLE
-
-    written = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(written, format="png", dpi=_DOTS_PER_INCH)
-    return written.getvalue()

@@ -59,7 +59,8 @@ def versions_table(runs: Sequence[Run]) -> Table:
     for run in runs:
         own = {key: run.facts.get(key, "not recorded") for key in _OF_CODE}
         host = {f"host {key}": value for key, value in part(run.facts, "host").items()}
-        facts.update(_texts({**own, **part(run.facts, "versions"), **host}))
+        of_run = {**own, **part(run.facts, "versions"), **host}
+        facts.update((key, str(value)) for key, value in of_run.items())
     return _counted("Versions and machines", "versions", ["what", "value"], facts)
 
 
@@ -71,12 +72,8 @@ def data_table(runs: Sequence[Run]) -> Table:
         plain = {key: value for key, value in data.items() if isinstance(value, str | int | float)}
         files = {f"file {key}": value for key, value in part(data, "files").items()}
         name = dataset_name(run.names["data"])
-        facts.update((name, *fact) for fact in _texts({**plain, **files}))
+        facts.update((name, key, str(value)) for key, value in {**plain, **files}.items())
     return _counted("Data", "data", ["dataset", "what", "value or hash"], facts)
-
-
-def _texts(facts: Mapping[str, object]) -> list[tuple[str, str]]:
-    return [(key, str(value)) for key, value in facts.items()]
 
 
 def _counted(title: str, name: str, header: list[str], facts: Counter[tuple[str, ...]]) -> Table:
@@ -86,15 +83,11 @@ def _counted(title: str, name: str, header: list[str], facts: Counter[tuple[str,
 
 def problems_table(problems: pd.DataFrame, page: Path) -> Table:
     """Return what was left out and why."""
-    lines = [
-        [
-            Cell(row["kind"]),
-            Cell(row["folder"], link=_relative_link(Path(row["folder"]), page)),
-            Cell(row["reason"]),
-        ]
-        for row in problems.to_dict("records")
-    ]
     header = ["kind", "folder", "reason"]
+    lines = [
+        [Cell(kind), Cell(folder, link=_relative_link(folder, page)), Cell(reason)]
+        for kind, folder, reason in problems[header].itertuples(index=False)
+    ]
     return Table("Runs that were left out", header, lines, n_names=3, name="left-out")
 
 
@@ -120,7 +113,8 @@ def runs_table(
             if value:
                 k = None if pd.isna(value["k"]) else value["k"]
                 measures.add(f"{title(value['metric'], k)} on {spaced(value['subset'])}")
-            link = _relative_link(Path(folder), page)
+            commit = str(facts.get("git_commit", "-"))
+            link = _relative_link(folder, page)
             source = (experiment, run["dataset"], run["method"])
             lines.append(
                 [
@@ -131,11 +125,7 @@ def runs_table(
                     *line_of(run["split_seed"], run["seed"], run["ensemble"]),
                     Cell(f"{value['value']:.3f}" if value else "-"),
                     Cell(f"{total_seconds(facts):.1f}"),
-                    Cell(
-                        re.sub(
-                            r"^([0-9a-f]{8})[0-9a-f]+", r"\1", str(facts.get("git_commit", "-"))
-                        )
-                    ),
+                    Cell(re.sub(r"^([0-9a-f]{8})[0-9a-f]+", r"\1", commit)),
                     Cell(run["finished_at"] or "-"),
                 ]
             )
@@ -152,6 +142,6 @@ def total_seconds(facts: dict[str, Any]) -> float:
     return float(sum(value for value in part(facts, "seconds").values() if is_number(value)))
 
 
-def _relative_link(path: Path, page: Path) -> str:
-    """Return the address of a file or folder as seen from the page, its characters escaped."""
-    return quote(Path(os.path.relpath(path.absolute(), page.absolute().parent)).as_posix())
+def _relative_link(folder: str, page: Path) -> str:
+    """Return the address of a folder as seen from the page, its characters escaped."""
+    return quote(Path(os.path.relpath(folder, page.parent)).as_posix())

@@ -5,35 +5,25 @@
   const missing = new Set(["", "-"]);
   const byText = new Intl.Collator("en", { numeric: true }).compare;
 
-  function columnKeys(rows, column) {
-    const texts = rows.map((row) => row.cells[column].textContent.trim());
-    const known = texts.filter((text) => !missing.has(text));
-    const numeric = known.every((text) => numberLike.test(text));
-    return {
-      numeric,
-      keys: texts.map((text) => (missing.has(text) ? null : numeric ? parseFloat(text) : text)),
-    };
-  }
-
   // numbers start with the greatest, texts with the first; what is missing stays last
   function sortBy(header) {
     const table = header.closest("table");
     const rows = [...table.tBodies[0].rows];
-    const { numeric, keys } = columnKeys(rows, header.cellIndex);
+    const texts = rows.map((row) => row.cells[header.cellIndex].textContent.trim());
+    const numeric = texts.every((text) => missing.has(text) || numberLike.test(text));
     const before = header.getAttribute("aria-sort");
     const start = numeric ? "descending" : "ascending";
     const other = numeric ? "ascending" : "descending";
     const order = before === start ? other : start;
     const sign = order === "ascending" ? 1 : -1;
-    const compare = numeric ? (a, b) => a - b : byText;
+    const compare = numeric ? (a, b) => parseFloat(a) - parseFloat(b) : byText;
     const places = rows.map((_, place) => place);
     places.sort((a, b) => {
-      if (keys[a] === null || keys[b] === null) return (keys[a] === null) - (keys[b] === null);
-      return sign * compare(keys[a], keys[b]);
+      const gaps = missing.has(texts[a]) - missing.has(texts[b]);
+      if (gaps || missing.has(texts[a])) return gaps;
+      return sign * compare(texts[a], texts[b]);
     });
-    const fragment = document.createDocumentFragment();
-    for (const place of places) fragment.append(rows[place]);
-    table.tBodies[0].append(fragment);
+    table.tBodies[0].append(...places.map((place) => rows[place]));
     for (const each of header.parentNode.cells) each.setAttribute("aria-sort", "none");
     header.setAttribute("aria-sort", order);
   }
