@@ -144,10 +144,10 @@ class FactoredPairScorer(_FactoredScorer):
             3 * dim + 1, dim=dim, hidden_width=hidden_width, n_hidden=n_hidden, dropout=dropout
         )
 
-    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the first layer's weights of z_r, z_t and z_r * z_t, each ``(hidden, d)``."""
+    def _first_layer(self, z_targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the weights of z_r and z_r * z_t, ``(hidden, d)``, and the part without z_r."""
         w_r, w_t, w_rt, w_dot = self.first.weight.split([*[self.dim] * 3, 1], dim=1)
-        return w_r, w_t, w_rt + w_dot
+        return w_r, w_rt + w_dot, torch.addmm(self.first.bias, z_targets, w_t.T)
 
     def forward(self, z_regulators: Tensor, z_targets: Tensor) -> Tensor:
         """Score every regulator for every target.
@@ -164,13 +164,9 @@ class FactoredPairScorer(_FactoredScorer):
         Tensor
             Scores, shape ``(b, n)``.
         """
-        w_r, w_t, w_rt = self._weights()
+        w_r, w_rt, constant = self._first_layer(z_targets)
         return self._all_pairs(
-            z_regulators,
-            own=w_r,
-            products=[w_rt],
-            partners=[z_targets],
-            constant=torch.addmm(self.first.bias, z_targets, w_t.T),
+            z_regulators, own=w_r, products=[w_rt], partners=[z_targets], constant=constant
         )
 
     def forward_own(self, z_regulators: Tensor, z_targets: Tensor) -> Tensor:
@@ -188,8 +184,7 @@ class FactoredPairScorer(_FactoredScorer):
         Tensor
             Scores, shape ``(b, m)``.
         """
-        w_r, w_t, w_rt = self._weights()
-        constant = torch.addmm(self.first.bias, z_targets, w_t.T)
+        w_r, w_rt, constant = self._first_layer(z_targets)
         if z_regulators.shape[1] >= _OWN_MAP_FROM:
             maps = torch.addcmul(w_r.T[None], z_targets[:, :, None], w_rt.T[None])
             hidden = torch.baddbmm(constant[:, None, :], z_regulators, maps)

@@ -15,6 +15,7 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.progress import track
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 from grn_exp.priors.text_encoder import LanguageModel, TextEncoder
@@ -58,9 +59,8 @@ class TextPrior(LanguageModel):
             If the model or the table cannot be found or read, an option does not fit the model,
             or no gene has a description.
         """
-        for name, value in (("batch_size", self.batch_size), ("max_length", self.max_length)):
-            if value is not None and value < 1:
-                raise InputError(f"prior.{name}={value}: give a whole number from 1 on")
+        longest = 1 if self.max_length is None else self.max_length
+        require_in("[1, inf)", "prior", batch_size=self.batch_size, max_length=longest)
         texts = self._texts(expression.genes)
         vectors = self._vectors(list(dict.fromkeys(texts.values()))) if texts else {}
         read = "symbols" if self.descriptions is None else self.descriptions

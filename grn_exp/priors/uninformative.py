@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
+from grn_exp.core.ranges import require_in
 from grn_exp.core.views import GeneEmbedding
 
 
@@ -41,10 +41,8 @@ class RandomPrior:
 
     def embed(self, expression: Expression) -> GeneEmbedding:
         """Return vectors drawn from N(0, 1 / width), shape ``(n_genes, width)``."""
-        if self.width < 1:
-            raise InputError(f"prior.width={self.width}: give a positive number")
-        if self.seed < 0:
-            raise InputError(f"prior.seed={self.seed}: give a whole number from 0 on")
+        require_in("[1, inf)", "prior", width=self.width)
+        require_in("[0, inf)", "prior", seed=self.seed)
         rng = np.random.default_rng([self.seed, 0xE3B])
         n_genes = expression.n_genes
         values = rng.standard_normal((n_genes, self.width)) / np.sqrt(self.width)
