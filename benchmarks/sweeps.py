@@ -126,8 +126,8 @@ def _collect(outputs: Path, n_runs: int, n_rows: int | None = None) -> Seconds:
     start = _now(resource.RUSAGE_SELF)
     found = collect(outputs)
     seconds = _now(resource.RUSAGE_SELF) - start
-    if found.n_runs != n_runs or (n_rows is not None and len(found.rows) != n_rows):
-        raise RuntimeError(f"collected {found.n_runs} runs, {len(found.rows)} rows")
+    if len(found.runs) != n_runs or (n_rows is not None and len(found.rows) != n_rows):
+        raise RuntimeError(f"collected {len(found.runs)} runs, {len(found.rows)} rows")
     return seconds
 
 

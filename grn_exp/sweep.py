@@ -269,7 +269,7 @@ def print_means(jobs: Sequence[Job]) -> None:
     identities = [job.identity for job in jobs if job.identity is not None]
     found = [read_run(each.folder) for each in identities]
     collected = collect.assemble(found)
-    if collected.n_runs < 2:
+    if len(collected.runs) < 2:
         return
     console = Console(highlight=False)
     is_test = collected.rows["subset"].str.startswith("test")

@@ -145,7 +145,7 @@ def write_rows(arguments: argparse.Namespace) -> None:
     if not collected.problems.empty:
         table = layout.plain_table(collected.problems, name="left out")
         _write_tables([table], "text", folded=True)
-    counts = f"{collected.n_runs} runs, {len(collected.rows)} rows, "
+    counts = f"{len(collected.runs)} runs, {len(collected.rows)} rows, "
     _say(f"{counts}{len(collected.problems)} problems" + (f": {output}" if output else ""))
 
 
@@ -216,7 +216,7 @@ def draw_figures(arguments: argparse.Namespace) -> None:
     """Write each experiment's figures; say which no runs allow, and end so if one was named."""
     chosen = figures.asked_for(arguments, figures.FIGURES)
     found = by_experiment(read_runs(arguments.outputs, arguments.experiment))
-    usable = {name: tables.labelled(each.rows) for name, each in found.items() if each.n_runs}
+    usable = {name: tables.labelled(each.rows) for name, each in found.items() if each.runs}
     if not usable:
         raise _no_runs(arguments.outputs)
     impossible: list[str] = []
@@ -252,7 +252,7 @@ def write_biases(arguments: argparse.Namespace) -> None:
 def _with_runs(outputs: Path, experiment: str | None) -> Collected:
     """Collect for what needs a run at least; say what was left out."""
     collected = collect(outputs, experiment)
-    if not collected.n_runs:
+    if not collected.runs:
         raise _no_runs(outputs)
     _say_what_is_left_out(collected)
     return collected

@@ -63,11 +63,6 @@ class Collected:
     problems: pd.DataFrame
     runs: dict[str, Run]
 
-    @property
-    def n_runs(self) -> int:
-        """Number of runs in ``rows``."""
-        return len(self.runs)
-
 
 def collect(outputs: Path, experiment: str | None = None) -> Collected:
     """Read every run below an outputs folder.

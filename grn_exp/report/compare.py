@@ -1,6 +1,7 @@
 """Methods against each other, and against the published numbers."""
 
 import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,8 +138,9 @@ def _joined(summary: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     new = {"value": "published", "standard_error": "published_error"}
     both = summary.merge(entries.rename(columns=new), on=on, suffixes=("", "_of_paper"))
     for name in ("network", "split_kind", "retriever", "prior"):
+        agree = str.startswith if name == "prior" else operator.eq
         pairs = zip(both[name], both[f"{name}_of_paper"], strict=True)
-        both = both.loc[[_agree(mine, theirs, name) for mine, theirs in pairs]]
+        both = both.loc[[theirs == "" or agree(mine, theirs) for mine, theirs in pairs]]
     both = both.rename(columns={"gene_set_of_paper": "paper_gene_set"})
     theirs = both["published_error"].to_numpy(dtype=np.float64)
     combined = np.hypot(both["standard_error"].to_numpy(dtype=np.float64), np.nan_to_num(theirs))
@@ -148,7 +150,3 @@ def _joined(summary: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     last = ["difference_in_errors", "gene_set", "paper_gene_set"]
     names = ["paper", "table", "dataset", "method", *COLUMN[1:]]
     return both[[*names, *numbers, *last]]
-
-
-def _agree(mine: str, theirs: str, name: str) -> bool:
-    return theirs == "" or (mine.startswith(theirs) if name == "prior" else mine == theirs)

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,13 @@ from grn_exp.storage.atomic import write_text
 _EDGE_METRICS = ("ap", "ap_ratio", "auroc", "hit_at_1pct", "epr", "ap_per_regulator")
 _SET_METRICS = ("exact_match", "exact_match_covered", "coverage", "jaccard", "f1")
 _TESTS = {"test_unseen": "Unseen genes", "test_seen": "Seen genes, new pairs"}
-_GROUPS = ("benchmark", "method")
+_CURVES = {"train/loss": "Training loss", "val/ap": "Validation"}
+_SYSTEM = {
+    "system.cpu": "CPU, %",
+    "system.proc.memory.rssMB": "Memory of the process, MB",
+    "system.gpu.0.gpu": "GPU, %",
+    "system.gpu.0.memoryAllocated": "GPU memory, %",
+}
 _COLUMNS = (
     *("run:displayName", "config:benchmark.value", "config:method.value"),
     *("config:split_seed.value", "config:seed.value"),
@@ -81,7 +87,7 @@ def _workspace(arguments: argparse.Namespace, entity: str) -> Any:  # noqa: ANN4
         settings=ws.WorkspaceSettings(x_axis="epoch", max_runs=50),
         runset_settings=ws.RunsetSettings(
             filters=ws.And(*shown) if shown else "",
-            groupby=[ws.Config(name) for name in _GROUPS],
+            groupby=[ws.Config(name) for name in ("benchmark", "method")],
             order=[ws.Ordering(ws.Summary("test_unseen/ap"), ascending=False)],
             pinned_columns=list(_COLUMNS),
         ),
@@ -89,10 +95,6 @@ def _workspace(arguments: argparse.Namespace, entity: str) -> Any:  # noqa: ANN4
 
 
 def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
-    sections = {
-        what: [_bars(wr, f"{subset}/{metric}", metric) for metric in _EDGE_METRICS]
-        for subset, what in _TESTS.items()
-    }
     against = wr.ScatterPlot(
         title="Average precision: seen against unseen genes",
         x=wr.SummaryMetric("test_seen/ap"),
@@ -115,22 +117,20 @@ def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
         )
         for subset, what in _TESTS.items()
     ]
-    system = [
-        wr.LinePlot(title=what, x="RelativeTime(Process)", y=[name])
-        for name, what in (
-            ("system.cpu", "CPU, %"),
-            ("system.proc.memory.rssMB", "Memory of the process, MB"),
-            ("system.gpu.0.gpu", "GPU, %"),
-            ("system.gpu.0.memoryAllocated", "GPU memory, %"),
-        )
-    ]
-    sections |= {
+    sections = {
+        **{what: _bars(wr, subset, _EDGE_METRICS) for subset, what in _TESTS.items()},
         "Seen against unseen": [against, cost],
         "Precision against recall": pr_curves,
-        "Curves": [_line(wr, "Training loss", "train/loss"), _line(wr, "Validation", "val/ap")],
-        "Regulator sets": [_bars(wr, f"test/{metric}", metric) for metric in _SET_METRICS],
+        "Curves": [
+            wr.LinePlot(title=what, x="epoch", y=[name], title_x="epoch", groupby_aggfunc="mean")
+            for name, what in _CURVES.items()
+        ],
+        "Regulator sets": _bars(wr, "test", _SET_METRICS),
         "Edges": [wr.WeavePanelSummaryTable(table_name="top_edges")],
-        "System": system,
+        "System": [
+            wr.LinePlot(title=what, x="RelativeTime(Process)", y=[name])
+            for name, what in _SYSTEM.items()
+        ],
     }
     return [
         ws.Section(name=name, panels=panels, is_open=name != "System")
@@ -138,20 +138,19 @@ def _sections(ws: Any, wr: Any) -> list[Any]:  # noqa: ANN401
     ]
 
 
-def _bars(wr: Any, name: str, metric: str) -> Any:  # noqa: ANN401
+def _bars(wr: Any, subset: str, metrics: Sequence[str]) -> list[Any]:  # noqa: ANN401
     """Return mean and standard error over the runs of each method on each dataset."""
-    return wr.BarPlot(
-        title=title(metric),
-        metrics=[wr.SummaryMetric(name)],
-        groupby=wr.Config("label"),
-        groupby_aggfunc="mean",
-        groupby_rangefunc="stderr",
-        max_bars_to_show=50,
-    )
-
-
-def _line(wr: Any, what: str, name: str) -> Any:  # noqa: ANN401
-    return wr.LinePlot(title=what, x="epoch", y=[name], title_x="epoch", groupby_aggfunc="mean")
+    return [
+        wr.BarPlot(
+            title=title(metric),
+            metrics=[wr.SummaryMetric(f"{subset}/{metric}")],
+            groupby=wr.Config("label"),
+            groupby_aggfunc="mean",
+            groupby_rangefunc="stderr",
+            max_bars_to_show=50,
+        )
+        for metric in metrics
+    ]
 
 
 def _package(part: str) -> Any:  # noqa: ANN401

@@ -41,9 +41,8 @@ class Experiment:
         default where it gives none.
         """
         if isinstance(item, Problem):
-            data, model = PurePosixPath(item.folder).parts[-3:-1]
-            names = {"data": data, "model": model}
-            return all(value in self.wanted.get(key, (value,)) for key, value in names.items())
+            names = zip(("data", "model"), PurePosixPath(item.folder).parts[-3:-1], strict=True)
+            return all(value in self.wanted.get(key, (value,)) for key, value in names)
         return all(
             self._agrees(item, key) for key in {*item.parameters, *_CHOICES, "data", "model"}
         )

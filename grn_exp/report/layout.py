@@ -147,9 +147,7 @@ def _pivoted(
 ) -> Table:
     """Return methods x columns; settings in which methods or datasets differ become footnotes."""
     keys = sorted({_column(entry) for entry in entries}, key=_order)
-    methods = sorted(
-        {entry["method"] for entry in entries}, key=lambda label: (rank(label), label)
-    )
+    methods = sorted(sorted({entry["method"] for entry in entries}), key=rank)
     of = {(entry["method"], _column(entry)): entry for entry in entries}
     marks = {entry["dataset"]: entry.get("mark", "") for entry in entries}
     subsets = list(dict.fromkeys(entry["subset"] for entry in entries))
@@ -274,7 +272,7 @@ def _measure(entry: dict[Any, Any]) -> str:
     return title(entry["metric"], k) + size
 
 
-def _text(value: object) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+def _text(value: Any) -> str:  # noqa: ANN401 - a cell
+    if pd.isna(value):
         return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

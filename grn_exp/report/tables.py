@@ -16,6 +16,7 @@ CONTROLS = ("random", "oracle")  # shown, but no competitors
 _EQUAL_DIGITS = 3  # what is printed as the same is a tie
 _PLACES = 2
 _LOWER_IS_BETTER = ("score_gap",)
+_FORMS = {"retriever": "<{}", "ensemble": " x{}"}  # of the parts of a label; others stand apart
 _CELL = ["dataset", *BENCHMARK, "method", *METHOD, *MEASURE]
 COLUMN = ["dataset", *MEASURE]  # what tells a table's columns
 
@@ -75,15 +76,10 @@ def labelled(rows: pd.DataFrame) -> pd.DataFrame:
     """
     if "method" in rows:
         return rows
-    forms = {"retriever": "<{}", "ensemble": " x{}"}
-    method = _labels(rows, METHOD, forms, within=BENCHMARK)
-    dataset = _labels(rows, BENCHMARK, {}, within=())
-    return rows.assign(method=method, dataset=dataset)
+    return rows.assign(method=_labels(rows, METHOD, BENCHMARK), dataset=_labels(rows, BENCHMARK))
 
 
-def _labels(
-    rows: pd.DataFrame, parts: Sequence[str], forms: dict[str, str], *, within: Sequence[str]
-) -> pd.Series:
+def _labels(rows: pd.DataFrame, parts: Sequence[str], within: Sequence[str] = ()) -> pd.Series:
     """Name the combinations of ``parts``, telling those of which one ``within`` has several."""
     main, *others = parts
     apart = rows.groupby([main, *within])[others].nunique().gt(1).groupby(level=0).any()
@@ -91,7 +87,7 @@ def _labels(
     for own in rows[list(parts)].drop_duplicates().to_dict("records"):
         told = [name for name in others if apart.loc[own[main], name]]
         told = [name for name in told if own[name] or "variant" not in name]
-        texts = (forms.get(name, " {}").format(own[name] or "-") for name in told)
+        texts = (_FORMS.get(name, " {}").format(own[name] or "-") for name in told)
         labels.append("".join([own[main], *texts]))
     number = rows.groupby(list(parts), sort=False).ngroup()  # in the order of the labels
     return number.map(dict(enumerate(labels))).astype("str")

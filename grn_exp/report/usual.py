@@ -22,8 +22,7 @@ def usual(run: Run) -> Mapping[str, object]:
     The choices themselves (``prior``, ``split``, ``pool``, ``decoder``, ``retriever``) are there
     under their names.
     """
-    names = run.names
-    return _usual(names["data"], names["model"], names["retriever"], names["network"])
+    return _usual(*(run.names[name] for name in ("data", "model", "retriever", "network")))
 
 
 @functools.cache

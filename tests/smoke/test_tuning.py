@@ -102,7 +102,7 @@ def test_a_report_knows_the_final_runs_only(command):
     outcome = command(*GRID, *NEAREST, "split.seed=0,1", "model.k=1,3")
     assert outcome.code == 0, outcome.err
     collected = collect(outcome.outputs)
-    assert collected.n_runs == 2  # one a split
+    assert len(collected.runs) == 2  # one a split
     assert sorted(collected.rows["split_seed"].unique()) == [0, 1]
     assert collected.problems.empty
     assert len(list(outcome.outputs.glob("*/*/*/tuning-*"))) == 2

@@ -38,7 +38,7 @@ def test_a_run_s_columns(write_run, outputs):
     )
     collected = collect(outputs)
     assert list(collected.rows.columns) == list(COLUMNS)
-    assert collected.n_runs == 1
+    assert len(collected.runs) == 1
     assert collected.problems.empty
     first = collected.rows.iloc[0].to_dict()
     expected = {
@@ -173,7 +173,7 @@ def test_an_unreadable_run_does_not_stop_the_others(write_run, outputs, name, te
     write_run()
     (write_run(split=1) / name).write_text(text)
     collected = collect(outputs)
-    assert collected.n_runs == 1
+    assert len(collected.runs) == 1
     assert kinds(collected) == ["unreadable"]
     assert all(word in collected.problems["reason"][0] for word in (name, *named))
     assert "\n" not in collected.problems["reason"][0]
@@ -193,11 +193,11 @@ def test_a_run_of_two_experiments_counts_once(write_run, outputs):
     write_run(key="aaa", experiment="first")
     write_run(key="aaa", experiment="second")
     both = collect(outputs)
-    assert (both.n_runs, kinds(both)) == (1, ["duplicate"])
+    assert (len(both.runs), kinds(both)) == (1, ["duplicate"])
     assert "the same run" in both.problems["reason"][0]
     for experiment in ("first", "second"):
         one = collect(outputs, experiment)
-        assert (one.n_runs, kinds(one)) == (1, [])
+        assert (len(one.runs), kinds(one)) == (1, [])
 
 
 def test_seeds_and_splits_are_no_duplicates(write_run, outputs):
@@ -205,7 +205,7 @@ def test_seeds_and_splits_are_no_duplicates(write_run, outputs):
         for split in range(2):
             write_run(seed=seed, split=split)
     collected = collect(outputs)
-    assert (collected.n_runs, kinds(collected)) == (4, [])
+    assert (len(collected.runs), kinds(collected)) == (4, [])
 
 
 def test_runs_that_differ_in_a_parameter_are_kept_apart(write_run, outputs):
@@ -251,7 +251,7 @@ def test_no_runs(outputs, write_run, tmp_path):
     (outputs / ".sweeps" / "a" / "b" / "c").mkdir(parents=True)
     (outputs / ".sweeps" / "a" / "b" / "c" / "config.yaml").write_text("")
     (outputs / "hos2_sets" / "note.txt").write_text("")
-    assert collect(outputs).n_runs == 1
+    assert len(collect(outputs).runs) == 1
     with pytest.raises(InputError, match=naming("--experiment hos2_set", "'hos2_sets'")):
         collect(outputs, "hos2_set")
 

@@ -26,7 +26,7 @@ def test_what_no_run_writes(write_run, tmp_path, rows, named):
     folder = write_run(split=1)
     (folder / "metrics.json").write_text(json.dumps({"schema": 1, "rows": rows}))
     collected = collect(tmp_path / "outputs")
-    assert collected.n_runs == 1
+    assert len(collected.runs) == 1
     assert list(collected.problems["kind"]) == ["unreadable"]
     assert all(word in collected.problems["reason"][0] for word in ("metrics.json", *named))
 

@@ -70,7 +70,7 @@ def _rendered(found: list[Run | Problem], whole: Collected, page: Path) -> str:
     )
     of_experiment = by_experiment(found)
     counts = [
-        _counted(sum(each.n_runs for each in of_experiment.values()), "run"),
+        _counted(sum(len(each.runs) for each in of_experiment.values()), "run"),
         _counted(len(of_experiment), "experiment"),
         _counted(sum(len(each.problems) for each in of_experiment.values()), "folder"),
     ]
