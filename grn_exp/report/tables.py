@@ -5,6 +5,7 @@ standard error is over splits; :func:`spread_over_seeds` tells the other one.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,8 @@ def _labels(rows: pd.DataFrame, parts: Sequence[str], within: Sequence[str] = ()
     main, *others = parts
     apart = rows.groupby([main, *within])[others].nunique().gt(1).groupby(level=0).any()
     labels = []
-    for own in rows[list(parts)].drop_duplicates().to_dict("records"):
+    combinations: Any = rows[list(parts)].drop_duplicates()
+    for own in combinations.to_dict("records"):
         told = [name for name in others if apart.loc[own[main], name]]
         told = [name for name in told if own[name] or "variant" not in name]
         texts = (_FORMS.get(name, " {}").format(own[name] or "-") for name in told)

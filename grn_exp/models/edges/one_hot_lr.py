@@ -90,7 +90,8 @@ class OneHotLR(EdgeScorer):
         labels = view.known_labels()
         rows, columns = view.pairs()
         answers = labels[rows, columns]
-        encoder: Any = OneHotEncoder(categories=[np.arange(n) for n in labels.shape])
+        places: Any = [np.arange(n) for n in labels.shape]
+        encoder: Any = OneHotEncoder(categories=places)
         features = encoder.fit_transform(np.stack([rows, columns], axis=1))
         candidates: Any = self.Cs
         search: Any = LogisticRegressionCV(
