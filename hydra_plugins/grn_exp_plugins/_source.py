@@ -66,6 +66,10 @@ class PythonDefaultsSource(FileConfigSource):
         return [*found, "retriever"] if is_root and self.is_group("retriever") else found
 
 
+# a worker of a sweep has this one already when Hydra registers its own: the names have to agree
+PythonDefaultsSource.__name__ = FileConfigSource.__name__
+
+
 @functools.cache
 def _files(folder: Path, group: str, name: str) -> tuple[DictConfig, ...]:
     """Return a choice's file, as it is, after the files of its group that it builds on."""
