@@ -71,7 +71,8 @@ class ContextAttentionRetriever(Retriever):
 
     References
     ----------
-    - The Residual HOS2 paper, appendices C and D.
+    - Learning Residual Set Representations for Mechanistic Gene Regulation (Residual HOS2),
+      appendices C and D.
     """
 
     def __init__(

@@ -24,7 +24,8 @@ class DotProductRetriever(Retriever):
 
     References
     ----------
-    - The Residual HOS2 paper, appendix C.
+    - Learning Residual Set Representations for Mechanistic Gene Regulation (Residual HOS2),
+      appendix C.
     """
 
     def __init__(self, *, positive_weight: float = 20.0, **options: Any) -> None:

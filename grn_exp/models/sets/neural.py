@@ -56,7 +56,8 @@ class NeuralSelector(PooledSelector, GradientModel):
 
     References
     ----------
-    - The Residual HOS2 paper, section 4.3.
+    - Learning Residual Set Representations for Mechanistic Gene Regulation (Residual HOS2),
+      section 4.3.
     """
 
     batches_of: ClassVar[Items] = "targets"

@@ -46,7 +46,8 @@ class SetPosterior(SetSelector, ClosedFormModel):
     ----------
     - Dibaeinia and Sinha (2020), SERGIO: a single-cell expression simulator guided by gene
       regulatory networks, Cell Systems 11. doi:10.1016/j.cels.2020.08.003
-    - The Residual HOS2 paper, section 3, for the task.
+    - Learning Residual Set Representations for Mechanistic Gene Regulation (Residual HOS2),
+      section 3, for the task.
     """
 
     def __init__(

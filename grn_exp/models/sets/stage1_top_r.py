@@ -24,7 +24,8 @@ class Stage1TopR(PooledSelector, ClosedFormModel):
 
     References
     ----------
-    - The Residual HOS2 paper, section 5.3.
+    - Learning Residual Set Representations for Mechanistic Gene Regulation (Residual HOS2),
+      section 5.3.
     """
 
     decomposable: ClassVar[bool] = True
