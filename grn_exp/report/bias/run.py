@@ -93,7 +93,9 @@ def read_run(folder: Path) -> ScoredRun:
         raise InputError(f"{path}/split.npz holds no labels; run again with force=true")
     labels, scored = arrays["labels"], _arrays(path / "scores.npz")
     try:
-        parts: dict[str, Any] = _genes(arrays, path / "split.npz") | {name: arrays[name] for name in SUBSETS}
+        parts: dict[str, Any] = _genes(arrays, path / "split.npz") | {
+            name: arrays[name] for name in SUBSETS
+        }
         split = EdgeSplit(**parts, seed=int(arrays["seed"]))
         scores = EdgeScores(**_genes(scored, path / "scores.npz"), values=scored["scores"])
     except KeyError as error:
