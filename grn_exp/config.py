@@ -211,8 +211,11 @@ def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:
         if argument not in taken:
             raise InputError(f"{group}: data={identity.data} takes none; drop {group}=...")
         parts[argument] = instantiate(node, group)
-        wanted = _classes(hints.get(argument))
-        checkable = all(_is_checkable(kind) for kind in wanted)  # one protocol may let it in
+        hint: Any = hints.get(argument)
+        wanted = typing.get_args(hint) or (hint,)
+        checkable = all(  # one protocol may let it in
+            isinstance(kind, type) and not getattr(kind, "_is_protocol", False) for kind in wanted
+        )
         if checkable and not isinstance(parts[argument], wanted):
             names = " or ".join(kind.__name__ for kind in wanted)
             raise InputError(
@@ -220,14 +223,6 @@ def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:
                 f"which takes a {names}; drop {group}=..."
             )
     return parts
-
-
-def _classes(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any annotation
-    return typing.get_args(hint) or (hint,)
-
-
-def _is_checkable(kind: Any) -> bool:  # noqa: ANN401 - any annotation
-    return isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
 
 
 def _retriever_spec(identity: RunIdentity) -> RunSpec:

@@ -37,7 +37,11 @@ def _choices() -> str:
             found.setdefault(group, []).extend(f"{folder}/{name}" for name in names)
         elif names and group != "presets" and (group != "hydra" or path in _OF_HYDRA):
             found[path] = names
-    ordered = sorted(found, key=lambda path: (path in _OF_HYDRA, _place(path)))
+    place = {group: number for number, group in enumerate(_ORDER)}
+    ordered = sorted(
+        found,
+        key=lambda path: (path in _OF_HYDRA, place.get(path.partition("/")[0], len(_ORDER))),
+    )
     return "\n".join(
         textwrap.fill(
             f"{path}: {', '.join(found[path])}",
@@ -47,11 +51,6 @@ def _choices() -> str:
         )
         for path in ordered
     )
-
-
-def _place(path: str) -> int:
-    group = path.partition("/")[0]
-    return _ORDER.index(group) if group in _ORDER else len(_ORDER)
 
 
 def _groups(loader: ConfigLoader, parent: str) -> Iterator[str]:

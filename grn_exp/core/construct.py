@@ -20,9 +20,7 @@ def instantiate(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - an
     return partial(node, path)()
 
 
-def partial(
-    node: Mapping[str, Any], path: str, *, given: tuple[str, ...] = (), **extra: object
-) -> Callable[..., Any]:
+def partial(node: Mapping[str, Any], path: str, **extra: object) -> Callable[..., Any]:
     """Return a callable that builds the object of a config node.
 
     Parameters
@@ -31,8 +29,6 @@ def partial(
         ``_target_`` (dotted path), its arguments, ``_partial_: true`` for a factory.
     path
         Where the node is in the configuration, for messages.
-    given
-        Positional arguments that the caller will pass.
     extra
         Objects that are passed beside the node's own arguments.
 
@@ -53,9 +49,21 @@ def partial(
             arguments[name] = child if value.get("_partial_") else child()
         else:
             arguments[name] = value
-    _check_arguments(
-        target, arguments, path, given=given, extra=extra, whole="_partial_" not in node
-    )
+    parameters = inspect.signature(target).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    own = [name for name in parameters if name not in extra]
+    for name in arguments:
+        if name not in own and not open_ended:
+            raise InputError(
+                f"{path}.{name}: no such key; {close_matches(name, own)}"
+                f"{path} has {', '.join(own) or 'none'}"
+            )
+    missing = [name for name in own if name not in arguments and _is_needed(parameters[name])]
+    if missing and "_partial_" not in node:
+        raise InputError(f"{path}.{missing[0]}: no value; set it")
+    hints = hints_of(target)
+    for name, value in arguments.items():
+        arguments[name] = check_value(value, hints.get(name, Any), f"{path}.{name}")
     return functools.partial(target, **arguments, **extra)
 
 
@@ -70,32 +78,6 @@ def load_class(dotted: str, path: str) -> Any:  # noqa: ANN401 - any class
     if not callable(found):
         raise InputError(f"{path}._target_={dotted}: not a class; give the path of one")
     return found
-
-
-def _check_arguments(
-    target: Any,  # noqa: ANN401 - any class
-    arguments: dict[str, Any],
-    path: str,
-    *,
-    given: tuple[str, ...],
-    extra: Mapping[str, object],
-    whole: bool,
-) -> None:
-    parameters = inspect.signature(target).parameters
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    own = [name for name in parameters if name not in given and name not in extra]
-    for name in arguments:
-        if name not in own and not open_ended:
-            raise InputError(
-                f"{path}.{name}: no such key; {close_matches(name, own)}"
-                f"{path} has {', '.join(own) or 'none'}"
-            )
-    missing = [name for name in own if name not in arguments and _is_needed(parameters[name])]
-    if missing and whole:
-        raise InputError(f"{path}.{missing[0]}: no value; set it")
-    hints = hints_of(target)
-    for name, value in arguments.items():
-        arguments[name] = check_value(value, hints.get(name, Any), f"{path}.{name}")
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:
@@ -169,7 +151,8 @@ def check_value(value: Any, hint: Any, path: str) -> Any:  # noqa: ANN401 - any 
     InputError
         If it is of another kind, none of the allowed choices, or not finite.
     """
-    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    kinds = typing.get_args(hint) if is_union else (hint,)
     for kind in kinds:
         fits, converted = _as_kind(value, kind, path)
         if fits:
@@ -179,7 +162,8 @@ def check_value(value: Any, hint: Any, path: str) -> Any:  # noqa: ANN401 - any 
         raise InputError(
             f"{path}={value}: {close_matches(str(value), choices)}choose from {', '.join(choices)}"
         )
-    raise InputError(f"{path}={_shown(value)}: give {' or '.join(map(_describe, kinds))}")
+    shown = repr(value) if isinstance(value, str | None) else value
+    raise InputError(f"{path}={shown}: give {' or '.join(map(_describe, kinds))}")
 
 
 def _as_kind(value: Any, kind: Any, path: str) -> tuple[bool, Any]:  # noqa: ANN401, PLR0911
@@ -244,13 +228,5 @@ def _describe(kind: Any) -> str:  # noqa: ANN401 - any type
     return known.get(origin, f"a node with a _target_ ({name})")
 
 
-def _shown(value: object) -> str:
-    return repr(value) if isinstance(value, str | None) else str(value)
-
-
 def _is_literal(kind: Any) -> bool:  # noqa: ANN401 - any type
     return typing.get_origin(kind) is typing.Literal
-
-
-def _is_union(hint: Any) -> bool:  # noqa: ANN401 - any type
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)

@@ -4,7 +4,6 @@ import ast
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +33,7 @@ def options_of(dotted: str) -> dict[str, Any]:
         ``package.module.Class``, of this package or one of your own. A class that is not found
         has no options.
     """
-    return _options(dotted, _package(dotted), required=True)
+    return _options(dotted, dotted.partition(".")[0], required=True)
 
 
 def source_hash(*dotted: str) -> str:
@@ -45,13 +44,9 @@ def source_hash(*dotted: str) -> str:
     str
         The same wherever the files are; of no file where a class is not found.
     """
-    files = {path for each in dotted for path in _files(each, _package(each))}
+    files = {path for each in dotted for path in _files(each, each.partition(".")[0])}
     parts = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
-
-
-def _package(dotted: str) -> str:
-    return dotted.partition(".")[0]
 
 
 def _options(dotted: str, package: str, *, required: bool) -> dict[str, Any]:
@@ -71,18 +66,18 @@ def _options(dotted: str, package: str, *, required: bool) -> dict[str, Any]:
                 except ValueError:  # a constant by its name: nothing is imported to look it up
                     continue
     if not constructors or constructors[0].args.kwarg is not None:
-        fixed = {name for constructor in constructors for name in _handed_on(constructor)}
+        # what a constructor gives its base itself
+        fixed = {
+            keyword.arg
+            for constructor in constructors
+            for node in ast.walk(constructor)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__"
+            for keyword in node.keywords
+        }
         for base in source.bases:
             inherited = _options(base, package, required=False)
             found = {k: v for k, v in inherited.items() if k not in fixed} | found
     return found
-
-
-def _handed_on(constructor: ast.FunctionDef) -> Iterator[str | None]:
-    """Yield the arguments that a constructor gives its base itself: they are not options."""
-    for node in ast.walk(constructor):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
-            yield from (keyword.arg for keyword in node.keywords)
 
 
 def _arguments(arguments: ast.arguments) -> list[tuple[str, ast.expr | None]]:

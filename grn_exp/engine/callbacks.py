@@ -141,6 +141,8 @@ class History(Checkpoint):
 class TimedCheckpoint(Checkpoint):
     """Write ``last.ckpt`` at the end of an epoch, but no more often than asked.
 
+    Where a signal asked for it, the training stops there, saved.
+
     Parameters
     ----------
     path
@@ -154,12 +156,19 @@ class TimedCheckpoint(Checkpoint):
         self.seconds = seconds
         self.written_at = time.monotonic()
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the signals back from Lightning, which would break an epoch off."""
+        del trainer, pl_module
+        stopping.listen()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time."""
+        """Save if it is time, or if the training is to stop."""
         del pl_module
-        if time.monotonic() - self.written_at < self.seconds:
-            return
-        self.save(trainer)
+        asked = stopping.asked()
+        if asked or time.monotonic() - self.written_at >= self.seconds:
+            self.save(trainer)
+        if asked:
+            stopping.stop_if_asked()
 
     def save(self, trainer: pl.Trainer, *, weights_only: bool = False) -> None:
         """Save now.
@@ -181,31 +190,6 @@ class TimedCheckpoint(Checkpoint):
         finally:
             temporary.unlink(missing_ok=True)
         self.written_at = time.monotonic()
-
-
-class StopSignals(Checkpoint):
-    """Stop where it was asked for: at the end of an epoch, saved.
-
-    Parameters
-    ----------
-    checkpoint
-        Saves the training.
-    """
-
-    def __init__(self, checkpoint: TimedCheckpoint) -> None:
-        self.checkpoint = checkpoint
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals back from Lightning, which would break an epoch off."""
-        del trainer, pl_module
-        stopping.listen()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save and stop."""
-        del pl_module
-        if stopping.asked():
-            self.checkpoint.save(trainer)
-            stopping.stop_if_asked()
 
 
 class ProgressBar(Checkpoint):
@@ -232,7 +216,9 @@ class ProgressBar(Checkpoint):
         self.first, self.began = trainer.current_epoch, time.monotonic()
         self.logged_at = self.began
         console = Console(stderr=True)
-        self.aloud = self.shown and not console.is_terminal and not _is_kept(console.file)
+        # until a job of a sweep is done; then nobody watches it
+        is_kept = isinstance(console.file, io.StringIO)
+        self.aloud = self.shown and not console.is_terminal and not is_kept
         if not (self.shown and console.is_terminal):
             return
         columns: Iterable[Any] = (
@@ -304,8 +290,3 @@ def _values(trainer: pl.Trainer) -> list[str]:
         for name, value in trainer.callback_metrics.items()
         if name == "train/loss" or name.startswith("val/")
     ]
-
-
-def _is_kept(stream: object) -> bool:
-    """Say whether a stream keeps lines until a job of a sweep is done; then nobody watches it."""
-    return isinstance(stream, io.StringIO)

@@ -1,7 +1,6 @@
 """Fit a model. The only place that makes a Trainer."""
 
 import contextlib
-import dataclasses
 import logging
 import pickle
 import time
@@ -24,12 +23,12 @@ from grn_exp.engine import stopping
 from grn_exp.engine.callbacks import (
     History,
     ProgressBar,
-    StopSignals,
     TimedCheckpoint,
     ValidationCurve,
     diverged,
 )
 from grn_exp.engine.devices import leased_gpu
+from grn_exp.engine.outcome import Outcome
 from grn_exp.engine.spec import TrainerSettings
 from grn_exp.models.base import ClosedFormModel, GRNModel
 from grn_exp.runs.folder import HISTORY, RunFolder
@@ -53,28 +52,6 @@ def resolve_accelerator(settings: TrainerSettings) -> str:
     if settings.accelerator == "gpu" and not has_gpu:
         raise InputError("trainer=gpu: torch sees no GPU here; use trainer=cpu or trainer=auto")
     return settings.accelerator
-
-
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """What is known of a fit.
-
-    Attributes
-    ----------
-    history
-        One row an epoch; empty for a closed-form model.
-    device
-        The device's name.
-    seconds
-        Wall time, with that of a training that this one went on from.
-    best
-        Which epoch the weights are of, where it is not the last.
-    """
-
-    history: list[dict[str, float]]
-    device: str
-    seconds: float
-    best: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def check_trainer(settings: TrainerSettings, data: Benchmark) -> None:
@@ -156,18 +133,21 @@ def fit(
     settings: TrainerSettings,
     logger: Logger | None,
     title: str,
-) -> Fitted:
-    """Fit a model in the way that suits it; a cut-off training goes on where it stopped."""
+) -> Outcome:
+    """Fit a model in the way that suits it; a cut-off training goes on where it stopped.
+
+    The seconds include those of the training that this one went on from.
+    """
     started_at = time.monotonic()
     if isinstance(model, ClosedFormModel):
         model.fit()
-        return Fitted([], "cpu", time.monotonic() - started_at)
+        return _outcome(model, [], "cpu", time.monotonic() - started_at, {})
     curve = ValidationCurve()
     history = History(curve, folder / HISTORY)
     checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
     chosen = make_callbacks(settings, folder)
     progress = ProgressBar(title, shown=settings.options["enable_progress_bar"] is not False)
-    callbacks = [curve, *chosen, history, checkpoint, StopSignals(checkpoint), progress]
+    callbacks = [curve, *chosen, history, checkpoint, progress]
     on_gpu = resolve_accelerator(settings) == "gpu"
     with leased_gpu() if on_gpu else contextlib.nullcontext() as gpu:
         trainer = _make_trainer(settings, callbacks, logger=logger, gpu=gpu, folder=folder)
@@ -178,7 +158,25 @@ def fit(
     device = "cpu" if gpu is None else torch.cuda.get_device_name(gpu)
     checkpoint.save(trainer)
     seconds = history.seconds_before + time.monotonic() - started_at
-    return Fitted(history.rows, device, seconds, _take_best(model, chosen))
+    return _outcome(model, history.rows, device, seconds, _take_best(model, chosen))
+
+
+def _outcome(
+    model: GRNModel,
+    history: list[dict[str, float]],
+    device: str,
+    seconds: float,
+    best: dict[str, Any],
+) -> Outcome:
+    n_parameters = sum(p.numel() for p in model.parameters())
+    return Outcome(
+        prediction=model.prediction(),
+        history=history,
+        device=device,
+        seconds={"fit": seconds},
+        model={"n_parameters": n_parameters, **best, **model.facts()},
+        tables=model.tables(),
+    )
 
 
 def _take_best(model: GRNModel, callbacks: list[pl.Callback]) -> dict[str, Any]:

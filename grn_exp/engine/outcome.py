@@ -1,10 +1,13 @@
-"""What a run has once its method is fitted, here or in an earlier run."""
+"""What a run has once its method is fitted: here, in an earlier run, or for several seeds."""
 
 import csv
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
@@ -89,3 +92,77 @@ def _training_curves(folder: RunFolder) -> list[dict[str, Any]]:
     with (folder / HISTORY).open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return [{k: v for k, v in row.items() if not k.startswith("val/")} for row in rows]
+
+
+def average(folders: Sequence[RunFolder], rows: Sequence[Sequence[dict[str, Any]]]) -> Outcome:
+    """Return the outcome of an ensemble: the mean of its seeds' scores, pair by pair.
+
+    DeepSEM's paper averages the |A| of ten trainings so.
+
+    Parameters
+    ----------
+    folders
+        The members' runs.
+    rows
+        Their metric rows.
+    """
+    scores = [read_scores(folder) for folder in folders]
+    regulators, genes = scores[0].regulators, scores[0].genes
+    values = np.stack([member.align(regulators, genes) for member in scores])
+    mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return Outcome(
+        prediction=EdgeScores(regulators, genes, mean),
+        history=[],
+        device="cpu",
+        model={"n_members": len(folders)},
+        origin={"members": [folder.path.name for folder in folders]},
+        members=rows,
+    )
+
+
+def with_spread(
+    rows: Sequence[dict[str, Any]], members: Sequence[Sequence[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Put the members' mean and standard deviation beside the ensemble's own values.
+
+    Parameters
+    ----------
+    rows
+        Metric rows of the mean scores.
+    members
+        Metric rows of each seed's own run, on the same split.
+
+    Returns
+    -------
+    list of dict
+        ``rows`` with ``n_members``, ``member_mean`` and ``member_sd`` (ddof 1) in each: the
+        spread over model seeds at a fixed split.
+
+    Raises
+    ------
+    InputError
+        If a member lacks a row.
+    """
+    values: dict[tuple[Any, ...], list[float]] = {}
+    for run in members:
+        for row in run:
+            values.setdefault(_of(row), []).append(row["value"])
+    found = []
+    for row in rows:
+        own = values.get(_of(row), [])
+        if len(own) != len(members):
+            raise InputError(
+                f"{len(members) - len(own)} of {len(members)} members have no {row['metric']} of "
+                f"{row['subset']} in their metrics.json; do them again with force=true"
+            )
+        spread = {
+            "n_members": len(own),
+            "member_mean": float(np.mean(own)),
+            "member_sd": float(np.std(own, ddof=1)),
+        }
+        found.append({**row, **spread})
+    return found
+
+
+def _of(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in ("metric", "subset", "k", "set_size"))

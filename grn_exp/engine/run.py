@@ -18,7 +18,6 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine.artefacts import read_scores, write_results
-from grn_exp.engine.ensemble import average, with_spread
 from grn_exp.engine.fit import (
     check_trainer,
     fit,
@@ -27,7 +26,7 @@ from grn_exp.engine.fit import (
     resolve_accelerator,
 )
 from grn_exp.engine.loggers import EpochLogger, Mirror
-from grn_exp.engine.outcome import Outcome, earlier_fit
+from grn_exp.engine.outcome import Outcome, average, earlier_fit, with_spread
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
 from grn_exp.models.base import GradientModel, GRNModel
@@ -39,20 +38,12 @@ from grn_exp.storage.atomic import write_npz, write_text
 log = logging.getLogger(__name__)
 
 
-class Stopwatch:
-    """Wall time by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a block."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = time.perf_counter() - start
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Put down how long a block took."""
+    start = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - start
 
 
 def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[str, Any]]:
@@ -77,17 +68,17 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
         If anything that the user gave cannot be used, or the folder is in use.
     """
     _quiet_lightning()
-    watch = Stopwatch()
+    seconds: dict[str, float] = {}
     _check_fit(spec)
     resolve_accelerator(spec.trainer)
-    with watch.stage("data"):
+    with _timed(seconds, "data"):
         data = _load(spec)
     if issubclass(spec.model_class, GradientModel):
         check_trainer(spec.trainer, data)
     if spec.retriever is not None:
-        with watch.stage("retrieval"):
+        with _timed(seconds, "retrieval"):
             data.use_candidates(_retrieve(spec, spec.retriever, data))
-    with watch.stage("model"):
+    with _timed(seconds, "model"):
         model = _make_model(spec, data)
     folder = RunFolder(spec.identity.folder)
     try:
@@ -101,7 +92,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
                     folder.warn_of_damage()
                 folder.clear(keep_checkpoint=True)
             with limited_threads(spec.trainer.num_threads):
-                return _run_in(folder, spec, data, model, watch, force=force)
+                return _run_in(folder, spec, data, model, seconds, force=force)
     finally:
         del model, data
         gc.collect()
@@ -122,7 +113,9 @@ def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
     """Return the scores of the run that retrieves, which several selectors may be waiting for."""
     folder = RunFolder(retriever.identity.folder)
     if folder.state() != "finished":
-        data.use_candidates(_blank_scores(data))
+        truth = data.truth
+        blank = np.zeros((len(truth.regulators), len(truth.genes)), dtype=np.float32)
+        data.use_candidates(EdgeScores(truth.regulators, truth.genes, blank))
         _make_model(spec, data)  # its options are refused now, not later
         try:
             run(retriever, wait=True)
@@ -131,12 +124,6 @@ def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
     else:
         warn_if_changed(folder, retriever.identity.config)
     return read_scores(folder)
-
-
-def _blank_scores(data: Benchmark) -> EdgeScores:
-    truth = data.truth
-    values = np.zeros((len(truth.regulators), len(truth.genes)), dtype=np.float32)
-    return EdgeScores(regulators=truth.regulators, genes=truth.genes, values=values)
 
 
 def _check_fit(spec: RunSpec) -> None:
@@ -193,7 +180,7 @@ def _run_in(
     spec: RunSpec,
     data: Benchmark,
     model: GRNModel,
-    watch: Stopwatch,
+    seconds: dict[str, float],
     *,
     force: bool,
 ) -> list[dict[str, Any]]:
@@ -204,13 +191,13 @@ def _run_in(
         write_text(folder / CONFIG, yaml.safe_dump(spec.identity.config, sort_keys=False))
         write_npz(folder / SPLIT, {**data.split.arrays(), "labels": data.truth.labels})
         logger = mirror.open(spec.identity)
-        with watch.stage("fit"):
+        with _timed(seconds, "fit"):
             outcome = _outcome(folder, spec, data, model, logger, force=force)
-        with watch.stage("evaluate"):
+        with _timed(seconds, "evaluate"):
             rows = [row.as_dict() for row in data.evaluate(outcome.prediction)]
         if outcome.members:
             rows = with_spread(rows, outcome.members)
-        seconds = watch.seconds | outcome.seconds
+        seconds |= outcome.seconds
         facts = provenance(
             data=data.describe(), seconds=seconds, device=outcome.device, model=outcome.model
         )
@@ -219,7 +206,13 @@ def _run_in(
             prediction=outcome.prediction,
             tables={**data.tables(outcome.prediction), **outcome.tables},
             history=outcome.history,
-            facts={**facts, **_origin(spec), **outcome.origin},
+            facts={
+                **facts,
+                "fit_key": spec.fit_key,
+                "choices": dict(spec.identity.choices),
+                "method_source": method_source(spec.identity.config),
+                **outcome.origin,
+            },
             rows=rows,
         )
         folder.set_state("finished")
@@ -234,15 +227,6 @@ def _run_in(
     finally:
         _close(mirror, logger, folder, exit_code)
     return rows
-
-
-def _origin(spec: RunSpec) -> dict[str, Any]:
-    """Return what the report and later runs want to know of how the run was asked for."""
-    return {
-        "fit_key": spec.fit_key,
-        "choices": dict(spec.identity.choices),
-        "method_source": method_source(spec.identity.config),
-    }
 
 
 def _outcome(
@@ -263,23 +247,13 @@ def _outcome(
     if earlier is not None:
         log.info("the fit of %s is judged on this split", earlier.origin["fitted_in"])
         return earlier
-    fitted = fit(
+    return fit(
         model,
         data,
         folder=folder,
         settings=spec.trainer,
         logger=logger,
         title=f"{spec.identity.data} {spec.identity.model}",
-    )
-    prediction = model.prediction()
-    size = {"n_parameters": sum(p.numel() for p in model.parameters())}
-    return Outcome(
-        prediction=prediction,
-        history=fitted.history,
-        device=fitted.device,
-        seconds={"fit": fitted.seconds},
-        model={**size, **fitted.best, **model.facts()},
-        tables=model.tables(),
     )
 
 

@@ -45,7 +45,8 @@ def _table(rows: list[dict[str, Any]], columns: list[Column]) -> Table:
     """Return the table of some subsets."""
     own = [row for row in rows if _column(row) in columns]
     cells = {(_column(row), _label(row)): row for row in own}
-    ranked = {column for column in columns if _is_ranked(own, column)}
+    # with rankings of pairs, which a random score gets part of too
+    ranked = {_column(row) for row in own if row["prevalence"] is not None}
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.title_justify = table.caption_justify = "left"
     table.add_column("metric", max_width=max(len(_label(row)) for row in own))
@@ -92,11 +93,6 @@ def _subset(row: dict[str, Any]) -> str:
 
 def _label(row: dict[str, Any]) -> str:
     return title(row["metric"], row.get("k"))
-
-
-def _is_ranked(rows: list[dict[str, Any]], column: Column) -> bool:
-    """Say whether a column holds rankings of pairs, which a random score gets part of too."""
-    return any(_column(row) == column and row["prevalence"] is not None for row in rows)
 
 
 def _header(rows: list[dict[str, Any]], column: Column) -> str:

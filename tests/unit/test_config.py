@@ -250,8 +250,7 @@ def test_nodes_are_built_children_first(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Outer.__module__])
-    make = partial(node("Outer", inner=node("Inner", size=3), rate=2), "model", given=("view",))
-    made = make("v")
+    made = partial(node("Outer", inner=node("Inner", size=3), rate=2), "model", view="v")()
     assert (made.view, made.inner.size, made.rate) == ("v", 3, 2.0)
 
 
