@@ -32,7 +32,12 @@ def write_results(
         The benchmark's and the method's own tables by file name: header and rows.
     """
     if isinstance(prediction, EdgeScores):
-        _write_scores(folder, prediction)
+        regulators, genes, values = prediction.regulators, prediction.genes, prediction.values
+        arrays = {"regulators": regulators.array, "genes": genes.array, "scores": values}
+        write_npz(folder / SCORES, arrays)
+        edges = zip(*prediction.ranked(_TOP_EDGES), strict=True)
+        network = [(regulators.symbols[r], genes.symbols[g], str(values[r, g])) for r, g in edges]
+        write_csv(folder / "network.csv", ["regulator", "target", "score"], network)
     for name, (header, lines) in tables.items():
         write_csv(folder / name, header, lines)
     names = list(dict.fromkeys(["epoch", *(name for row in history for name in row)]))
@@ -61,16 +66,3 @@ def read_scores(folder: RunFolder) -> EdgeScores:
         genes=GeneIndex(genes.tolist(), name=str(folder.path)),
         values=values,
     )
-
-
-def _write_scores(folder: RunFolder, scores: EdgeScores) -> None:
-    arrays = {
-        "regulators": scores.regulators.array,
-        "genes": scores.genes.array,
-        "scores": scores.values,
-    }
-    write_npz(folder / SCORES, arrays)
-    regulators, genes = scores.regulators.symbols, scores.genes.symbols
-    edges = zip(*scores.ranked(_TOP_EDGES), strict=True)
-    network = [(regulators[r], genes[g], str(scores.values[r, g])) for r, g in edges]
-    write_csv(folder / "network.csv", ["regulator", "target", "score"], network)

@@ -31,21 +31,6 @@ def diverged(epoch: int) -> InputError:
     )
 
 
-class ValidationCurve(pl.Callback):
-    """Have the last epoch validated too, whatever ``check_val_every_n_epoch`` is."""
-
-    def is_due(self, trainer: pl.Trainer) -> bool:
-        """Say whether the current epoch gets validation scores."""
-        every = trainer.check_val_every_n_epoch or 1
-        return trainer.enable_validation and (trainer.current_epoch + 1) % every == 0
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validate after the last epoch."""
-        del pl_module
-        if trainer.current_epoch + 1 == trainer.max_epochs:
-            trainer.check_val_every_n_epoch = 1
-
-
 class LearningRates(pl.Callback):
     """Log the learning rate of each group of parameters, once an epoch, as ``lr/0`` and so on."""
 
@@ -64,8 +49,6 @@ class History(Checkpoint):
 
     Parameters
     ----------
-    curve
-        Tells in which epochs a validation score is new: Lightning keeps showing the old one.
     path
         The CSV file that ``tail -f`` can follow: a row is appended in one write, so a line that
         ends is whole.
@@ -78,8 +61,7 @@ class History(Checkpoint):
         What the epochs took that were trained before the run was cut off.
     """
 
-    def __init__(self, curve: ValidationCurve, path: Path) -> None:
-        self.curve = curve
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
         self.seconds_before = 0.0
@@ -95,6 +77,12 @@ class History(Checkpoint):
             for row in self.rows:
                 logger.log_metrics(row)
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Have the last epoch validated too, whatever ``check_val_every_n_epoch`` is."""
+        del pl_module
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's values.
 
@@ -107,7 +95,9 @@ class History(Checkpoint):
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not math.isfinite(values.get("train/loss", 0.0)):
             raise diverged(trainer.current_epoch)
-        if not self.curve.is_due(trainer):
+        every = trainer.check_val_every_n_epoch or 1
+        if not trainer.enable_validation or (trainer.current_epoch + 1) % every:
+            # Lightning keeps showing the old score
             values = {name: v for name, v in values.items() if not name.startswith("val/")}
         self.rows.append({"epoch": trainer.current_epoch, **values})
         if trainer.is_global_zero:

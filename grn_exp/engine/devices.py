@@ -38,7 +38,8 @@ def n_gpus() -> int:
 
 def available_gb() -> float:
     """Return the memory that is free for jobs, in GB, within this process's cgroup."""
-    free = [_meminfo("MemAvailable") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    kilobytes = _field(Path("/proc/meminfo"), "MemAvailable:") or 0
+    free = [kilobytes * 1024 or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit, usage, stat, cache in (
         ("memory.max", "memory.current", "memory.stat", "inactive_file"),
         (
@@ -54,11 +55,6 @@ def available_gb() -> float:
             given_back = _field(Path("/sys/fs/cgroup") / stat, cache) or 0
             free.append(most - used + given_back)
     return max(min(free), 0) / 1e9
-
-
-def _meminfo(name: str) -> int | None:
-    kilobytes = _field(Path("/proc/meminfo"), f"{name}:")
-    return None if kilobytes is None else kilobytes * 1024
 
 
 def _number(path: Path) -> int | None:
@@ -123,7 +119,9 @@ def leased_gpu(names: Sequence[str] | None = None) -> Iterator[int]:
     from filelock import FileLock
 
     names = gpu_names() if names is None else names
-    folder = _lease_folder()
+    # of this machine and user: leases on a shared disk would say nothing
+    folder = Path(tempfile.gettempdir()) / f"grn_exp-gpus-{os.getuid()}"
+    make_folder(folder)
     slots = [
         (number, FileLock(folder / f"{name}.{slot}"))
         for slot in range(_jobs_per_gpu())  # first one job on each, then a second
@@ -158,10 +156,3 @@ def _jobs_per_gpu() -> int:
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"{PER_GPU}={text}: give a whole number, 1 or more")
     return int(text)
-
-
-def _lease_folder() -> Path:
-    """Return a folder of this machine and user: leases on a shared disk would say nothing."""
-    folder = Path(tempfile.gettempdir()) / f"grn_exp-gpus-{os.getuid()}"
-    make_folder(folder)
-    return folder

@@ -20,13 +20,7 @@ from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine import stopping
-from grn_exp.engine.callbacks import (
-    History,
-    ProgressBar,
-    TimedCheckpoint,
-    ValidationCurve,
-    diverged,
-)
+from grn_exp.engine.callbacks import History, ProgressBar, TimedCheckpoint, diverged
 from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.outcome import Outcome
 from grn_exp.engine.spec import TrainerSettings
@@ -139,39 +133,32 @@ def fit(
     The seconds include those of the training that this one went on from.
     """
     started_at = time.monotonic()
+    history = History(folder / HISTORY)
+    device = "cpu"
+    best: dict[str, Any] = {}
     if isinstance(model, ClosedFormModel):
         model.fit()
-        return _outcome(model, [], "cpu", time.monotonic() - started_at, {})
-    curve = ValidationCurve()
-    history = History(curve, folder / HISTORY)
-    checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
-    chosen = make_callbacks(settings, folder)
-    progress = ProgressBar(title, shown=settings.options["enable_progress_bar"] is not False)
-    callbacks = [curve, *chosen, history, checkpoint, progress]
-    on_gpu = resolve_accelerator(settings) == "gpu"
-    with leased_gpu() if on_gpu else contextlib.nullcontext() as gpu:
-        trainer = _make_trainer(settings, callbacks, logger=logger, gpu=gpu, folder=folder)
-        resume = _checkpoint_to_go_on_from(folder.checkpoint, model) or settings.resume_from
-        _train(trainer, model, data, resume)
-    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-        raise diverged(trainer.current_epoch - 1)
-    device = "cpu" if gpu is None else torch.cuda.get_device_name(gpu)
-    checkpoint.save(trainer)
+    else:
+        checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)
+        chosen = make_callbacks(settings, folder)
+        progress = ProgressBar(title, shown=settings.options["enable_progress_bar"] is not False)
+        callbacks = [*chosen, history, checkpoint, progress]
+        on_gpu = resolve_accelerator(settings) == "gpu"
+        with leased_gpu() if on_gpu else contextlib.nullcontext() as gpu:
+            trainer = _make_trainer(settings, callbacks, logger=logger, gpu=gpu, folder=folder)
+            resume = _checkpoint_to_go_on_from(folder.checkpoint, model) or settings.resume_from
+            _train(trainer, model, data, resume)
+        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+            raise diverged(trainer.current_epoch - 1)
+        if gpu is not None:
+            device = torch.cuda.get_device_name(gpu)
+        checkpoint.save(trainer)
+        best = _take_best(model, chosen)
     seconds = history.seconds_before + time.monotonic() - started_at
-    return _outcome(model, history.rows, device, seconds, _take_best(model, chosen))
-
-
-def _outcome(
-    model: GRNModel,
-    history: list[dict[str, float]],
-    device: str,
-    seconds: float,
-    best: dict[str, Any],
-) -> Outcome:
     n_parameters = sum(p.numel() for p in model.parameters())
     return Outcome(
         prediction=model.prediction(),
-        history=history,
+        history=history.rows,
         device=device,
         seconds={"fit": seconds},
         model={"n_parameters": n_parameters, **best, **model.facts()},

@@ -44,18 +44,13 @@ def provenance(
         "results_version": RESULTS_VERSION,
         "git_commit": _git_commit(),
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "host": {"name": platform.node(), "system": platform.platform(), "device": device},
         "data": data,
         "model": model,
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
         "peak_memory_mb": round(_peak_memory_mb(), 1),
     }
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def _peak_memory_mb() -> float:

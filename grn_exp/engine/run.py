@@ -72,7 +72,11 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
     _check_fit(spec)
     resolve_accelerator(spec.trainer)
     with _timed(seconds, "data"):
-        data = _load(spec)
+        data: Benchmark = spec.make_data()
+        data.prepare_data()
+        data.setup()
+        if spec.decoder is not None:
+            data.check_decoder(spec.decoder)
     if issubclass(spec.model_class, GradientModel):
         check_trainer(spec.trainer, data)
     if spec.retriever is not None:
@@ -98,15 +102,6 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _load(spec: RunSpec) -> Benchmark:
-    data = spec.make_data()
-    data.prepare_data()
-    data.setup()
-    if spec.decoder is not None:
-        data.check_decoder(spec.decoder)
-    return data
 
 
 def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
@@ -225,7 +220,12 @@ def _run_in(
                 folder.set_ended(error)
         raise
     finally:
-        _close(mirror, logger, folder, exit_code)
+        try:
+            if logger is not None:
+                mirror.close(logger, folder, exit_code=exit_code)
+        except Exception as error:  # noqa: BLE001 - a service's client may raise anything
+            # the run's files are complete without it
+            log.warning("the logger did not close: %s", error)
     return rows
 
 
@@ -255,14 +255,6 @@ def _outcome(
         logger=logger,
         title=f"{spec.identity.data} {spec.identity.model}",
     )
-
-
-def _close(mirror: Mirror, logger: EpochLogger | None, folder: RunFolder, exit_code: int) -> None:
-    """End the mirror; its trouble is not the run's, whose files are complete without it."""
-    try:
-        mirror.close(logger, folder, exit_code=exit_code)
-    except Exception as error:  # noqa: BLE001 - a service's client may raise anything
-        log.warning("the logger did not close: %s", error)
 
 
 def _quiet_lightning() -> None:

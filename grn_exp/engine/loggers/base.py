@@ -74,7 +74,7 @@ class Mirror(Protocol):
         """Start mirroring; None where there is nothing to start."""
         ...
 
-    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+    def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
         """Hand over what the run folder holds and end the run."""
         ...
 
@@ -87,7 +87,7 @@ class FilesOnly:
         """Nothing to start."""
         del identity
 
-    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+    def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
         """Nothing to end."""
         del logger, folder, exit_code
 
@@ -121,8 +121,3 @@ def described(identity: RunIdentity) -> dict[str, Any]:
         "split_seed": identity.config["split"].get("seed"),
         "run_key": identity.run_key,
     }
-
-
-def is_resumed(identity: RunIdentity) -> bool:
-    """Say whether the run goes on from a checkpoint."""
-    return RunFolder(identity.folder).checkpoint.is_file()

@@ -30,10 +30,8 @@ class TensorBoardMirror:
         events = TensorBoardLogger(save_dir=identity.folder, name="tensorboard", version="")
         return EpochLogger(events, events.log_metrics)
 
-    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+    def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
         """Write the final metrics and close the file."""
-        if logger is None:
-            return
         events: TensorBoardLogger = logger.service
         events.log_metrics(flat_metrics(folder.metrics()))
         events.finalize("success" if exit_code == 0 else "failed")

@@ -72,10 +72,8 @@ class TrackioMirror:
 
         return EpochLogger(run, log_epoch)
 
-    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+    def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
         """Hand over metrics, curves and edges, and end the run."""
-        if logger is None:
-            return
         run = logger.service
         try:
             if exit_code == 0:

@@ -11,7 +11,7 @@ import numpy as np
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine.loggers import results
-from grn_exp.engine.loggers.base import EpochLogger, described, display_name, is_resumed
+from grn_exp.engine.loggers.base import EpochLogger, described, display_name
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.runs.folder import RunFolder
 
@@ -71,46 +71,41 @@ class WandbMirror:
 
         wandb.setup(wandb.Settings(silent=True))
         try:
-            return self._start(identity, mode)
+            # offline, the epochs before a cut are logged again: each folder holds the whole run
+            resumes = mode == "online" and RunFolder(identity.folder).checkpoint.is_file()
+            return wandb.init(
+                dir=identity.folder,
+                project=self.project,
+                entity=self.entity,
+                id=f"{identity.experiment}-{identity.run_key}",
+                name=display_name(identity),
+                group=identity.experiment,
+                job_type=identity.model,
+                tags=[identity.data, identity.model, *self.tags],
+                config=described(identity),
+                mode=mode,  # type: ignore[arg-type] - wandb itself judges WANDB_MODE
+                resume="allow" if resumes else None,
+                reinit="create_new",  # members of an ensemble run inside its run
+                settings={
+                    "silent": True,
+                    "console": "off",
+                    "init_timeout": self.patience,
+                    "finish_timeout": self.patience,
+                    "finish_timeout_raises": True,
+                },
+            )
         except (WandbError, OSError, ValueError) as error:
-            reason = _line(str(error))
+            reason = " ".join(str(error).split())
+            if reason == "<no message>":
+                reason = "the server refuses, without a reason"
             if mode != "online":
                 raise InputError(f"logger=wandb: {reason}") from error
             log.warning("W&B: %s; going offline (WANDB_MODE=offline saves the wait)", reason)
             wandb.teardown()  # or the run that did not start keeps the id
             return self._started(identity, "offline")
 
-    def _start(self, identity: RunIdentity, mode: str) -> Any:  # noqa: ANN401 - wandb's run
-        import wandb
-
-        # offline, the epochs before a cut are logged again: each folder holds the whole run
-        resumes = mode == "online" and is_resumed(identity)
-        return wandb.init(
-            dir=identity.folder,
-            project=self.project,
-            entity=self.entity,
-            id=f"{identity.experiment}-{identity.run_key}",
-            name=display_name(identity),
-            group=identity.experiment,
-            job_type=identity.model,
-            tags=[identity.data, identity.model, *self.tags],
-            config=described(identity),
-            mode=mode,  # type: ignore[arg-type] - wandb itself judges WANDB_MODE
-            resume="allow" if resumes else None,
-            reinit="create_new",  # members of an ensemble run inside its run
-            settings={
-                "silent": True,
-                "console": "off",
-                "init_timeout": self.patience,
-                "finish_timeout": self.patience,
-                "finish_timeout_raises": True,
-            },
-        )
-
-    def close(self, logger: EpochLogger | None, folder: RunFolder, *, exit_code: int) -> None:
+    def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
         """Hand over metrics, curves, edges and code version; say what is left to upload."""
-        if logger is None:
-            return
         run: _Run = logger.service
         try:
             if exit_code == 0:
@@ -119,15 +114,13 @@ class WandbMirror:
             run.finish(exit_code)
 
     def _mode(self) -> str:
-        from_environment = os.environ.get("WANDB_MODE")
-        if from_environment:
-            if from_environment not in _MODES:
-                raise InputError(
-                    f"WANDB_MODE={from_environment}: choose from {', '.join(_MODES)}, or unset it"
-                )
-            return from_environment
-        if self.mode != "auto":
-            return self.mode
+        demanded = os.environ.get("WANDB_MODE")
+        if demanded and demanded not in _MODES:
+            raise InputError(
+                f"WANDB_MODE={demanded}: choose from {', '.join(_MODES)}, or unset it"
+            )
+        if demanded or self.mode != "auto":
+            return demanded or self.mode
         return "online" if _has_key() else "offline"
 
 
@@ -203,12 +196,6 @@ def _table(header: Any, rows: Any) -> Any:  # noqa: ANN401 - wandb's types are n
     import wandb
 
     return wandb.Table(columns=header, data=[list(row) for row in rows])
-
-
-def _line(message: str) -> str:
-    """Return the client's message in one line."""
-    text = " ".join(message.split())
-    return text if text != "<no message>" else "the server refuses, without a reason"
 
 
 def _has_key() -> bool:
