@@ -25,8 +25,6 @@ from grn_exp.storage import conf
 from grn_exp.storage.conf import conf_dir
 
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
-# of the trainer group, beside Lightning's own
-_OWN_TRAINER_KEYS = ("num_threads", "checkpoint_seconds")
 
 
 @functools.cache
@@ -169,7 +167,7 @@ def _trainer_settings(config: Mapping[str, Any]) -> TrainerSettings:
         raise InputError(
             f"trainer._target_={node.get('_target_')}: choose trainer=auto, cpu or gpu"
         )
-    own = {name: node[name] for name in _OWN_TRAINER_KEYS if name in node}
+    own = {name: node[name] for name in ("num_threads", "checkpoint_seconds") if name in node}
     path = config.get("ckpt_path")
     settings = f"{TrainerSettings.__module__}.{TrainerSettings.__qualname__}"
     make = partial(
@@ -191,12 +189,13 @@ def _fit_key(config: Mapping[str, Any], model_class: Any) -> str | None:  # noqa
 
 def _members(identity: RunIdentity) -> tuple[RunSpec, ...]:
     """Return an ensemble's runs, each the run that its seed alone would be."""
-    config = identity.config
-    members = []
-    for seed in range(config["seed"], config["seed"] + config["ensemble"]):
-        own = {**config, "seed": seed, "ensemble": 1}
-        members.append(build_spec(dataclasses.replace(identity, run_key=run_key(own), config=own)))
-    return tuple(members)
+    config, first = identity.config, identity.config["seed"]
+    seeds = range(first, first + config["ensemble"])
+    of_members = [{**config, "seed": seed, "ensemble": 1} for seed in seeds]
+    return tuple(
+        build_spec(dataclasses.replace(identity, run_key=run_key(own), config=own))
+        for own in of_members
+    )
 
 
 def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:

@@ -24,13 +24,6 @@ from grn_exp.core.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-class MacroAverage(NamedTuple):
-    """A mean over groups, and the number of groups that it was taken over."""
-
-    value: float
-    n_groups: int
-
-
 @dataclasses.dataclass(frozen=True)
 class RankingRow:
     """One row of ``metrics.json``.
@@ -170,25 +163,34 @@ def random_average_precision(n: int, n_positive: int) -> float:
 
 def macro_average_precision(
     scores: ArrayLike, labels: ArrayLike, groups: ArrayLike
-) -> MacroAverage:
+) -> tuple[float, int]:
     """Average precision within each group (regulator), averaged over groups.
 
     The unweighted mean of :meth:`Ranking.average_precision` over the groups that have both a
-    positive and a negative pair; the others say nothing about ranking and are left out. Ties as
-    there, within the group. The universe of a group is its pairs among those passed in.
+    positive and a negative pair, and their number; the others say nothing about ranking and are
+    left out. NaN and 0 where no group has both. Ties as there, within the group. The universe of
+    a group is its pairs among those passed in.
 
     Groups are integers (faster) or strings, shape (n,), in any order. Raises InputError if they
-    are something else, or if no group has both classes.
+    are something else.
     """
     score, label = _checked(scores, labels)
     codes = _group_codes(groups, score.size)
-    macro = _macro_average_precision(score, label, codes)
-    if macro.n_groups == 0:
-        raise InputError(
-            f"none of the {codes.max() + 1} groups has both a positive and a negative pair; "
-            "pass in more pairs, or leave this metric out"
-        )
-    return macro
+    order = np.lexsort((-score, codes))
+    score, label, codes = score[order], label[order], codes[order]
+    size, n_positive = np.bincount(codes), np.bincount(codes, weights=label)
+    usable = (n_positive > 0) & (n_positive < size)
+    if not usable.any():
+        return math.nan, 0
+    tie_ends = np.append((np.diff(codes) != 0) | (score[1:] != score[:-1]), True).nonzero()[0]
+    group = codes[tie_ends]
+    positives_so_far = np.cumsum(label)[tie_ends]
+    # a group's last pair ends a tie, so these differences never reach across groups
+    gained = np.diff(positives_so_far, prepend=0)
+    positives = positives_so_far - (np.cumsum(n_positive) - n_positive)[group]
+    selected = tie_ends + 1 - (np.cumsum(size) - size)[group]
+    summed = np.bincount(group, weights=gained * positives / selected)
+    return float((summed[usable] / n_positive[usable]).mean()), int(usable.sum())
 
 
 def evaluate_ranking(
@@ -223,7 +225,6 @@ def evaluate_ranking(
         As the methods of :class:`Ranking`.
     """
     score, label = _checked(scores, labels)
-    codes = _group_codes(groups, score.size)
     ranking = Ranking.of(score, label)
     ap = ranking.average_precision()
     hit_k = math.ceil(ranking.n / 100)
@@ -236,9 +237,9 @@ def evaluate_ranking(
         ("epr", ranking.early_precision_ratio(), ranking.n_positive),
         ("recall_at_half", _recall_at_half(score[label], scale), None),
     ]
-    macro = _macro_average_precision(score, label, codes)
-    if macro.n_groups:
-        values.append(("ap_per_regulator", macro.value, macro.n_groups))
+    mean, n_regulators = macro_average_precision(score, label, groups)
+    if n_regulators:
+        values.append(("ap_per_regulator", mean, n_regulators))
     else:
         logger.warning("%s: no regulator has both classes, no ap_per_regulator", subset)
     return [
@@ -306,24 +307,3 @@ def _require_positives(n_positive: int, n: int) -> None:
             f"none of the {n} labels is positive, so this metric is undefined; "
             "pass in pairs with at least one true edge"
         )
-
-
-def _macro_average_precision(
-    score: NDArray[np.float64], label: NDArray[np.bool_], codes: NDArray[np.int64]
-) -> MacroAverage:
-    """Average over the groups with both classes; NaN over 0 groups where there are none."""
-    order = np.lexsort((-score, codes))
-    score, label, codes = score[order], label[order], codes[order]
-    size, n_positive = np.bincount(codes), np.bincount(codes, weights=label)
-    usable = (n_positive > 0) & (n_positive < size)
-    if not usable.any():
-        return MacroAverage(math.nan, 0)
-    tie_ends = np.append((np.diff(codes) != 0) | (score[1:] != score[:-1]), True).nonzero()[0]
-    group = codes[tie_ends]
-    positives_so_far = np.cumsum(label)[tie_ends]
-    # a group's last pair ends a tie, so these differences never reach across groups
-    gained = np.diff(positives_so_far, prepend=0)
-    positives = positives_so_far - (np.cumsum(n_positive) - n_positive)[group]
-    selected = tie_ends + 1 - (np.cumsum(size) - size)[group]
-    summed = np.bincount(group, weights=gained * positives / selected)
-    return MacroAverage(float((summed[usable] / n_positive[usable]).mean()), int(usable.sum()))

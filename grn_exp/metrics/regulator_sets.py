@@ -93,10 +93,7 @@ def rank_candidates(
     values[itself, own[itself]] = -np.inf
     in_tie_order = np.argsort(tie_order(candidates), kind="stable")
     order = in_tie_order[np.argsort(-values[:, in_tie_order], axis=1, kind="stable")]
-    ranks = np.empty(values.shape, dtype=np.int64)
-    places = np.broadcast_to(np.arange(1, len(candidates) + 1), values.shape)
-    np.put_along_axis(ranks, order, places, axis=1)
-    return ranks
+    return np.argsort(order, axis=1) + 1  # the inverse of each row's permutation
 
 
 def worst_ranks(ranks: Ranks, sets: Sequence[Positions]) -> NDArray[np.int64]:
@@ -203,9 +200,7 @@ def rows_of(
         False: all sizes together only.
     """
     value = np.asarray(values)
-    groups: list[int | None] = [None]
-    if by_size:
-        groups += np.unique(sizes).tolist()
+    groups: list[int | None] = [None, *(np.unique(sizes).tolist() if by_size else ())]
     rows = []
     for size in groups if len(value) else []:
         inside = np.ones(len(sizes), dtype=np.bool_) if size is None else sizes == size
@@ -239,10 +234,11 @@ def recall_rows(
 ) -> list[SetRow]:
     """Share of targets whose whole set is in the first K (Recall@K; StrictCov@K on mESC)."""
     worst, sizes = worst_ranks(ranks, sets.members), sets.sizes
-    rows: list[SetRow] = []
-    for k in ks:
-        rows += rows_of(metric, worst <= k, sizes, subset=subset, k=k, by_size=by_size)
-    return rows
+    return [
+        row
+        for k in ks
+        for row in rows_of(metric, worst <= k, sizes, subset=subset, k=k, by_size=by_size)
+    ]
 
 
 def edge_recall_rows(

@@ -74,13 +74,17 @@ def read_run(path: Path) -> Run | Problem:
         if kind:
             return Problem(str(path), kind, reason)
         columns, facts = folder.columns(), folder.facts()
-        outdated = _outdated(facts)
-        if outdated:
-            return Problem(str(path), "stale", f"{outdated}; force=true runs it again")
-        config = folder.config()
+        version = facts.get("results_version", _UNRECORDED_VERSION)
+        if not facts:
+            raise ForeignError(
+                "no provenance.json, so it is not known which version wrote the run"
+            )
+        if version != RESULTS_VERSION:
+            raise ForeignError(f"results version {version}, this code is at {RESULTS_VERSION}")
+        config, fit_seconds = folder.config(), part(facts, "seconds").get("fit")
         names = {
             **_names(config, part(facts, "choices"), path),
-            "fit_seconds": _seconds(part(facts, "seconds").get("fit")),
+            "fit_seconds": fit_seconds if is_number(fit_seconds) else math.nan,
             "folder": str(path),
             "finished_at": str(status.get("at", "")),
         }
@@ -95,7 +99,9 @@ def read_run(path: Path) -> Run | Problem:
 def _unfinished(folder: RunFolder, status: dict[str, Any]) -> tuple[Kind | None, str]:
     """Return why a run has no result; None and an empty string where it has one."""
     state, again = status.get("state"), "the same command goes on"
-    silence = time.time() - _last_write(folder)
+    paths = (folder / STATUS, folder / LOG, folder / HISTORY, folder.checkpoint)
+    written = max((path.stat().st_mtime for path in paths if path.is_file()), default=0.0)
+    silence = time.time() - written
     if state == "failed":
         return "failed", str(status.get("error", "no reason given"))
     if state == "running" and silence < _SILENT_SECONDS:
@@ -111,21 +117,6 @@ def _unfinished(folder: RunFolder, status: dict[str, Any]) -> tuple[Kind | None,
     else:
         return None, ""
     return "unfinished", reason
-
-
-def _last_write(folder: RunFolder) -> float:
-    paths = (folder / STATUS, folder / LOG, folder / HISTORY, folder.checkpoint)
-    return max((path.stat().st_mtime for path in paths if path.is_file()), default=0.0)
-
-
-def _outdated(facts: dict[str, Any]) -> str:
-    """Return why numbers may not stand beside this code's; empty if they may."""
-    if not facts:
-        return "no provenance.json, so it is not known which version wrote the run"
-    version = facts.get("results_version", _UNRECORDED_VERSION)
-    if version != RESULTS_VERSION:
-        return f"results version {version}, this code is at {RESULTS_VERSION}"
-    return ""
 
 
 def _names(config: dict[str, Any], choices: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -153,10 +144,6 @@ def _whole(value: object, key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise UnreadableError(f"config.yaml: {key}={value!r} is not a whole number")
     return value
-
-
-def _seconds(value: object) -> float:
-    return float(value) if is_number(value) else math.nan
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -44,7 +44,13 @@ def columns_of(rows: Sequence[Any]) -> Columns:
                 f"{values[number]!r}, not a {kind}"
             )
     _refuse_repeated(columns)
-    _refuse_beyond_one(columns)
+    for number, (metric, value) in enumerate(
+        zip(columns["metric"], columns["value"], strict=True)
+    ):
+        if metric in SHARES and not 0 <= value <= 1 + _ROUNDING:
+            raise UnreadableError(
+                f"metrics.json: row {number} ({metric}): value {value} is not a share"
+            )
     return {
         name: list(map(sys.intern, values)) if name in TEXTS else np.array(values, np.float64)
         for name, values in columns.items()
@@ -83,15 +89,4 @@ def _refuse_repeated(columns: dict[str, list[Any]]) -> None:
             raise UnreadableError(
                 f"metrics.json: row {number} ({metric}, {subset}) repeats the measure of row "
                 f"{first}"
-            )
-
-
-def _refuse_beyond_one(columns: dict[str, list[Any]]) -> None:
-    """Refuse a share outside 0 to 1: no run writes one."""
-    for number, (metric, value) in enumerate(
-        zip(columns["metric"], columns["value"], strict=True)
-    ):
-        if metric in SHARES and not 0 <= value <= 1 + _ROUNDING:
-            raise UnreadableError(
-                f"metrics.json: row {number} ({metric}): value {value} is not a share"
             )
