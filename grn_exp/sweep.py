@@ -156,7 +156,8 @@ def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    shared = _shared(jobs)
+    first = jobs[0].overrides if len(jobs) > 1 else ()
+    shared = [each for each in first if all(each in job.overrides for job in jobs)]
     if shared:
         console.print(f"all jobs: {' '.join(shared)}", soft_wrap=True)
     for job in jobs:
@@ -171,13 +172,6 @@ def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
         table.add_row(line.data, line.model, *counts, each)
     console.print(table)
     console.print(time_left(lines, n_at_once))
-
-
-def _shared(jobs: Sequence[Job]) -> list[str]:
-    """Return the overrides that all jobs have, if there are several jobs."""
-    if len(jobs) < 2:
-        return []
-    return [each for each in jobs[0].overrides if all(each in job.overrides for job in jobs)]
 
 
 def time_left(lines: Sequence[PlanLine], n_at_once: int) -> str:

@@ -1,5 +1,6 @@
 """The files of a finished run."""
 
+import csv
 from typing import Any
 
 from grn_exp.core.errors import InputError
@@ -66,3 +67,9 @@ def read_scores(folder: RunFolder) -> EdgeScores:
         genes=GeneIndex(genes.tolist(), name=str(folder.path)),
         values=values,
     )
+
+
+def read_history(folder: RunFolder) -> list[dict[str, str]]:
+    """Return the values of each epoch as they are written; none of a closed form."""
+    with (folder / HISTORY).open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))

@@ -1,6 +1,5 @@
 """What a run has once its method is fitted: here, in an earlier run, or for several seeds."""
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +10,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
 from grn_exp.core.tables import Table
-from grn_exp.engine.artefacts import read_scores
-from grn_exp.runs.folder import HISTORY, PROVENANCE, RunFolder
+from grn_exp.engine.artefacts import read_history, read_scores
+from grn_exp.runs.folder import PROVENANCE, RunFolder
 from grn_exp.runs.source import has_changed
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
@@ -77,7 +76,10 @@ def earlier_fit(folder: RunFolder, fit_key: str) -> Outcome | None:
                 continue
             return Outcome(
                 prediction=read_scores(other),
-                history=_training_curves(other),
+                history=[
+                    {name: value for name, value in row.items() if not name.startswith("val/")}
+                    for row in read_history(other)
+                ],
                 device=facts["host"]["device"],
                 model=facts["model"],
                 seconds={"fit": float(facts["seconds"]["fit"])},
@@ -86,12 +88,6 @@ def earlier_fit(folder: RunFolder, fit_key: str) -> Outcome | None:
         except _UNREADABLE:
             continue  # half of a folder: another may be whole, or the fit is done again
     return None
-
-
-def _training_curves(folder: RunFolder) -> list[dict[str, Any]]:
-    with (folder / HISTORY).open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return [{k: v for k, v in row.items() if not k.startswith("val/")} for row in rows]
 
 
 def average(folders: Sequence[RunFolder], rows: Sequence[Sequence[dict[str, Any]]]) -> Outcome:

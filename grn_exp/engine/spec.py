@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from grn_exp.core.construct import check_value
 from grn_exp.core.errors import InputError
+from grn_exp.core.ranges import require_in
 from grn_exp.runs.trainer_options import refuse_reserved
 
 
@@ -139,16 +140,12 @@ class TrainerSettings:
         check_value(self.accelerator, Literal["auto", "cpu", "gpu"], "trainer.accelerator")
         for name in ("enable_progress_bar", "enable_model_summary", "detect_anomaly"):
             check_value(self.options.get(name), bool | None, f"trainer.{name}")
-        least = {"num_threads": 1, "max_epochs": 1, "check_val_every_n_epoch": 1}
         given = {**self.options, "num_threads": self.num_threads}
-        for name, lowest in least.items():
+        for name in ("num_threads", "max_epochs", "check_val_every_n_epoch"):
             value = check_value(given.get(name), int | None, f"trainer.{name}")
-            if value is not None and value < lowest:
-                raise InputError(f"trainer.{name}={value}: give {lowest} or more")
-        if self.checkpoint_seconds < 0:
-            raise InputError(
-                f"trainer.checkpoint_seconds={self.checkpoint_seconds}: give 0 or more seconds"
-            )
+            if value is not None:
+                require_in("[1, inf)", "trainer", **{name: value})
+        require_in("[0, inf)", "trainer", checkpoint_seconds=self.checkpoint_seconds)
         if self.resume_from is not None and not self.resume_from.is_file():
             raise InputError(
                 f"ckpt_path={self.resume_from}: no such file; give a checkpoint's path"

@@ -171,8 +171,7 @@ def macro_average_precision(
     left out. NaN and 0 where no group has both. Ties as there, within the group. The universe of
     a group is its pairs among those passed in.
 
-    Groups are integers (faster) or strings, shape (n,), in any order. Raises InputError if they
-    are something else.
+    Groups are integers (faster) or strings, shape (n,), in any order.
     """
     score, label = _checked(scores, labels)
     codes = _group_codes(groups, score.size)
@@ -268,8 +267,6 @@ def _checked(
         )
     if score.size == 0:
         raise InputError("scores and labels have length 0; pass in at least one pair")
-    if score.dtype.kind not in "biuf":
-        raise InputError(f"scores have dtype {score.dtype}; give real numbers")
     score = score.astype(np.float64, copy=False)
     finite = np.isfinite(score)
     if not finite.all():
@@ -278,10 +275,6 @@ def _checked(
             f"scores[{first}] is {score[first]} ({np.count_nonzero(~finite)} of {score.size} are "
             "not finite); drop these pairs or look for a model that diverged"
         )
-    if label.dtype.kind == "b":
-        return score, label
-    if label.dtype.kind not in "iuf":
-        raise InputError(f"labels have dtype {label.dtype}; give booleans or 0 and 1")
     binary = (label == 0) | (label == 1)
     if not binary.all():
         first = int(np.argmin(binary))
@@ -294,10 +287,6 @@ def _group_codes(groups: ArrayLike, n: int) -> NDArray[np.int64]:
     group = np.asarray(groups)
     if group.shape != (n,):
         raise InputError(f"groups have shape {group.shape}; give one group for each of {n} pairs")
-    if group.dtype.kind == "O" and all(isinstance(name, str) for name in group):
-        group = group.astype(str)  # a pandas column of names
-    if group.dtype.kind not in "biuUT":
-        raise InputError(f"groups have dtype {group.dtype}; give integers or strings")
     return np.unique(group, return_inverse=True)[1].astype(np.int64, copy=False)
 
 

@@ -115,12 +115,6 @@ def worst_ranks(ranks: Ranks, sets: Sequence[Positions]) -> NDArray[np.int64]:
     return np.asarray([row[members].max() for row, members in pairs], dtype=np.int64)
 
 
-def shares_within(ranks: Ranks, sets: Sequence[Positions], k: int) -> NDArray[np.float64]:
-    """Share of each target's true regulators among its first ``k``, shape ``(n_targets,)``."""
-    pairs = zip(ranks, sets, strict=True)
-    return np.asarray([(row[members] <= k).mean() for row, members in pairs], dtype=np.float64)
-
-
 def recall_curve(ranks: Ranks, sets: Sequence[Positions]) -> NDArray[np.float64]:
     """Recall@K for K = 1..n_candidates: share of targets whose whole set is in the first K.
 
@@ -246,8 +240,9 @@ def edge_recall_rows(
 ) -> list[SetRow]:
     """Mean share of a target's true regulators in the first K (EdgeRec@K, appendix I)."""
     rows: list[SetRow] = []
+    of_members = [row[members] for row, members in zip(ranks, sets.members, strict=True)]
     for k in ks:
-        shares = shares_within(ranks, sets.members, k)
+        shares = [(each <= k).mean() for each in of_members]
         rows += rows_of(
             "edge_recall_at_k", shares, sets.sizes, subset=subset, k=k, by_size=by_size
         )

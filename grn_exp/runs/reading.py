@@ -84,7 +84,7 @@ def read_run(path: Path) -> Run | Problem:
         config, fit_seconds = folder.config(), part(facts, "seconds").get("fit")
         names = {
             **_names(config, part(facts, "choices"), path),
-            "fit_seconds": fit_seconds if is_number(fit_seconds) else math.nan,
+            "fit_seconds": float(fit_seconds) if is_number(fit_seconds) else math.nan,
             "folder": str(path),
             "finished_at": str(status.get("at", "")),
         }

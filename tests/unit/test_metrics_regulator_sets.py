@@ -20,7 +20,6 @@ from grn_exp.metrics.regulator_sets import (
     recall_rows,
     rows_of,
     selection_rows,
-    shares_within,
     wilson,
     worst_ranks,
 )
@@ -54,7 +53,6 @@ def test_worst_rank_share_and_curve_by_hand():
     ranks = rank_candidates(SCORES, CANDIDATES, TARGETS)
     # A: B is 1st, E 4th; X: A 1st, E 2nd, B 5th
     assert worst_ranks(ranks, SETS.members).tolist() == [4, 5]
-    np.testing.assert_allclose(shares_within(ranks, SETS.members, 2), [1 / 2, 2 / 3])
     assert recall_curve(ranks, SETS.members).tolist() == [0, 0, 0, 0.5, 1]
 
 

@@ -283,10 +283,8 @@ def test_macro_average_is_fast_on_a_million_pairs():
         ([], [], ["length 0"]),
         ([1.0, np.nan], [0, 1], ["scores[1]", "nan", "1 of 2"]),
         ([np.inf, 1.0], [0, 1], ["scores[0]", "inf"]),
-        (["a", "b"], [0, 1], ["scores", "<U1"]),
         ([1.0, 2.0], [0, 2], ["labels[1]", 2]),
         ([1.0, 2.0], [0, np.nan], ["labels[1]", "nan"]),
-        ([1.0, 2.0], ["0", "1"], ["labels", "<U1"]),
     ],
 )
 def test_unusable_input(function, scores, labels, parts):
@@ -312,17 +310,9 @@ def test_no_negative():
     assert np.isnan(macro_value([1.0, 2.0], [1, 1]))
 
 
-@pytest.mark.parametrize(
-    ("groups", "parts"),
-    [
-        ([0, 1], ["groups", "(2,)", "5 pairs"]),
-        ([0.0, 1.0, np.nan, 0.0, 1.0], ["groups", "float64"]),
-        (np.array(["a", None, "a", "b", "b"], dtype=object), ["groups", "object"]),
-    ],
-)
-def test_unusable_groups(groups, parts):
-    with pytest.raises(InputError, match=naming(*parts)):
-        ranking.macro_average_precision(SCORES, LABELS, groups)
+def test_unusable_groups():
+    with pytest.raises(InputError, match=naming("groups", "(2,)", "5 pairs")):
+        ranking.macro_average_precision(SCORES, LABELS, [0, 1])
 
 
 def test_evaluate_ranking_gives_every_metric():

@@ -1,17 +1,17 @@
 """Finished runs to a dashboard, without doing them again."""
 
-import csv
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from grn_exp.core.errors import InputError
+from grn_exp.engine.artefacts import read_history
 from grn_exp.engine.loggers.tensorboard import TensorBoardMirror
 from grn_exp.engine.loggers.trackio import TrackioMirror
 from grn_exp.engine.loggers.wandb import WandbMirror
 from grn_exp.engine.spec import RunIdentity
-from grn_exp.runs.folder import HISTORY, RunFolder
+from grn_exp.runs.folder import RunFolder
 
 _MIRRORS = {"wandb": WandbMirror, "trackio": TrackioMirror, "tensorboard": TensorBoardMirror}
 
@@ -41,22 +41,10 @@ def publish(folders: Sequence[Path], to: str, **options: str | None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("grn_exp").setLevel(logging.INFO)
     for folder in folders:
-        logger = mirror.open(_identity(folder))
-        for row in _history(folder):
-            logger.log_metrics(row)
-        mirror.close(logger, RunFolder(folder), exit_code=0)
-
-
-def _identity(folder: Path) -> RunIdentity:
-    config = RunFolder(folder).config()
-    experiment, data, model, run_key = folder.parts[-4:]
-    return RunIdentity(experiment, data, model, run_key, folder.parents[3], config)
-
-
-def _history(folder: Path) -> Iterator[dict[str, float]]:
-    """Yield the values of each epoch; none of a method without epochs."""
-    if not (folder / HISTORY).is_file():
-        return
-    with (folder / HISTORY).open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            yield {name: float(value) for name, value in row.items() if value}
+        run = RunFolder(folder)
+        experiment, data, model, key = folder.parts[-4:]
+        outputs, config = folder.parents[3], run.config()
+        logger = mirror.open(RunIdentity(experiment, data, model, key, outputs, config))
+        for row in read_history(run):
+            logger.log_metrics({name: float(value) for name, value in row.items() if value})
+        mirror.close(logger, run, exit_code=0)
