@@ -99,10 +99,9 @@ def _check_root(config: Mapping[str, Any]) -> None:
                     f"{path}{name}: no such key; {close_matches(name, known)}"
                     f"choose from {', '.join(path + key for key in known)}"
                 )
-    optional = {"prior", "pool", "decoder", "retriever"}  # not every benchmark or method has one
-    for name in ("data", "model", "split", "trainer", "logger", *sorted(optional)):
-        if name in optional and config.get(name) is None:
-            continue
+    # not every benchmark or method has one
+    optional = [g for g in ("decoder", "pool", "prior", "retriever") if config.get(g) is not None]
+    for name in ("data", "model", "split", "trainer", "logger", *optional):
         if not isinstance(config.get(name), dict):
             raise InputError(f"{name}={config.get(name)}: choose from {', '.join(choices(name))}")
     seed = check_value(config.get("seed"), int, "seed")

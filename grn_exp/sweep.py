@@ -200,15 +200,7 @@ def counted(n_jobs: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A job that did not end well.
-
-    Attributes
-    ----------
-    job
-        The job.
-    error
-        What ended it.
-    """
+    """A job that did not end well, and what ended it."""
 
     job: Job
     error: BaseException

@@ -15,7 +15,7 @@ from grn_exp.core.errors import InputError, close_matches
 _PLAIN = (str, int, float, bool, list, dict)
 
 
-def instantiate(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any class
+def instantiate(node: Mapping[str, Any], path: str) -> Any:
     """Build the object that a config node describes, children first."""
     return partial(node, path)()
 
@@ -67,7 +67,7 @@ def partial(node: Mapping[str, Any], path: str, **extra: object) -> Callable[...
     return functools.partial(target, **arguments, **extra)
 
 
-def load_class(dotted: str, path: str) -> Any:  # noqa: ANN401 - any class
+def load_class(dotted: str, path: str) -> Any:
     """Import what ``package.module.Name`` names."""
     module, _, name = str(dotted).rpartition(".")
     try:
@@ -85,7 +85,7 @@ def _is_needed(parameter: inspect.Parameter) -> bool:
     return named and parameter.default is parameter.empty
 
 
-def hints_of(target: Any) -> dict[str, Any]:  # noqa: ANN401 - any class
+def hints_of(target: Any) -> dict[str, Any]:
     """Return the annotations of a class's arguments, by name."""
     # a dataclass is annotated on itself, a plain class on its constructors
     annotated = [target] if dataclasses.is_dataclass(target) else _constructors(target)
@@ -98,7 +98,7 @@ def hints_of(target: Any) -> dict[str, Any]:  # noqa: ANN401 - any class
     return hints
 
 
-def _constructors(target: Any) -> list[Any]:  # noqa: ANN401 - any class
+def _constructors(target: Any) -> list[Any]:
     """Return a class's constructor, and those that its ``**options`` go to."""
     found = []
     for cls in inspect.getmro(target) if isinstance(target, type) else ():
@@ -121,7 +121,7 @@ def signature_of(cls: type) -> inspect.Signature:
     return inspect.Signature(sorted(parameters.values(), key=lambda each: each.kind))
 
 
-def as_node(value: Any) -> Any:  # noqa: ANN401 - any value
+def as_node(value: Any) -> Any:
     """Return a class, a partial of one or an object as the node that would make it.
 
     An object has to keep its arguments as attributes of the same names, and nothing else.
@@ -139,11 +139,11 @@ def as_node(value: Any) -> Any:  # noqa: ANN401 - any value
     return {"_target_": _path_of(type(value)), **as_node(vars(value))}
 
 
-def _path_of(cls: Any) -> str:  # noqa: ANN401 - any class
+def _path_of(cls: Any) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def check_value(value: Any, hint: Any, path: str) -> Any:  # noqa: ANN401 - any value and type
+def check_value(value: Any, hint: Any, path: str) -> Any:
     """Return ``value`` as its annotation wants it.
 
     Raises
@@ -166,7 +166,7 @@ def check_value(value: Any, hint: Any, path: str) -> Any:  # noqa: ANN401 - any 
     raise InputError(f"{path}={shown}: give {' or '.join(map(_describe, kinds))}")
 
 
-def _as_kind(value: Any, kind: Any, path: str) -> tuple[bool, Any]:  # noqa: ANN401, PLR0911
+def _as_kind(value: Any, kind: Any, path: str) -> tuple[bool, Any]:  # noqa: PLR0911
     """Say whether ``value`` is of one kind, and return it converted."""
     origin = typing.get_origin(kind) or kind
     if origin in (Any, object) or isinstance(kind, typing.TypeVar):
@@ -190,12 +190,7 @@ def _as_kind(value: Any, kind: Any, path: str) -> tuple[bool, Any]:  # noqa: ANN
     return value is not None and not isinstance(value, _PLAIN), value  # its class checks itself
 
 
-def _as_sequence(
-    value: list[Any],
-    kind: Any,  # noqa: ANN401 - any type
-    origin: Any,  # noqa: ANN401 - any type
-    path: str,
-) -> tuple[bool, Any]:
+def _as_sequence(value: list[Any], kind: Any, origin: Any, path: str) -> tuple[bool, Any]:
     if not isinstance(origin, type) or not issubclass(origin, typing.Sequence):
         return False, value
     inner = typing.get_args(kind)
@@ -211,7 +206,7 @@ def _as_sequence(
     return True, tuple(checked) if origin is tuple else checked
 
 
-def _describe(kind: Any) -> str:  # noqa: ANN401 - any type
+def _describe(kind: Any) -> str:
     if kind in (None, types.NoneType):
         return "none"
     known = {
@@ -228,5 +223,5 @@ def _describe(kind: Any) -> str:  # noqa: ANN401 - any type
     return known.get(origin, f"a node with a _target_ ({name})")
 
 
-def _is_literal(kind: Any) -> bool:  # noqa: ANN401 - any type
+def _is_literal(kind: Any) -> bool:
     return typing.get_origin(kind) is typing.Literal

@@ -70,7 +70,6 @@ class History(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the epochs before the run was cut off back, in the file and in a new logger."""
-        del pl_module
         if self.rows and trainer.is_global_zero:
             self._write(self.rows)
         for logger in trainer.loggers:
@@ -79,7 +78,6 @@ class History(Checkpoint):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Have the last epoch validated too, whatever ``check_val_every_n_epoch`` is."""
-        del pl_module
         if trainer.current_epoch + 1 == trainer.max_epochs:
             trainer.check_val_every_n_epoch = 1
 
@@ -91,7 +89,6 @@ class History(Checkpoint):
         InputError
             If the loss is no finite number, or the file cannot be written.
         """
-        del pl_module
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not math.isfinite(values.get("train/loss", 0.0)):
             raise diverged(trainer.current_epoch)
@@ -148,12 +145,10 @@ class TimedCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals back from Lightning, which would break an epoch off."""
-        del trainer, pl_module
         stopping.listen()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save if it is time, or if the training is to stop."""
-        del pl_module
         asked = stopping.asked()
         if asked or time.monotonic() - self.written_at >= self.seconds:
             self.save(trainer)
@@ -202,7 +197,6 @@ class ProgressBar(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar where a terminal is watching."""
-        del pl_module
         self.first, self.began = trainer.current_epoch, time.monotonic()
         self.logged_at = self.began
         console = Console(stderr=True)
@@ -227,7 +221,6 @@ class ProgressBar(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Move on."""
-        del pl_module
         if self.bar is not None:
             values = "  ".join(_values(trainer))
             self.bar.update(self.task, completed=trainer.current_epoch + 1, values=values)
@@ -236,7 +229,6 @@ class ProgressBar(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bar away, and say where the training ended."""
-        del pl_module
         self._stop()
         self._log(trainer, trainer.current_epoch, ended=True)
 
@@ -244,7 +236,6 @@ class ProgressBar(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Take the bar away."""
-        del trainer, pl_module, exception
         self._stop()
 
     def _stop(self) -> None:

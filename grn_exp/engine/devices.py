@@ -4,6 +4,7 @@ Imports nothing heavy: the launchers count with it before any job starts.
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import tempfile
@@ -74,12 +75,8 @@ def _field(path: Path, name: str) -> int | None:
 
 def _listed(visible: str) -> list[str]:
     """Return the entries of ``CUDA_VISIBLE_DEVICES``; an invalid one hides those after it."""
-    names = []
-    for name in (part.strip() for part in visible.split(",")):
-        if not name or name.startswith("-"):
-            break
-        names.append(name)
-    return names
+    names = (part.strip() for part in visible.split(","))
+    return list(itertools.takewhile(lambda name: name and not name.startswith("-"), names))
 
 
 # -- leasing -----------------------------------------------------------------------------------

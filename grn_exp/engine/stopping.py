@@ -108,9 +108,8 @@ def _handle(number: int, frame: FrameType | None) -> None:
     del frame
     if _deferring and _received is None:
         _received = number
-        if (
-            number == signal.SIGINT
-        ):  # not through sys.stderr, which may be in the middle of a write
+        if number == signal.SIGINT:
+            # not through sys.stderr, which may be in the middle of a write
             text = b"\nstopping at the end of this epoch, which is saved; Ctrl-C again stops now\n"
             os.write(_STDERR, text)
         return

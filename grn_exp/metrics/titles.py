@@ -26,13 +26,7 @@ TITLES = {
 }
 
 # what is a share, and so lies in [0, 1]
-SHARES = frozenset(
-    {
-        *("ap", "auprc_trapezoid", "auroc", "hit_at_1pct", "recall_at_half", "ap_per_regulator"),
-        *("coverage", "exact_match", "exact_match_covered", "jaccard", "f1", "shared_set_share"),
-        *("found_optimum", "recall_at_k", "strict_coverage_at_k", "edge_recall_at_k"),
-    }
-)
+SHARES = frozenset(TITLES) - {"ap_ratio", "epr", "score_gap"}
 
 
 def title(metric: str, k: int | None = None) -> str:

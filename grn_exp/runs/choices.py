@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+from grn_exp.core.defaults import REQUIRED
 from grn_exp.runs.files import read_mapping
 from grn_exp.storage.conf import conf_dir
-
-_MANDATORY = "???"
 
 
 def choice_name(
@@ -43,7 +42,7 @@ def choice_name(
         return ""
     name = recorded or _guess(group, node)
     changed = [
-        _value(node[key]) if value == _MANDATORY else f"{key}={_value(node[key])}"
+        _value(node[key]) if value == REQUIRED else f"{key}={_value(node[key])}"
         for key, value in _files(group).get(name, {}).items()
         if key in node and node[key] != value and _value(node[key]) != name
     ]

@@ -199,9 +199,11 @@ class RunFolder:
             If the file cannot be opened.
         """
         try:
-            handler = _QuietFileHandler(self / LOG, encoding="utf-8")
+            handler = logging.FileHandler(self / LOG, encoding="utf-8")
         except OSError as error:
             raise unwritable(self.path, error) from error
+        # a full disk silences it; what needs the disk reports it
+        handler.handleError = lambda record: None  # noqa: ARG005
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger = logging.getLogger("grn_exp")
         logger.addHandler(handler)
@@ -221,11 +223,3 @@ class RunFolder:
             logger.removeHandler(handler)
             with contextlib.suppress(OSError):
                 handler.close()
-
-
-class _QuietFileHandler(logging.FileHandler):
-    """A log that a full disk silences; what needs the disk reports it."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Let the line go."""
-        del record

@@ -413,10 +413,10 @@ def test_tensorboard_is_published_to(command, monkeypatch, capfd):
 
 
 def test_a_mirror_that_breaks_at_the_end_does_not_take_the_run_along(command, monkeypatch):
-    from grn_exp.engine.loggers import FilesOnly
+    from grn_exp.engine.loggers import TensorBoardMirror
 
-    monkeypatch.setattr(FilesOnly, "close", lambda self, *args, **kwargs: 1 / 0)
-    outcome = command("model=random", *TOY)
+    monkeypatch.setattr(TensorBoardMirror, "close", lambda self, *args, **kwargs: 1 / 0)
+    outcome = command("model=random", "logger=tensorboard", *TOY)
     assert outcome.code == 0
     assert "ZeroDivisionError" in outcome.err or "division by zero" in outcome.err
     assert outcome.status()["state"] == "finished"

@@ -58,8 +58,7 @@ class EpochLogger(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Hand over an epoch's values."""
-        del step  # Lightning counts batches
-        epoch = int(metrics["epoch"])
+        epoch = int(metrics["epoch"])  # not the step: Lightning counts batches
         new = {name: value for name, value in metrics.items() if epoch >= self._next[name]}
         if new:
             self._log({**new, "epoch": epoch}, epoch)
@@ -75,7 +74,7 @@ class Mirror(Protocol):
         ...
 
     def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
-        """Hand over what the run folder holds and end the run."""
+        """Hand over what the run folder holds and end the run, where one was started."""
         ...
 
 
@@ -85,11 +84,9 @@ class FilesOnly:
 
     def open(self, identity: RunIdentity) -> None:
         """Nothing to start."""
-        del identity
 
     def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
         """Nothing to end."""
-        del logger, folder, exit_code
 
 
 def require(package: str) -> None:
