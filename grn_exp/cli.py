@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from grn_exp import __version__, config, usage
+from grn_exp.core import streams
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine import stopping
 from grn_exp.runs.folder import RunFolder
@@ -44,7 +45,8 @@ _show_traceback = False
 @hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")
 def _task(cfg: DictConfig) -> float | None:
     """Do one run; Hydra calls this once for a run, once a job for a sweep."""
-    config.register()  # a sweep's worker is a process of its own
+    streams.protect()  # a sweep's worker is a process of its own
+    config.register()
     sources = HydraConfig.get().runtime.config_sources
     conf.search_in(Path(each.path) for each in sources if each.schema == "file")
     if HydraConfig.get().mode is not RunMode.MULTIRUN:
@@ -108,6 +110,7 @@ def _import_run() -> Callable[..., list[dict[str, Any]]]:
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
     global _show_traceback  # noqa: PLW0603 - Hydra calls the task, so it cannot be handed over
+    streams.protect()
     before = os.environ.get("HYDRA_FULL_ERROR")
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them

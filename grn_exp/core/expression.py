@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
-from grn_exp.core.genes import GeneIndex
+from grn_exp.core.genes import GeneIndex, stripped
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -120,7 +120,7 @@ class Expression:
             dense = np.ascontiguousarray(dense, dtype=np.float32)
         return cls(
             values=dense,
-            genes=GeneIndex(adata.var_names, name=source),
+            genes=GeneIndex(stripped(adata.var_names, name=source), name=source),
             transform=transform,
             source=source,
         )

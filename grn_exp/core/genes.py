@@ -1,5 +1,6 @@
 """Gene names: the one thing by which arrays are aligned."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+
+log = logging.getLogger(__name__)
 
 # what pandas, R and AnnData make of a missing name
 _MISSING = frozenset({"", "nan", "NaN", "NA", "<NA>", "None"})
@@ -90,3 +93,16 @@ class GeneIndex:
     def take(self, positions: Sequence[int] | NDArray[np.int64]) -> "GeneIndex":
         """Return the genes at ``positions``, in that order."""
         return GeneIndex((self.symbols[int(p)] for p in positions), name=self.name)
+
+
+def stripped(symbols: Iterable[str], *, name: str) -> list[str]:
+    """Return symbols without blanks around them, of any kind; warn if there were any."""
+    given = [str(symbol) for symbol in symbols]
+    found = [symbol.strip("\u200b\ufeff \t\r\n\v\f\u00a0").strip() for symbol in given]
+    changed = [before for before, after in zip(given, found, strict=True) if before != after]
+    if changed:
+        log.warning(
+            "%s: %d of %d gene symbols had blanks around them, which were removed (such as %r)",
+            *(name, len(changed), len(given), changed[0]),
+        )
+    return found

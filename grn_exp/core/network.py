@@ -1,12 +1,16 @@
 """A gene regulatory network: regulator, target pairs."""
 
 import dataclasses
+import re
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
+
+# share of the edges that may lie outside the matrix without a word
+_SMALL_LOSS = 0.03
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,6 +28,8 @@ class Network:
     n_self_loops, n_duplicates, n_foreign
         What :meth:`from_names` left out: self-loops, repeated pairs, pairs with a gene outside
         ``genes``. Counted, so that a loader can report them.
+    foreign_regulators, foreign_targets
+        The symbols outside ``genes``, sorted.
 
     Raises
     ------
@@ -38,6 +44,8 @@ class Network:
     n_self_loops: int = 0
     n_duplicates: int = 0
     n_foreign: int = 0
+    foreign_regulators: tuple[str, ...] = ()
+    foreign_targets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.regulator.shape != self.target.shape or self.regulator.ndim != 1:
@@ -101,7 +109,31 @@ class Network:
             n_self_loops=len(known) - len(no_loops),
             n_duplicates=len(no_loops) - len(unique),
             n_foreign=len(pairs) - len(known),
+            foreign_regulators=tuple(sorted({r for r, _ in pairs if r not in genes})),
+            foreign_targets=tuple(sorted({t for _, t in pairs if t not in genes})),
         )
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many pairs :meth:`from_names` left out, by reason; for a run's provenance."""
+        return {
+            "self_loops": self.n_self_loops,
+            "duplicates": self.n_duplicates,
+            "outside_matrix": self.n_foreign,
+        }
+
+    def loss(self) -> str:
+        """Say in a line what lies outside the genes, and why; "" if it is a few percent."""
+        n_edges = len(self) + self.n_self_loops + self.n_duplicates + self.n_foreign
+        if self.n_foreign <= _SMALL_LOSS * n_edges:
+            return ""
+        n_regulators = len(self.regulators) + len(self.foreign_regulators)
+        text = (
+            f"{self.source}: {self.n_foreign} of {n_edges} edges and "
+            f"{len(self.foreign_regulators)} of {n_regulators} regulators have a gene that the "
+            f"{self.genes.name} lacks, and were left out"
+        )
+        return text + _likely_cause({*self.foreign_regulators, *self.foreign_targets}, self.genes)
 
     @property
     def regulators(self) -> GeneIndex:
@@ -118,3 +150,23 @@ class Network:
         dense = np.zeros((len(self.genes), len(self.genes)), dtype=np.bool_)
         dense[self.regulator, self.target] = True
         return dense
+
+
+def _likely_cause(foreign: set[str], genes: GeneIndex) -> str:
+    """Return the spelling in which most foreign symbols would be genes, with an example."""
+    spellings = {
+        "case": str.upper,
+        "a suffix such as '.1'": lambda symbol: re.sub(r"\.\d+$", "", symbol),
+        "punctuation": lambda symbol: re.sub(r"[\W_]+", "", symbol),
+    }
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for name, spelling in spellings.items():
+        known = {spelling(gene): gene for gene in genes}
+        pairs[name] = sorted((s, known[spelling(s)]) for s in foreign if spelling(s) in known)
+    name = max(pairs, key=lambda each: len(pairs[each]))
+    if not pairs[name]:
+        return f" (such as {min(foreign)!r})"
+    return (
+        "; {} of the {} missing symbols differ in {} alone from one of the matrix (such as {!r} "
+        "and {!r}): spell them alike in both files"
+    ).format(len(pairs[name]), len(foreign), name, *pairs[name][0])

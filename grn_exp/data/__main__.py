@@ -8,6 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from grn_exp.core import streams
 from grn_exp.core.errors import InputError
 from grn_exp.data import catalogue
 from grn_exp.storage import store
@@ -19,6 +20,7 @@ def _console() -> Console:
 
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
+    streams.protect()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(prog="python -m grn_exp.data", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)

@@ -1,6 +1,7 @@
 """What every benchmark is: a LightningDataModule that shows a training part and judges."""
 
 import abc
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -19,6 +20,8 @@ from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
 from grn_exp.decode.base import Decoder
 from grn_exp.nn.batches import ShuffledIndices
 from grn_exp.storage import store
+
+log = logging.getLogger(__name__)
 
 
 class Method(Protocol):
@@ -100,12 +103,14 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     def _require(self) -> _Loaded:
         if self._loaded is None:
             expression, network = self.load()
-            left_out = {
-                "self_loops": network.n_self_loops,
-                "duplicates": network.n_duplicates,
-                "outside_matrix": network.n_foreign,
-            }
-            self._loaded = _Loaded(*self.divide(expression, network), left_out)
+            loss = network.loss()
+            if loss:
+                log.warning(loss)
+            try:
+                divided = self.divide(expression, network)
+            except InputError as error:  # too little is left, perhaps because of that
+                raise InputError(f"{error}; {loss}" if loss else str(error)) from error
+            self._loaded = _Loaded(*divided, network.left_out)
         return self._loaded
 
     @property

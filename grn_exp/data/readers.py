@@ -1,7 +1,7 @@
 """Read expression matrices and networks from files, refusing what is broken."""
 
+import re
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,9 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression, Transform
-from grn_exp.core.genes import GeneIndex
+from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.network import Network
-
-_UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, pd.errors.ParserError)
+from grn_exp.storage.delimited import brief, read_matrix, read_strings
 
 
 def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
@@ -42,18 +41,18 @@ def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
 
 
 def _read(path: Path, transform: Transform) -> Expression:
-    if path.suffix == ".h5ad":
+    name = path.name.lower()
+    if name.endswith(".h5ad"):
         return _read_h5ad(path, transform)
-    if not path.name.endswith((".csv", ".csv.gz")):
+    if not name.endswith((".csv", ".csv.gz")):
         raise InputError(f"expression file {path}: unknown ending; give .csv, .csv.gz or .h5ad")
-    # as text, or a gene called "01" would become "1"
-    table = _read_csv(path, index_col=0, converters={0: str})
+    table = read_matrix(path)
     _check_numbers(table, path)
     with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
         values = np.ascontiguousarray(table.to_numpy(dtype=np.float32).T)
     return Expression(
         values=values,
-        genes=GeneIndex(table.index, name=str(path)),
+        genes=GeneIndex(stripped(table.index, name=str(path)), name=str(path)),
         transform=transform,
         source=str(path),
     )
@@ -69,7 +68,7 @@ def _check_numbers(table: pd.DataFrame, path: Path) -> None:
         row = int(np.argmax(np.isnan(np.asarray(as_number)) & column.notna().to_numpy()))
         raise InputError(
             f"{path}: cell {cell!r} has {str(column.iloc[row])!r} for gene "
-            f"{table.index[row]!r}, which is not a number; rows are genes, columns are cells"
+            f"{table.index[row]!r}, which is not a number{_hint(str(column.iloc[row]))}"
         )
     missing = table.isna().to_numpy()
     n_read = missing.shape[1] - int(missing[-1].sum())
@@ -80,17 +79,34 @@ def _check_numbers(table: pd.DataFrame, path: Path) -> None:
         )
 
 
+def _hint(value: str) -> str:
+    if re.fullmatch(r"\s*-?\d+,\d+\s*", value):
+        return "; write decimals with a point, not a comma"
+    return "; rows are genes, columns are cells"
+
+
 def _read_h5ad(path: Path, transform: Transform) -> Expression:
     import anndata
 
     try:
+        with path.open("rb") as raw:
+            if raw.read(2) == b"\x1f\x8b":
+                raise InputError(f"{path}: the content is gzipped; unpack it (gunzip) first")
         with warnings.catch_warnings():  # names that occur twice are refused below, by name
             warnings.filterwarnings("ignore", message=".*names are not unique.*")
             adata = anndata.read_h5ad(path)
-    except Exception as error:  # AnnData's own errors have no common base
+    except InputError:
+        raise
+    except BlockingIOError as error:
         raise InputError(
-            f"{path}: cannot read it as AnnData ({_brief(error)}); it may be truncated, "
-            "write or copy it again"
+            f"{path}: another program has the file open for writing; close it there first"
+        ) from error
+    except Exception as error:  # AnnData's own errors have no common base
+        way_out = "the file may be truncated, write or copy it again"
+        if "dtype float16" in str(error):
+            way_out = "store X as float32"
+        raise InputError(
+            f"{path}: cannot read it as AnnData ({brief(error)}); {way_out}"
         ) from error
     return Expression.from_anndata(adata, transform=transform, source=str(path))
 
@@ -108,47 +124,17 @@ def read_network(path: Path, genes: GeneIndex) -> Network:
     """
     if not path.is_file():
         raise InputError(f"network file {path}: no such file; check the path")
-    table = _read_csv(path, dtype=str, keep_default_na=False)
+    table = read_strings(path)
     for column in ("Gene1", "Gene2"):
         if column not in table.columns:
             raise InputError(
                 f"{path}: no column {column!r}, only {', '.join(map(str, table.columns[:5]))}; "
                 "give columns Gene1 (regulator) and Gene2 (target)"
             )
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first columns as an index
-        raise InputError(
-            f"{path}: its rows have more columns than its header ({', '.join(table.columns)}); "
-            "name every column"
-        )
-    regulators, targets = table["Gene1"].tolist(), table["Gene2"].tolist()
+    regulators, targets = (stripped(table[c], name=str(path)) for c in ("Gene1", "Gene2"))
     if not (regulators[-1] and targets[-1]):
         raise InputError(
             f"{path}: the last edge ({regulators[-1]!r} -> {targets[-1]!r}) is cut off; the file "
             "is truncated, copy or download it again"
         )
     return Network.from_names(genes, regulators, targets, source=str(path))
-
-
-def _read_csv(path: Path, **options: object) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, **options)  # type: ignore[call-overload]
-    except _UNREADABLE as error:
-        raise InputError(
-            f"{path}: cannot read it to the end ({_brief(error)}); it may be truncated or "
-            "not UTF-8; copy or download it again"
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            f"{path}: cannot read it ({_brief(error)}); give a table with a header, "
-            "separated by commas"
-        ) from error
-    if table.empty:
-        raise InputError(
-            f"{path}: no values ({len(table)} rows, {len(table.columns)} columns of values); give "
-            "a table with a header, separated by commas"
-        )
-    return table
-
-
-def _brief(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__

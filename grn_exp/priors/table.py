@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
-from grn_exp.core.genes import GeneIndex
+from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 from grn_exp.storage.atomic import read_npz
+from grn_exp.storage.delimited import read_matrix
 
 _UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError),
@@ -128,7 +129,8 @@ def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     if suffix in (".json", ".json.gz"):
         return _read_json(path)
     if suffix in (".csv", ".csv.gz"):
-        table = pd.read_csv(path, index_col=0, converters={0: str})
+        table = read_matrix(path)
+        table.index = stripped(table.index, name=str(path))
     elif suffix == ".parquet":
         table = pd.read_parquet(path)
         if len(table) and not isinstance(table.index[0], str):

@@ -1,6 +1,9 @@
 """Reading matrices and networks: every broken file ends in one line that says what to do."""
 
 import gzip
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -40,6 +43,10 @@ def read_abc(path):
         ("m.csv", b"\xef\xbb\xbf" + MATRIX.encode()),
         ("m.csv", MATRIX.replace("gene,", "", 1)),  # as R writes row names
         ("m.csv.gz", gzip.compress(MATRIX.encode(), mtime=0)),
+        ("m.csv", gzip.compress(MATRIX.encode(), mtime=0)),  # what the ending does not say
+        ("m.csv.gz", MATRIX),
+        ("M.CSV", MATRIX),
+        ("m.csv", MATRIX.replace("A,", " A\xa0,").replace("B,", "B\t,")),
     ],
 )
 def test_genes_by_cells_become_cells_by_genes(tmp_path, name, content):
@@ -103,13 +110,12 @@ def test_a_truncated_gz_is_refused(tmp_path, cut):
     rows = "".join(f"g{i},{i},{i * 7 % 13},1\n" for i in range(300))
     content = gzip.compress(("gene,c1,c2,c3\n" + rows).encode())
     path = write(tmp_path, "m.csv.gz", content[:-cut])
-    refused(read_expression, path, "truncated")
+    refused(read_expression, path, "end-of-stream")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "parts"),
     [
-        ("m.csv.gz", MATRIX, ["Not a gzipped file"]),
         ("m.csv", MATRIX[:-5], ["gene 'C'", "1 of 3"]),
         ("m.csv", MATRIX[:-3], ["gene 'C'", "2 of 3"]),
         ("m.csv", MATRIX + "D,1,2,3,4\n", ["Expected 4 fields in line 5, saw 5"]),
@@ -121,14 +127,24 @@ def test_a_truncated_gz_is_refused(tmp_path, cut):
         ("m.csv", MATRIX.replace("0.5", "1e39"), ["inf", "gene 'B'", "cell 1"]),
         ("m.csv", MATRIX.replace("0.5", "-1"), [-1, "gene 'B'", "cell 1"]),
         ("m.csv", MATRIX.replace("C,", "A,"), ["gene 'A'", 0, 2]),
-        ("m.csv", MATRIX.replace("C,", ","), ["position 2", "nan"]),
-        ("m.csv", MATRIX.replace("C,", "NA,"), ["position 2", "nan"]),
+        ("m.csv", MATRIX.replace("C,", ","), ["position 2"]),
+        ("m.csv", MATRIX.replace("C,", "NA,"), ["position 2"]),
         ("m.csv", "gene,c1\nA,1\nB,2\n", [1, "at least 2"]),
-        ("m.csv", MATRIX.replace(",", ";"), ["3 rows", "0 columns", "commas"]),
-        ("m.csv", MATRIX.replace(",", "\t"), ["3 rows", "0 columns", "commas"]),
-        ("m.csv", MATRIX.splitlines()[0], ["0 rows", "3 columns"]),
-        ("m.csv", "", ["No columns to parse", "commas"]),
+        ("m.csv", MATRIX.replace(",", ";"), ["semicolons", "commas"]),
+        ("m.csv", MATRIX.replace(",", "\t"), ["tabs", "commas"]),
+        ("m.csv", MATRIX.replace(",", " "), ["blanks", "commas"]),
+        ("m.csv", MATRIX.replace(",", ";").replace(".", ","), ["semicolons"]),
+        ("m.csv", MATRIX.replace("0.5", '"0,5"'), ["'0,5'", "gene 'B'", "point"]),
+        ("m.csv", "sep=,\n" + MATRIX, ["'sep=,'"]),
+        ("m.csv", "# cells of day 4\n" + MATRIX, ["'# cells of day 4'"]),
+        ("m.csv", MATRIX.splitlines()[0], ["no rows"]),
+        ("m.csv", "", ["empty"]),
+        ("m.csv", "\n\n", ["empty"]),
         ("m.csv", MATRIX.encode("utf-16"), ["UTF-8"]),
+        ("m.csv", MATRIX.replace("C,", "\xe9,").encode("latin-1"), ["UTF-8"]),
+        ("m.csv", b"\x89HDF\r\n\x1a\n", ["HDF5", ".h5ad"]),
+        ("m.csv", b"PK\x03\x04xlsx", ["zip"]),
+        ("m.h5ad", gzip.compress(b"\x89HDF"), ["gzipped", "gunzip"]),
         ("m.txt", MATRIX, [".csv", ".csv.gz", ".h5ad"]),
     ],
 )
@@ -142,9 +158,61 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     refused(read_expression, tmp_path)
 
 
-def test_symbols_that_look_like_numbers_stay_as_they_are(tmp_path):
-    matrix = read_expression(write(tmp_path, "m.csv", "gene,c1,c2\n01,1,2\n1,3,4\n1e5,5,6\n"))
-    assert matrix.genes.symbols == ("01", "1", "1e5")
+ODD = [
+    ["007", "7", "1e5"],
+    ["8.1", "8.10", "08.1"],
+    ["1E3", "1000.0", "Q1E10"],
+    ["True", "False", "TRUE"],
+    ["NULL", "null", "N/A"],
+    ["-", "inf", "2024-01-02"],
+]
+
+
+@pytest.mark.parametrize("symbols", ODD, ids=[names[0] for names in ODD])
+@pytest.mark.parametrize("corner", ["gene,", ",", ""])
+def test_symbols_that_pandas_takes_for_other_things_stay_text(tmp_path, symbols, corner):
+    rows = "".join(f"{symbol},{row},1,2\n" for row, symbol in enumerate(symbols))
+    matrix = read_expression(write(tmp_path, "m.csv", f"{corner}c1,c2,c3\n{rows}"))
+    assert matrix.genes.symbols == tuple(sorted(symbols))
+    pairs = "".join(f"{a},{b}\n" for a in symbols for b in symbols if a != b)
+    network = read_network(write(tmp_path, "n.csv", "Gene1,Gene2\n" + pairs), matrix.genes)
+    assert len(network) == 6
+    assert network.n_foreign == network.n_duplicates == 0
+
+
+def test_sparse_half_precision_names_the_type(tmp_path):
+    import anndata
+    import scipy.sparse
+
+    values = scipy.sparse.csr_matrix(np.array(CELLS_BY_GENES, dtype=np.float32))
+    half = anndata.AnnData(X=values)
+    half.var_names = list("ABC")
+    half.write_h5ad(tmp_path / "m.h5ad")
+    import h5py
+
+    with h5py.File(tmp_path / "m.h5ad", "r+") as file:
+        numbers = file["X/data"][:].astype(np.float16)
+        del file["X/data"]
+        file["X/data"] = numbers
+    refused(read_expression, tmp_path / "m.h5ad", "float16", "float32")
+
+
+def test_a_file_that_another_program_writes_is_called_that(tmp_path, make_expression):
+    import h5py
+
+    path = tmp_path / "m.h5ad"
+    make_expression("ABC").to_anndata().write_h5ad(path)
+    code = (
+        f"import h5py, sys; f = h5py.File({str(path)!r}, 'r+'); print('open', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "open\n"
+    refused(read_expression, path, "open", "writing")
+    other.communicate("\n")
+    assert h5py.is_hdf5(path)
 
 
 def test_cells_by_genes_by_mistake_end_in_no_gene_in_common(tmp_path):
@@ -184,19 +252,45 @@ def test_a_gene_called_null_is_a_gene(tmp_path):
     [
         ("n.csv", "TF,target\nA,B\n", ["'Gene1'", "TF, target"]),
         ("n.csv", "Gene1,target\nA,B\n", ["'Gene2'", "Gene1, target"]),
-        ("n.csv", "Gene1\tGene2\nA\tB\n", ["'Gene1'"]),
-        ("n.csv", "Gene1,Gene2\n", ["0 rows"]),
-        ("n.csv", "", ["No columns to parse"]),
+        ("n.csv", "Gene1\tGene2\nA\tB\n", ["tabs"]),
+        ("n.csv", "Gene1,Gene2\n", ["no rows"]),
+        ("n.csv", "", ["empty"]),
         # read with the first column as an index, these would be the edge B -> C
-        ("n.csv", "Gene1,Gene2\nA,B,C\n", ["header", "Gene1, Gene2"]),
+        ("n.csv", "Gene1,Gene2\nA,B,C\n", ["header", "Gene1,Gene2"]),
         ("n.csv", "Gene1,Gene2\nA,B\nB,C,A\n", ["Expected 2 fields in line 3, saw 3"]),
         ("n.csv", "Gene1,Gene2\nA,B\nB", ["'B' -> ''", "truncated"]),
         ("n.csv", "Gene1,Gene2\nX,Y\n", ["'X' -> 'Y'", "expression matrix", "species"]),
         ("n.csv", "Gene1,Gene2\na,b\n", ["'a' -> 'b'", "symbols"]),
         ("n.csv", "Gene1,Gene2\nA,A\n", ["'A' -> 'A'", "1 edges"]),
-        ("n.csv.gz", "Gene1,Gene2\nA,B\n", ["Not a gzipped file"]),
-        ("n.csv.gz", gzip.compress(b"Gene1,Gene2\nA,B\n", mtime=0)[:-3], ["truncated"]),
+        ("n.csv.gz", gzip.compress(b"Gene1,Gene2\nA,B\n", mtime=0)[:-3], ["end-of-stream"]),
     ],
 )
 def test_a_broken_network_is_refused(tmp_path, name, content, parts):
     refused(read_abc, write(tmp_path, name, content), *parts)
+
+
+@pytest.mark.parametrize(
+    ("spell", "parts"),
+    [
+        (str.lower, ["case", "'g11'", "'G11'"]),
+        (lambda symbol: symbol + ".1", ["'.1'", "'G11.1'", "'G11'"]),
+        (lambda symbol: symbol.replace("G", "G-"), ["punctuation", "'G-11'", "'G11'"]),
+        (lambda symbol: "Ensembl" + symbol, ["'EnsemblG11'"]),
+    ],
+)
+def test_edges_that_the_matrix_lacks_are_said_with_their_cause(tmp_path, spell, parts):
+    genes = GeneIndex([f"G{number}" for number in range(10, 40)], name="matrix")
+    rows = [(f"G{a}", f"G{a + 1}") for a in range(10, 39)]
+    half = [(spell(a), spell(b)) if i % 2 else (a, b) for i, (a, b) in enumerate(rows)]
+    text = "Gene1,Gene2\n" + "".join(f"{a},{b}\n" for a, b in half)
+    network = read_network(write(tmp_path, "n.csv", text), genes)
+    loss = network.loss()
+    assert re.search(naming("n.csv", "14 of 29 edges", "14 of 29 regulators", *parts), loss)
+
+
+def test_few_edges_outside_the_matrix_need_no_word(tmp_path):
+    genes = GeneIndex([f"G{number}" for number in range(60)])
+    text = "".join(f"G{a},G{a + 1}\n" for a in range(59)) + "X,G1\n"
+    network = read_network(write(tmp_path, "n.csv", "Gene1,Gene2\n" + text), genes)
+    assert network.n_foreign == 1
+    assert network.loss() == ""

@@ -1,5 +1,7 @@
 """Methods that read expression alone, against naive references and by hand."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from grn_exp.core.views import TrainView
 from grn_exp.models.edges.correlation import Correlation, partial_correlations
 from grn_exp.models.edges.genie3 import GENIE3
 from grn_exp.models.edges.grnboost2 import GRNBoost2
+from grn_exp.models.edges.regdiffusion import RegDiffusion
 from tests.messages import naming
 
 N_CELLS, N_GENES, N_REGULATORS = 80, 9, 4
@@ -129,6 +132,36 @@ def test_partial_correlation_without_varying_genes_is_refused():
     expression = Expression(values=values, genes=GeneIndex("abc"), transform="log1p")
     with pytest.raises(InputError, match=naming("0 of 3 genes", "6 cells")):
         partial_correlations(expression)
+
+
+@pytest.mark.parametrize("n_cells", [2, 3, 4, 12])
+def test_partial_correlation_of_few_or_equal_cells_is_finite_or_one_line(n_cells):
+    values = np.random.default_rng(0).random((n_cells, 9)).astype(np.float32)
+    for cells in (values, values[np.arange(n_cells) % 2]):
+        expression = Expression(values=cells, genes=GeneIndex("abcdefghi"), transform="log1p")
+        message = ""
+        try:
+            assert np.isfinite(partial_correlations(expression)).all()
+        except InputError as error:
+            message = str(error)
+        assert not message or re.search(naming(f"{n_cells} cells", "9 genes"), message)
+
+
+def test_regdiffusion_leaves_out_what_its_package_cannot_scale(tmp_path, monkeypatch):
+    """A gene that is the highest or the lowest of every cell, and then the next one."""
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(0).random((30, 8)).astype(np.float32) + 1
+    values[:, 2] = 5 * values[:, 1:].max(axis=1)
+    values[:, 3] = 4
+    values[:, 4] = 0
+    expression = Expression(values=values, genes=GeneIndex("abcdefgh"), transform="log1p")
+    view = TrainView(expression, GeneIndex("abc"), labels=None, embedding=None)
+    scores = predicted(RegDiffusion(n_steps=3).attach(view)).values
+    assert np.isfinite(scores).all()
+    assert not scores[:, [2, 3, 4]].any()
+    assert not scores[2].any()
+    assert scores[:2, 5:].any()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -27,7 +27,8 @@ class Correlation(EdgeScorer):
     Raises
     ------
     InputError
-        For ``partial``, if fewer than two genes vary.
+        For ``partial``, if fewer than two genes vary, or if the cells give a covariance without
+        an inverse (two cells, for example).
 
     Notes
     -----
@@ -92,7 +93,7 @@ def partial_correlations(expression: Expression) -> np.ndarray:
     Raises
     ------
     InputError
-        If fewer than two genes vary.
+        If fewer than two genes vary, or the cells give a covariance without an inverse.
     """
     from sklearn.covariance import ledoit_wolf
 
@@ -103,7 +104,13 @@ def partial_correlations(expression: Expression) -> np.ndarray:
             f"{expression.source}: {int(varies.sum())} of {len(varies)} genes vary over the "
             f"{expression.n_cells} cells; a correlation needs 2, check the matrix"
         )
-    covariance, _ = ledoit_wolf(standardised[:, varies], assume_centered=True)
+    covariance, shrinkage = ledoit_wolf(standardised[:, varies], assume_centered=True)
+    if shrinkage == 0 and np.linalg.matrix_rank(covariance) < varies.sum():
+        raise InputError(
+            f"{expression.source}: the {expression.n_cells} cells differ too little for partial "
+            f"correlations of {int(varies.sum())} genes (their covariance is not shrunk, so it "
+            "has no inverse); give more cells, or choose another model"
+        )
     precision = np.linalg.inv(covariance)
     scale = np.sqrt(np.diag(precision))
     result = np.zeros((len(varies), len(varies)))

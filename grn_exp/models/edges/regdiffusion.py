@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+import tempfile
 import warnings
 from typing import Any, ClassVar, Literal
 
@@ -20,8 +21,8 @@ class RegDiffusion(EdgeScorer):
     """A diffusion model whose denoiser passes messages along a gene-to-gene adjacency.
 
     Trained by the ``regdiffusion`` package with its defaults; the score is the magnitude of the
-    soft-thresholded adjacency. Cells in which all genes are alike, and genes that never vary,
-    which the package refuses, are left out; such a gene scores 0.
+    soft-thresholded adjacency. Cells in which all genes are alike, and genes that do not vary
+    once each cell is scaled to [0, 1], as the package does, are left out; such a gene scores 0.
 
     Parameters
     ----------
@@ -84,9 +85,13 @@ class RegDiffusion(EdgeScorer):
         """Return the adjacency, ``[regulator, target]``."""
         # the package always draws a progress bar; only a terminal should get it
         seen = sys.stderr if sys.stderr.isatty() else io.StringIO()
-        with warnings.catch_warnings(), contextlib.redirect_stderr(seen):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stderr(seen),
+            tempfile.TemporaryDirectory() as folder,
+        ):
             warnings.simplefilter("ignore")  # of the package's own code
-            from regdiffusion import RegDiffusionTrainer
+            from regdiffusion import LightLogger, RegDiffusionTrainer
 
             trainer: Any = RegDiffusionTrainer(
                 values,
@@ -94,13 +99,26 @@ class RegDiffusion(EdgeScorer):
                 batch_size=self.options.batch_size,
                 device=self.options.device,
                 seed=self.seed,
+                logger=LightLogger(folder),  # its own one writes into the working directory
             )
             trainer.train()
             return trainer.model.get_adj_().detach().cpu().numpy()
 
 
 def _that_vary(values: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which cells hold different values, and which genes do in those cells."""
-    cells = np.ptp(values, axis=1) > 0
-    genes = np.ptp(values[cells], axis=0) > 0 if cells.any() else np.zeros(values.shape[1], bool)
+    """Return the cells and genes that the package can scale.
+
+    It scales each cell to [0, 1] first, so a gene that is the highest of every cell does not vary
+    either; without it another gene may be.
+    """
+    cells, genes = np.ones(len(values), bool), np.ones(values.shape[1], bool)
+    while genes.any():
+        shown = values[:, genes]
+        width = np.ptp(shown, axis=1, keepdims=True)
+        cells = width[:, 0] > 0
+        scaled = (shown - shown.min(axis=1, keepdims=True))[cells] / width[cells]
+        varies = scaled.std(axis=0) > 0 if cells.any() else np.zeros(shown.shape[1], bool)
+        if varies.all():
+            break
+        genes[genes] = varies
     return cells, genes

@@ -1,0 +1,132 @@
+"""Tables separated by commas, read as they are written: a symbol is never taken for a number."""
+
+import csv
+import gzip
+import itertools
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from grn_exp.core.errors import InputError
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
+# how the content of a file begins that is not a table of text
+_OTHER_KINDS = {
+    b"\x89HDF": "an HDF5 file; give it the ending .h5ad if it is an AnnData",
+    b"PK\x03\x04": "a zip archive (an Excel file is one); write a csv file from it",
+    b"\xff\xfe": "UTF-16 text; write it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; write it as UTF-8",
+}
+
+
+def read_matrix(path: Path) -> pd.DataFrame:
+    """Read a table of numbers whose first column holds symbols.
+
+    The header may name the first column, leave its name empty (as pandas writes an index) or
+    leave it out (as R writes row names).
+
+    Returns
+    -------
+    DataFrame
+        The symbols as text in the index, the header in the columns.
+
+    Raises
+    ------
+    InputError
+        If the file is empty, cut off, or not a table separated by commas.
+    """
+    table = _read(path, row_names=True, converters={0: str})
+    return table.set_index(table.columns[0])
+
+
+def read_strings(path: Path) -> pd.DataFrame:
+    """Read a table in which every value is text and every column has a name.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_matrix`.
+    """
+    return _read(path, row_names=False, dtype=str, keep_default_na=False)
+
+
+def _read(path: Path, *, row_names: bool, **options: Any) -> pd.DataFrame:  # noqa: ANN401
+    header: list[str] = []
+    try:
+        header = _header(path, row_names=row_names)
+        with _opened(path) as stream:
+            places: Any = {"header": None, "skiprows": 1, "names": range(len(header))}
+            table = pd.read_csv(stream, low_memory=False, **places, **options)
+    except pd.errors.EmptyDataError:
+        table = pd.DataFrame()
+    except InputError:
+        raise
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(
+            f"{path}: cannot read it to the end ({brief(error)}); the file may be cut off or not "
+            "be UTF-8 text, copy or download it again"
+        ) from error
+    except (ValueError, csv.Error) as error:
+        raise InputError(
+            f"{path}: cannot read it ({brief(error)}); give every row as many values as the header"
+        ) from error
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows; give a header and rows of values")
+    table.columns = pd.Index(header)
+    return table
+
+
+def _header(path: Path, *, row_names: bool) -> list[str]:
+    """Return the names of the columns, after a look at the file's first two lines.
+
+    With ``row_names`` the name of the first column may be missing.
+    """
+    with path.open("rb") as raw:
+        start = raw.read(4)
+    for magic, kind in _OTHER_KINDS.items():
+        if start.startswith(magic):
+            raise InputError(f"{path}: the content is {kind}")
+    with _opened(path) as stream:
+        lines = list(itertools.islice((line for line in stream if line.strip()), 2))
+    if not lines:
+        raise InputError(f"{path}: the file is empty; give a header and rows of values")
+    _refuse_other_forms(path, lines[0])
+    header, *rows = csv.reader(lines)
+    n_extra = len(rows[0]) - len(header) if rows else 0
+    if n_extra > row_names:
+        raise InputError(
+            f"{path}: its rows have more columns ({len(rows[0])}) than its header "
+            f"({','.join(header[:5])}); name every column"
+        )
+    return ["", *header] if n_extra == 1 else header
+
+
+def _refuse_other_forms(path: Path, line: str) -> None:
+    if line.lower().startswith("sep="):
+        raise InputError(f"{path}: the first line is {line.strip()!r}; delete that line")
+    if line.startswith(("#", "%")) and "," not in line:
+        raise InputError(
+            f"{path}: the first line is a comment ({line.strip()[:40]!r}); delete such lines"
+        )
+    found = [name for separator, name in _SEPARATORS.items() if separator in line.strip()]
+    if found and "," not in line:
+        raise InputError(f"{path}: its columns are separated by {found[0]}; separate by commas")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Open text, compressed or not, whatever the file's ending says."""
+    with path.open("rb") as raw:
+        opened = gzip.open if raw.read(2) == b"\x1f\x8b" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+        yield stream  # type: ignore[misc]
+
+
+def brief(error: BaseException) -> str:
+    """Return the first line of what a library says, or the name of its error."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
