@@ -24,12 +24,13 @@ from grn_exp.engine.callbacks import History, ProgressBar, TimedCheckpoint, dive
 from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.outcome import Outcome
 from grn_exp.engine.spec import TrainerSettings
-from grn_exp.models.base import ClosedFormModel, GRNModel
+from grn_exp.models.base import HEADLINES, ClosedFormModel, GRNModel
 from grn_exp.runs.folder import HISTORY, RunFolder
 from grn_exp.runs.trainer_options import REFUSED
 from grn_exp.storage.atomic import write_with
 
 log = logging.getLogger(__name__)
+_OTHER_SHAPES = "from another version of the method"
 
 
 def resolve_accelerator(settings: TrainerSettings) -> str:
@@ -60,13 +61,37 @@ def check_trainer(settings: TrainerSettings, data: Benchmark) -> None:
     _make_trainer(settings, callbacks, logger=None, gpu=None, folder=None)
     validates = settings.options.get("limit_val_batches") != 0 and data.can_judge("val")
     for name, callback in zip(settings.callbacks, callbacks, strict=True):
-        monitor = str(getattr(callback, "monitor", ""))
+        monitor = str(getattr(callback, "monitor", None) or "")
+        if monitor.startswith("val/") and monitor.removeprefix("val/") not in HEADLINES:
+            raise InputError(
+                f"callbacks.{name}.monitor={monitor}: a training logs train/loss and its parts, "
+                f"and val/{' or val/'.join(HEADLINES)}; watch one of these"
+            )
         if monitor.startswith("val/") and not validates:
             raise InputError(
                 f"callbacks.{name}.monitor={monitor}: this run validates nothing; give "
                 "split.validation_fraction=0.1 and trainer.limit_val_batches=1.0, or watch "
                 "train/loss with mode=min"
             )
+
+
+def check_resumption(path: Path, model: GRNModel) -> None:
+    """Refuse a checkpoint that a training of this method on its data cannot go on from.
+
+    Raises
+    ------
+    InputError
+        If it is broken, holds only weights, or is of another method, other data or another split.
+    """
+    reason = _defect(path, model)
+    if reason and reason != _OTHER_SHAPES:
+        raise InputError(f"ckpt_path={path}: {reason}; give the checkpoint of a training")
+    try:
+        model.on_load_checkpoint(torch.load(path, map_location="cpu", weights_only=True))
+    except InputError as error:
+        raise InputError(f"ckpt_path={path}: {error}") from error
+    if reason:
+        raise InputError(f"ckpt_path={path}: {reason}; train anew")
 
 
 def make_callbacks(settings: TrainerSettings, folder: RunFolder | None) -> list[pl.Callback]:
@@ -227,12 +252,12 @@ def _defect(path: Path, model: GRNModel) -> str | None:
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
         return "cannot be read to the end"
     if not isinstance(content, dict) or "state_dict" not in content:
-        return "no checkpoint"
+        return "not a checkpoint"
     if not {"loops", "optimizer_states", "callbacks"} <= content.keys():
-        return "only weights"
+        return "only the weights of a finished training"
     kept = {name: tuple(tensor.shape) for name, tensor in content["state_dict"].items()}
     if kept != {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}:
-        return "from another version of the method"
+        return _OTHER_SHAPES
     return None
 
 

@@ -19,6 +19,7 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine.artefacts import read_scores, write_results
 from grn_exp.engine.fit import (
+    check_resumption,
     check_trainer,
     fit,
     keep_weights,
@@ -84,6 +85,8 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
             data.use_candidates(_retrieve(spec, spec.retriever, data))
     with _timed(seconds, "model"):
         model = _make_model(spec, data)
+    if spec.trainer.resume_from is not None:
+        check_resumption(spec.trainer.resume_from, model)
     folder = RunFolder(spec.identity.folder)
     try:
         with folder.locked(wait=wait), folder.logging_to_file():

@@ -11,6 +11,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.runs.trainer_options import refuse_reserved
 
+_PRECISIONS = (None, 32, "32", "32-true", "bf16", "bf16-mixed", 16, "16", "16-mixed")
+
 
 @dataclasses.dataclass(frozen=True)
 class RunIdentity:
@@ -141,11 +143,22 @@ class TrainerSettings:
         for name in ("enable_progress_bar", "enable_model_summary", "detect_anomaly"):
             check_value(self.options.get(name), bool | None, f"trainer.{name}")
         given = {**self.options, "num_threads": self.num_threads}
-        for name in ("num_threads", "max_epochs", "check_val_every_n_epoch"):
+        whole = ("num_threads", "max_epochs", "check_val_every_n_epoch", "accumulate_grad_batches")
+        for name in whole:
             value = check_value(given.get(name), int | None, f"trainer.{name}")
             if value is not None:
                 require_in("[1, inf)", "trainer", **{name: value})
         require_in("[0, inf)", "trainer", checkpoint_seconds=self.checkpoint_seconds)
+        clip = check_value(
+            given.get("gradient_clip_val"), float | None, "trainer.gradient_clip_val"
+        )
+        if clip is not None:
+            require_in("[0, inf)", "trainer", gradient_clip_val=clip)
+        if given.get("precision") not in _PRECISIONS:
+            raise InputError(
+                f"trainer.precision={given['precision']}: the methods keep their weights in "
+                "float32; choose 32-true, bf16-mixed or 16-mixed"
+            )
         if self.resume_from is not None and not self.resume_from.is_file():
             raise InputError(
                 f"ckpt_path={self.resume_from}: no such file; give a checkpoint's path"

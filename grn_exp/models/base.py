@@ -18,13 +18,13 @@ from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, Items, TrainView
 from grn_exp.metrics.titles import key_of
 from grn_exp.metrics.wrappers import Judge, Judged
-from grn_exp.models.optimisers import Optimizer, Scheduler, configured
+from grn_exp.models.optimisers import Optimizer, Scheduler, configured, try_a_step
 from grn_exp.models.state import pack, unpack
 from grn_exp.nn.batches import ShuffledIndices, epoch_seed, one_batch
 
 Prediction = EdgeScores | RegulatorSets
 # what the curve of a training shows of a judgement
-_HEADLINES = ("ap", "exact_match")
+HEADLINES = ("ap", "exact_match")
 
 
 class GRNModel(pl.LightningModule, abc.ABC):
@@ -60,6 +60,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
         self.save_hyperparameters(plain)
         self.seed = seed
         self._view: TrainView | None = None
+        self._known: np.ndarray | None = None  # labels that a checkpoint was trained on
 
     @property
     def options(self) -> Any:
@@ -94,22 +95,57 @@ class GRNModel(pl.LightningModule, abc.ABC):
             holds out.
         """
         data: Any = getattr(self._trainer, "datamodule", None)
-        if self._view is None and data is not None:
-            self.attach(data.view_for(self))
-        elif data is not None and not self.reads_truth and self._view is not None:
-            self._refuse_leak(self._view.labels, data.view(labels=True).labels)
+        if data is not None:
+            if self._view is None:
+                self.attach(data.view_for(self))
+            self._check_data(data.view(labels=True))
         if stage == "fit":
             _ = self.view  # refuses a training without data
 
-    def _refuse_leak(self, known: "np.ndarray | None", shown: np.ndarray) -> None:
-        if known is None or known.shape != shown.shape:
+    def _check_data(self, shown: TrainView, *, genes_only: bool = False) -> None:
+        """Refuse data of other genes, or that hold out labels which the method was given."""
+        name, view = type(self).__name__, self.view
+        if (shown.genes, shown.regulators) != (view.genes, view.regulators):
+            raise InputError(
+                f"{name} was given {len(view.regulators)} regulators and {len(view.genes)} genes, "
+                f"and these are others ({len(shown.regulators)} and {len(shown.genes)}); make a "
+                "new model for them"
+            )
+        known = view.labels if self._known is None else self._known
+        if genes_only or self.reads_truth or known is None or shown.labels is None:
             return
-        n_leaked = int(((known != UNKNOWN) & (shown == UNKNOWN)).sum())
+        if known.shape != shown.labels.shape:
+            raise InputError(f"{name} was trained on other genes; make a new model for these")
+        n_leaked = int(((known != UNKNOWN) & (shown.labels == UNKNOWN)).sum())
         if n_leaked:
             raise InputError(
-                f"{type(self).__name__} was given {n_leaked} labels that this benchmark holds out "
-                "(another split, for example); fit a new model to it"
+                f"{name} was given {n_leaked} labels that this benchmark holds out (another "
+                "split, for example); fit a new model to it"
             )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the method's name and the labels that it was given."""
+        labels = self._known
+        if labels is None and self._view is not None:
+            labels = self._view.labels
+        checkpoint["method"] = type(self).__name__
+        checkpoint["labels"] = None if labels is None else pack(labels)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that the checkpoint is this method's and fits the data, if there are some.
+
+        Raises
+        ------
+        InputError
+            If it is another method's, or of other genes, or knows labels that are held out here.
+        """
+        method = checkpoint.get("method", type(self).__name__)
+        if method != type(self).__name__:
+            raise InputError(f"the checkpoint is one of {method}, not of {type(self).__name__}")
+        labels = checkpoint.get("labels")
+        self._known = None if labels is None else unpack(labels)
+        if self._view is not None:
+            self._check_data(self._view)
 
     def configure_model(self) -> None:
         """Make the parameters for callbacks that copy the model before its :meth:`setup`."""
@@ -179,7 +215,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
     def _log_judgement(self, batch: Judge, *, all_rows: bool) -> None:
         for row in batch.rows(self.prediction()) if batch.subsets else ():
             fields = row.as_dict()
-            if all_rows or (row.metric in _HEADLINES and fields.get("set_size") is None):
+            if all_rows or (row.metric in HEADLINES and fields.get("set_size") is None):
                 key = key_of(fields)
                 self.log(key, Judged(row.value), batch_size=1, metric_attribute=key)
 
@@ -248,10 +284,12 @@ class ClosedFormModel(GRNModel):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the prediction."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["prediction"] = pack(self.prediction())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the prediction back."""
+        super().on_load_checkpoint(checkpoint)
         self._kept = unpack(checkpoint["prediction"])
 
 
@@ -362,8 +400,8 @@ class GradientModel(GRNModel):
             self.log(f"train/{key}", value / self._n_seen)
 
     def check(self, max_epochs: int | None) -> None:
-        """Refuse options that the optimiser or the scheduler refuses."""
-        self.configure_optimizers()
+        """Refuse options that the optimiser or the scheduler refuses, at once or in a step."""
+        try_a_step(self.configure_optimizers())
 
     def configure_optimizers(self) -> Any:
         """Make the optimiser, and the scheduler or the groups' own decay."""
@@ -374,22 +412,14 @@ class GradientModel(GRNModel):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the view, so that the checkpoint alone is enough to predict."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["view"] = pack(self.view)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the view back, where the method has none.
-
-        Raises
-        ------
-        InputError
-            If the method has data of other genes or regulators than the checkpoint.
-        """
-        kept = unpack(checkpoint["view"])
-        if self._view is None:
-            self.attach(kept)
-        elif (kept.genes, kept.regulators) != (self.view.genes, self.view.regulators):
-            raise InputError(
-                f"the checkpoint has {len(kept.regulators)} regulators and {len(kept.genes)} "
-                f"genes, and they are not the data's ({len(self.view.regulators)} and "
-                f"{len(self.view.genes)}); use the data that it was trained on"
-            )
+        """Take the view back, where the method has none."""
+        if "view" in checkpoint:
+            kept = unpack(checkpoint["view"])
+            if self._view is None:
+                self.attach(kept)
+            self._check_data(kept, genes_only=True)
+        super().on_load_checkpoint(checkpoint)

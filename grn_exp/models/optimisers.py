@@ -1,5 +1,6 @@
 """Optimisers and schedulers: a class of torch's, a partial of one, or the node that makes it."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,6 +54,27 @@ def configured(
             "interval": decay_interval,
         }
     return {"optimizer": made, "lr_scheduler": schedule}
+
+
+def try_a_step(configuration: dict[str, Any]) -> None:
+    """Take a step of the scheduler, which changes no parameter.
+
+    Raises
+    ------
+    InputError
+        If the scheduler cannot take it (``step_size=0``).
+    """
+    scheduler = configuration["lr_scheduler"]["scheduler"]
+    watches = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    try:
+        with warnings.catch_warnings():  # of a step before the optimiser's
+            warnings.simplefilter("ignore")
+            scheduler.step(*[0.0] * watches)
+    except (ArithmeticError, ValueError, TypeError, RuntimeError) as error:
+        name = type(scheduler).__name__
+        raise InputError(
+            f"model.scheduler: {name}: {error}; correct the option or leave it out"
+        ) from error
 
 
 def _made(path: str, node: dict[str, Any], argument: Any) -> Any:

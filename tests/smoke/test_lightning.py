@@ -84,6 +84,17 @@ def test_a_training_goes_on_from_any_checkpoint(command, tmp_path):
     assert history(second)[-1]["epoch"] == "3"
     (whole,) = (tmp_path / "whole").glob("*/*/*/*/metrics.json")
     assert json.loads(whole.read_text())["rows"] == second.rows()
+    # labels that another split holds out, another method, and weights without their optimiser
+    last = path.with_name("last.ckpt")
+    for changes in (
+        ["split.seed=1", f"ckpt_path={path}"],
+        ["model=deepsem", f"ckpt_path={path}"],
+        [f"ckpt_path={last}"],
+    ):
+        refused = command(*SHORT, *changes, outputs=tmp_path / "refused")
+        assert (refused.code, len(refused.lines)) == (2, 1), refused.err
+        assert "ckpt_path=" in refused.lines[0]
+        assert not refused.outputs.exists()
 
 
 @pytest.mark.parametrize(
@@ -99,6 +110,15 @@ def test_a_training_goes_on_from_any_checkpoint(command, tmp_path):
         ("model/optimizer=sgd model.optimizer.momentum=-1", "model.optimizer"),
         ("model/scheduler=step model.scheduler.step_size=x", "model.scheduler"),
         ("ckpt_path=nowhere.ckpt", "ckpt_path=nowhere.ckpt"),
+        ("model/scheduler=step model.scheduler.step_size=0", "StepLR"),
+        ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches=0"),
+        ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val=-1"),
+        ("trainer.precision=64", "trainer.precision=64"),
+        ("trainer.precision=bf16-true", "trainer.precision=bf16-true"),
+        (
+            "callbacks=early_stopping callbacks.early_stopping.monitor=val/loss",
+            "callbacks.early_stopping.monitor=val/loss",
+        ),
         (
             "callbacks=early_stopping split.validation_fraction=0",
             "callbacks.early_stopping.monitor",

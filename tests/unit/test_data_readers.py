@@ -144,7 +144,7 @@ def test_a_truncated_gz_is_refused(tmp_path, cut):
         ("m.csv", MATRIX.replace("C,", "\xe9,").encode("latin-1"), ["UTF-8"]),
         ("m.csv", b"\x89HDF\r\n\x1a\n", ["HDF5", ".h5ad"]),
         ("m.csv", b"PK\x03\x04xlsx", ["zip"]),
-        ("m.h5ad", gzip.compress(b"\x89HDF"), ["gzipped", "gunzip"]),
+        ("m.h5ad", gzip.compress(b"\x89HDF", mtime=0), ["gzipped", "gunzip"]),
         ("m.txt", MATRIX, [".csv", ".csv.gz", ".h5ad"]),
     ],
 )

@@ -10,6 +10,7 @@ from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.models.edges.deepsem import DeepSEM
 from grn_exp.models.edges.infosem import InfoSEMBC
 from grn_exp.models.edges.one_hot_lr import OneHotLR
+from tests.messages import naming
 
 
 def toy(split_seed=0):
@@ -63,3 +64,36 @@ def test_a_benchmark_can_be_printed_whatever_its_trainer():
     data = toy()
     trainer().fit(OneHotLR(), datamodule=data)
     assert "ToyDataModule" in str(data)
+
+
+@pytest.mark.parametrize("model", [InfoSEMBC, OneHotLR])
+def test_a_checkpoint_brings_no_label_that_another_split_holds_out(tmp_path, model):
+    path = tmp_path / "fitted.ckpt"
+    fitted = trainer()
+    fitted.fit(model(), datamodule=toy())
+    fitted.save_checkpoint(path)
+    options = {"verbose": False, "ckpt_path": path, "weights_only": True}
+    with pytest.raises(InputError, match=r"\d+ labels"):
+        trainer().test(model(), datamodule=toy(split_seed=1), **options)
+    loaded = model.load_from_checkpoint(path)
+    with pytest.raises(InputError, match=r"\d+ labels"):
+        trainer().test(loaded, datamodule=toy(split_seed=1), verbose=False)
+    trainer().test(model(), datamodule=toy(), **options)
+    trainer().test(model.load_from_checkpoint(path), datamodule=toy(), verbose=False)
+
+
+def test_a_checkpoint_is_of_one_method(tmp_path):
+    path = tmp_path / "fitted.ckpt"
+    fitted = trainer()
+    fitted.fit(InfoSEMBC(), datamodule=toy())
+    fitted.save_checkpoint(path)
+    with pytest.raises(InputError, match=naming("InfoSEMBC", "DeepSEM")):
+        trainer().test(DeepSEM(), datamodule=toy(), ckpt_path=path, weights_only=True)
+
+
+def test_other_genes_are_other_data():
+    model = DeepSEM()
+    trainer().fit(model, datamodule=toy())
+    other = ToyDataModule(n_genes=50, n_regulators=12, n_cell_types=3, n_cells_per_type=20)
+    with pytest.raises(InputError, match=naming("60 genes", "50")):
+        trainer().predict(model, datamodule=other)
