@@ -7,6 +7,7 @@ from pytorch_lightning.callbacks import StochasticWeightAveraging, WeightAveragi
 
 from grn_exp.core.errors import InputError
 from grn_exp.data.edges.toy import ToyDataModule
+from grn_exp.data.sets.toy import ToySetsDataModule
 from grn_exp.models.edges.deepsem import DeepSEM
 from grn_exp.models.edges.infosem import InfoSEMBC
 from grn_exp.models.edges.one_hot_lr import OneHotLR
@@ -80,6 +81,13 @@ def test_a_checkpoint_brings_no_label_that_another_split_holds_out(tmp_path, mod
         trainer().test(loaded, datamodule=toy(split_seed=1), verbose=False)
     trainer().test(model(), datamodule=toy(), **options)
     trainer().test(model.load_from_checkpoint(path), datamodule=toy(), verbose=False)
+
+
+def test_candidates_are_the_scores_of_a_retriever():
+    data = ToySetsDataModule()
+    for other in ([], DeepSEM()):
+        with pytest.raises(InputError, match=naming("use_candidates", type(other).__name__)):
+            data.use_candidates(other)
 
 
 def test_a_checkpoint_is_of_one_method(tmp_path):

@@ -138,7 +138,21 @@ class SetDataModule(Benchmark):
         return self.set_view(self._retrieved if method.reads_pools else None, seed=method.seed)
 
     def use_candidates(self, scores: EdgeScores) -> None:
-        """Take a retriever's scores, to draw the pools from that set methods choose from."""
+        """Take a retriever's scores, to draw the pools from that set methods choose from.
+
+        They have to come from a fit to this benchmark's split: scores do not say what labels they
+        were fitted to.
+
+        Raises
+        ------
+        InputError
+            If they are not scores of pairs.
+        """
+        if not isinstance(scores, EdgeScores):
+            raise InputError(
+                f"use_candidates: a {type(scores).__name__}, not scores of pairs; give "
+                "trainer.predict(...)[0] of a retriever"
+            )
         self._retrieved = scores
 
     def training_pairs(self) -> Mask:
