@@ -87,7 +87,7 @@ class PlainGENELink:
 
 def _heads_of(layer: GraphAttention) -> list[list[nn.Parameter]]:
     """Return weight, both halves of the attention vector and bias of each head."""
-    weights = layer.weight.detach().split(layer.n_outputs, dim=1)
+    weights = layer.weight.detach().chunk(layer.n_heads, dim=1)
     heads = []
     for weight, attention, bias in zip(weights, layer.attention, layer.bias, strict=True):
         parts = (weight, attention[:, 0], attention[:, 1], bias[0])
