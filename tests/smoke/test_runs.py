@@ -45,7 +45,7 @@ def test_files_of_a_run(command):
     facts = json.loads((folder / "provenance.json").read_text())
     assert set(facts) == {
         *("grn_exp", "git_commit", "python", "versions", "host", "data", "model", "seconds"),
-        *("peak_memory_mb", "results_version", "fit_key"),
+        *("peak_memory_mb", "results_version", "fit_key", "choices", "method_source"),
     }
     assert facts["seconds"].keys() == {"data", "model", "fit", "evaluate"}
     assert facts["versions"]["torch"]
@@ -119,7 +119,7 @@ def test_force_runs_again(command):
         ("metrics.json", '{"schema": 1}'),
         ("metrics.json", '{"schema": 1, "rows": "none"}'),
         ("metrics.json", '{"schema": 1, "rows": [{"metric": "ap"}]}'),
-        ("metrics.json", '{"schema": 2, "rows": []}'),
+        ("metrics.json", '{"schema": 1, "rows": []}'),
         ("metrics.json", None),
     ],
 )
