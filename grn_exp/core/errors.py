@@ -19,3 +19,9 @@ def close_matches(value: str, choices: Iterable[str]) -> str:
     if not matches:
         return ""
     return f"did you mean {' or '.join(repr(match) for match in matches)}? "
+
+
+def brief(error: BaseException, *, longest: int = 160) -> str:
+    """Return the first line of what a library says, cut to a length, or its error's name."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:longest] if lines else type(error).__name__

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.errors import InputError, brief
 from grn_exp.core.expression import Expression, Transform
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.network import Network
-from grn_exp.storage.delimited import brief, read_matrix, read_strings
+from grn_exp.storage.delimited import read_matrix, read_strings
 
 
 def read_expression(path: Path, *, transform: Transform = "log") -> Expression:

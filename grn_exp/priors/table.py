@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.errors import InputError, brief
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.views import GeneEmbedding
@@ -71,9 +71,8 @@ class TablePrior:
         except InputError:
             raise
         except _UNREADABLE as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
-                f"{path}: cannot read gene vectors ({reason[0][:160]}); write the file again"
+                f"{path}: cannot read gene vectors ({brief(error)}); write the file again"
             ) from error
         genes = GeneIndex(symbols, name=str(path))
         if values.ndim != 2 or len(values) != len(genes) or values.size == 0:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError, close_matches
+from grn_exp.core.errors import InputError, brief, close_matches
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.progress import track
@@ -150,8 +150,7 @@ def _read_descriptions(path: Path, gene_column: str, text_column: str) -> dict[s
             separator = "\t" if ".tsv" in path.suffixes[-2:] else ","
             table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
     except (OSError, ValueError, EOFError) as error:  # a parser's and Arrow's errors are such
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path}: cannot read the descriptions ({reason[0][:160]})") from error
+        raise InputError(f"{path}: cannot read the descriptions ({brief(error)})") from error
     names = [str(column) for column in table.columns]
     for option, column in (("gene_column", gene_column), ("text_column", text_column)):
         if column not in names:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.errors import InputError, brief
 
 log = logging.getLogger(__name__)
 
@@ -271,8 +271,8 @@ def _load(spec: LanguageModel) -> tuple[Any, Any]:
                 folder, dtype=dtype, output_loading_info=True
             )
     except Exception as error:  # a broken file raises whatever its reader does
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        reason = f"cannot load it ({reason[0][:200]}); give a complete model for transformers"
+        reason = brief(error, longest=200)
+        reason = f"cannot load it ({reason}); give a complete model for transformers"
         raise spec.error("model", reason) from error
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes an empty one
         raise spec.error("model", "the tokenizer's vocabulary is missing; give a complete model")

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.errors import InputError, brief
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
 # how the content of a file begins that is not a table of text
@@ -124,9 +124,3 @@ def _opened(path: Path) -> Iterator[TextIO]:
         opened = gzip.open if raw.read(2) == b"\x1f\x8b" else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
         yield stream  # type: ignore[misc]
-
-
-def brief(error: BaseException) -> str:
-    """Return the first line of what a library says, or the name of its error."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
