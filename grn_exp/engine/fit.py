@@ -30,7 +30,6 @@ from grn_exp.runs.trainer_options import REFUSED
 from grn_exp.storage.atomic import write_with
 
 log = logging.getLogger(__name__)
-_OTHER_SHAPES = "from another version of the method"
 
 
 def resolve_accelerator(settings: TrainerSettings) -> str:
@@ -84,14 +83,8 @@ def check_resumption(path: Path, model: GRNModel) -> None:
         If it is broken, holds only weights, or is of another method, other data or another split.
     """
     reason = _defect(path, model)
-    if reason and reason != _OTHER_SHAPES:
-        raise InputError(f"ckpt_path={path}: {reason}; give the checkpoint of a training")
-    try:
-        model.on_load_checkpoint(torch.load(path, map_location="cpu", weights_only=True))
-    except InputError as error:
-        raise InputError(f"ckpt_path={path}: {error}") from error
     if reason:
-        raise InputError(f"ckpt_path={path}: {reason}; train anew")
+        raise InputError(f"ckpt_path={path}: {reason}; give the checkpoint of another training")
 
 
 def make_callbacks(settings: TrainerSettings, folder: RunFolder | None) -> list[pl.Callback]:
@@ -255,9 +248,13 @@ def _defect(path: Path, model: GRNModel) -> str | None:
         return "not a checkpoint"
     if not {"loops", "optimizer_states", "callbacks"} <= content.keys():
         return "only the weights of a finished training"
+    try:
+        model.on_load_checkpoint(content)
+    except InputError as error:
+        return str(error)
     kept = {name: tuple(tensor.shape) for name, tensor in content["state_dict"].items()}
     if kept != {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}:
-        return _OTHER_SHAPES
+        return "from another version of the method"
     return None
 
 

@@ -98,12 +98,12 @@ class GRNModel(pl.LightningModule, abc.ABC):
         if data is not None:
             if self._view is None:
                 self.attach(data.view_for(self))
-            self._check_data(data.view(labels=True))
+            self._check_data(data.view(labels=True), self._labels_given())
         if stage == "fit":
             _ = self.view  # refuses a training without data
 
-    def _check_data(self, shown: TrainView, *, genes_only: bool = False) -> None:
-        """Refuse data of other genes, or that hold out labels which the method was given."""
+    def _check_data(self, shown: TrainView, known: "np.ndarray | None" = None) -> None:
+        """Refuse data of other genes, or that hold out labels which are known."""
         name, view = type(self).__name__, self.view
         if (shown.genes, shown.regulators) != (view.genes, view.regulators):
             raise InputError(
@@ -111,8 +111,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
                 f"and these are others ({len(shown.regulators)} and {len(shown.genes)}); make a "
                 "new model for them"
             )
-        known = view.labels if self._known is None else self._known
-        if genes_only or self.reads_truth or known is None or shown.labels is None:
+        if self.reads_truth or known is None or shown.labels is None:
             return
         if known.shape != shown.labels.shape:
             raise InputError(f"{name} was trained on other genes; make a new model for these")
@@ -123,11 +122,13 @@ class GRNModel(pl.LightningModule, abc.ABC):
                 "split, for example); fit a new model to it"
             )
 
+    def _labels_given(self) -> "np.ndarray | None":
+        """Return the labels of the training, which may have been another process's."""
+        return self._view.labels if self._known is None and self._view else self._known
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the method's name and the labels that it was given."""
-        labels = self._known
-        if labels is None and self._view is not None:
-            labels = self._view.labels
+        labels = self._labels_given()
         checkpoint["method"] = type(self).__name__
         checkpoint["labels"] = None if labels is None else pack(labels)
 
@@ -143,9 +144,10 @@ class GRNModel(pl.LightningModule, abc.ABC):
         if method != type(self).__name__:
             raise InputError(f"the checkpoint is one of {method}, not of {type(self).__name__}")
         labels = checkpoint.get("labels")
-        self._known = None if labels is None else unpack(labels)
+        known = None if labels is None else unpack(labels)
         if self._view is not None:
-            self._check_data(self._view)
+            self._check_data(self._view, known)
+        self._known = known
 
     def configure_model(self) -> None:
         """Make the parameters for callbacks that copy the model before its :meth:`setup`."""
@@ -421,5 +423,5 @@ class GradientModel(GRNModel):
             kept = unpack(checkpoint["view"])
             if self._view is None:
                 self.attach(kept)
-            self._check_data(kept, genes_only=True)
+            self._check_data(kept)
         super().on_load_checkpoint(checkpoint)
