@@ -24,7 +24,8 @@ from grn_exp.engine.callbacks import History, ProgressBar, TimedCheckpoint, dive
 from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.outcome import Outcome
 from grn_exp.engine.spec import TrainerSettings
-from grn_exp.models.base import HEADLINES, ClosedFormModel, GRNModel
+from grn_exp.models.base import HEADLINES, GRNModel
+from grn_exp.models.closed_form import ClosedFormModel
 from grn_exp.runs.folder import HISTORY, RunFolder
 from grn_exp.runs.trainer_options import REFUSED
 from grn_exp.storage.atomic import write_with

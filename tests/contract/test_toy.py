@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 
 from grn_exp import config
 from grn_exp.engine.run import run
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.closed_form import ClosedFormModel
 from grn_exp.models.edges._pair_classifier import PairClassifier
 from grn_exp.models.edges._retriever import Retriever
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import EdgeScorer
+from grn_exp.models.closed_form import EdgeScorer
 
 
 class Fatal(EdgeScorer):

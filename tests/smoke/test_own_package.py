@@ -9,7 +9,7 @@ from grn_exp.report.collect import collect
 
 METHOD = """
     import numpy as np
-    from grn_exp.models.base import EdgeScorer
+    from grn_exp.models.closed_form import EdgeScorer
 
     class Covariance(EdgeScorer):
         '''Absolute covariance, to a power.'''

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.progress import track
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import EdgeScorer
+from grn_exp.models.closed_form import EdgeScorer
 
 
 class TreeEnsemble(EdgeScorer):

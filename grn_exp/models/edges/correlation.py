@@ -7,7 +7,7 @@ import numpy as np
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import EdgeScorer
+from grn_exp.models.closed_form import EdgeScorer
 
 
 class Correlation(EdgeScorer):

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import EdgeScorer
+from grn_exp.models.closed_form import EdgeScorer
 
 
 class Degree(EdgeScorer):

@@ -6,7 +6,7 @@ import numpy as np
 
 from grn_exp.core.ranges import require_in
 from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import EdgeScorer
+from grn_exp.models.closed_form import EdgeScorer
 from grn_exp.models.edges.correlation import correlations
 from grn_exp.models.edges.degree import shares_of_positives
 

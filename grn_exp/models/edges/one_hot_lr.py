@@ -10,7 +10,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, TrainView
-from grn_exp.models.base import EdgeScorer
+from grn_exp.models.closed_form import EdgeScorer
 
 _MAX_ITERATIONS = 10_000
 _TOLERANCE = 1e-7

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grn_exp.core.scores import EdgeScores
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.closed_form import ClosedFormModel
 
 
 class Random(ClosedFormModel):

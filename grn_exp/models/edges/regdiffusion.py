@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import EdgeScorer
+from grn_exp.models.closed_form import EdgeScorer
 
 
 class RegDiffusion(EdgeScorer):

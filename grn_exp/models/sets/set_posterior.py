@@ -6,7 +6,7 @@ import numpy as np
 
 from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, RegulatorSets
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.closed_form import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.posterior.fitting import search_sets
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log

@@ -6,7 +6,7 @@ import torch
 
 from grn_exp.core.sets import Positions
 from grn_exp.decode.base import PooledScore
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.closed_form import ClosedFormModel
 from grn_exp.models.sets.base import PooledSelector
 
 

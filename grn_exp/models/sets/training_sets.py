@@ -8,7 +8,7 @@ import torch
 
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.metrics.regulator_sets import own_positions
-from grn_exp.models.base import ClosedFormModel
+from grn_exp.models.closed_form import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.linear_evidence import LinearEvidence
 
