@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from grn_exp.core.errors import InputError
-from grn_exp.storage.conf import choices, conf_dir
+from grn_exp.storage.conf import choices, conf_dir, preset_values
 
 
 def preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - whatever it holds
@@ -23,10 +23,10 @@ def preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wha
     """
     method, name = path.split(".")
     table = _preset(str(_root_.get("preset")))[method]
-    of_network = table.get(_root_.data.get("network", "simulated"), {})
-    for values in (of_network.get(_root_.data.dataset, {}), of_network.get("default", {}), table):
-        if name in values:
-            return values[name]
+    data = _root_.data
+    values = preset_values(table, data.get("network", "simulated"), data.dataset)
+    if name in values:
+        return values[name]
     raise InputError(
         f"preset: no value {path!r} for data.dataset={_root_.data.dataset} and "
         f"data.network={_root_.data.get('network')}; set model.{name}"

@@ -10,7 +10,7 @@ from typing import Any
 from grn_exp.core.defaults import options_of
 from grn_exp.runs.key import flattened
 from grn_exp.runs.reading import Run
-from grn_exp.storage.conf import contents
+from grn_exp.storage.conf import contents, preset_values
 
 _PRESET = "${preset:"
 
@@ -70,9 +70,8 @@ def _resolved(value: object, flat: Mapping[str, object]) -> object:
         return "???"
     method, _, name = value.removeprefix(_PRESET).rstrip("}").partition(".")
     table = contents("presets", "paper")[-1][method]
-    of_network = table.get(flat["data.network"] or "simulated", {})
-    of_dataset = of_network.get(flat.get("data.dataset"), {})
-    return {**table, **of_network.get("default", {}), **of_dataset}.get(name, "???")
+    network, dataset = flat["data.network"] or "simulated", flat.get("data.dataset")
+    return preset_values(table, network, dataset).get(name, "???")
 
 
 def is_equal(mine: object, other: object) -> bool:

@@ -1,6 +1,6 @@
 """Where the configuration's files are, and what they hold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,29 @@ def choices(group: str) -> list[str]:
     return sorted(own | of_hydra)
 
 
+def file_of(group: str, name: str, folders: Iterable[Path]) -> Path | None:
+    """Return a choice's file in the first of the folders that has it, else in our own."""
+    paths = [folder / group / f"{name}.yaml" for folder in (*folders, conf_dir())]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def bases_of(content: Mapping[Any, Any], group: str) -> list[str]:
+    """Return the choices of its own group that a file builds on."""
+    bases = [base for base in content.get("defaults", ()) if isinstance(base, str)]
+    return [base.removeprefix(f"/{group}/") for base in bases if base != "_self_"]
+
+
 def contents(group: str, name: str) -> list[dict[str, Any]]:
     """Return what a choice's file holds, after the files that it builds on; [] for none."""
-    paths = [folder / group / f"{name}.yaml" for folder in (*_added, conf_dir())]
-    path = next((path for path in paths if path.is_file()), None)
+    path = file_of(group, name, _added)
     if path is None:
         return []
     own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    bases = [base for base in own.get("defaults", ()) if isinstance(base, str)]
-    names = [base.removeprefix(f"/{group}/") for base in bases if base != "_self_"]
-    return [*(content for base in names for content in contents(group, base)), own]
+    bases = (content for base in bases_of(own, group) for content in contents(group, base))
+    return [*bases, own]
+
+
+def preset_values(table: Mapping[Any, Any], network: object, dataset: object) -> dict[str, Any]:
+    """Return a method's values in a preset: those for a network and dataset go before others."""
+    of_network = table.get(network, {})
+    return {**table, **of_network.get("default", {}), **of_network.get(dataset, {})}

@@ -11,7 +11,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
 from grn_exp.core.defaults import options_of
-from grn_exp.storage.conf import conf_dir
+from grn_exp.storage.conf import bases_of, file_of
 
 # what a class is given by the engine, or by another group
 _NOT_OPTIONS = {
@@ -73,14 +73,12 @@ PythonDefaultsSource.__name__ = FileConfigSource.__name__
 @functools.cache
 def _files(folder: Path, group: str, name: str) -> tuple[DictConfig, ...]:
     """Return a choice's file, as it is, after the files of its group that it builds on."""
-    paths = [each / group / f"{name}.yaml" for each in (folder, conf_dir())]
-    path = next((path for path in paths if path.is_file()), None)
+    path = file_of(group, name, [folder])
     if path is None:
         return ()
     content: Any = OmegaConf.load(path)
-    names = [base for base in content.get("defaults", []) if isinstance(base, str)]
-    bases = [base.removeprefix(f"/{group}/") for base in names if base != "_self_"]
-    return (*(file for base in bases for file in _files(folder, group, base)), content)
+    bases = (file for base in bases_of(content, group) for file in _files(folder, group, base))
+    return (*bases, content)
 
 
 def _add_options(content: Any, group: str, bases: Iterable[DictConfig]) -> None:  # noqa: ANN401
