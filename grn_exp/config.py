@@ -8,7 +8,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,22 @@ def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
     _check_root(config)
     return RunIdentity(
         experiment=str(config["paths"]["experiment"]),
-        data=str(chosen["data"]),
+        data=_data_name(config["data"], str(chosen["data"])),
         model=str(chosen["model"]),
         run_key=run_key(config),
         outputs=_expanded(config["paths"]["outputs"]),
         config=config,
         choices={group: str(name) for group, name in chosen.items() if part(config, group)},
     )
+
+
+def _data_name(data: Mapping[str, Any], choice: str) -> str:
+    """Return what a benchmark's folder is called: own cells after their file and their group."""
+    if data.get("network") != "own":
+        return choice
+    stem = re.sub(r"(\.(h5ad|h5|csv|tsv|txt|loom|gz))+$", "", Path(str(data["path"])).name)
+    parts = [stem, *([str(data["group"])] if data.get("group") is not None else [])]
+    return "-".join(re.sub(r"[^\w.+-]+", "_", each).strip("._") or "cells" for each in parts)
 
 
 @functools.cache
@@ -100,8 +109,9 @@ def _check_root(config: Mapping[str, Any]) -> None:
                     f"choose from {', '.join(path + key for key in known)}"
                 )
     # not every benchmark or method has one
-    optional = [g for g in ("decoder", "pool", "prior", "retriever") if config.get(g) is not None]
-    for name in ("data", "model", "split", "trainer", "logger", *optional):
+    groups_left = ("decoder", "pool", "prior", "retriever", "split")
+    optional = [group for group in groups_left if config.get(group) is not None]
+    for name in ("data", "model", "trainer", "logger", *optional):
         if not isinstance(config.get(name), dict):
             raise InputError(f"{name}={config.get(name)}: choose from {', '.join(choices(name))}")
     seed = check_value(config.get("seed"), int, "seed")
@@ -110,6 +120,11 @@ def _check_root(config: Mapping[str, Any]) -> None:
     ensemble = check_value(config.get("ensemble"), int, "ensemble")
     if not 1 <= ensemble <= _LARGEST_SEED - seed:
         raise InputError(f"ensemble={ensemble}: give the number of seeds, 1 or more")
+    stability = check_value(config.get("stability"), int, "stability")
+    if stability < 0 or stability == 1:
+        raise InputError(
+            f"stability={stability}: give the number of half-samples, 2 or more, or 0"
+        )
     check_value(config.get("force"), bool, "force")
     paths_of = config.get("paths") or {}
     experiment, outputs = paths_of.get("experiment"), paths_of.get("outputs")
@@ -157,6 +172,7 @@ def build_spec(identity: RunIdentity) -> RunSpec:
         retriever=_retriever_spec(identity) if "retriever" in config else None,
         fit_key=_fit_key(config, model_class),
         members=_members(identity) if config["ensemble"] > 1 else (),
+        halves=_halves(identity, data_class, model_class) if config["stability"] else (),
     )
 
 
@@ -180,20 +196,43 @@ def _trainer_settings(config: Mapping[str, Any]) -> TrainerSettings:
 
 
 def _fit_key(config: Mapping[str, Any], model_class: Any) -> str | None:  # noqa: ANN401 - any class
-    """Return the key that runs share which differ in nothing but the split."""
-    if model_class.task != "edges" or model_class.reads_labels or model_class.reads_truth:
+    """Return the key that runs share which differ in nothing but the split or the half-samples."""
+    reads_split = model_class.reads_labels or model_class.reads_truth
+    if model_class.task != "edges" or (reads_split and config.get("split") is not None):
         return None
-    return run_key({name: value for name, value in config.items() if name != "split"})
+    return run_key({k: v for k, v in config.items() if k not in ("split", "stability")})
 
 
 def _members(identity: RunIdentity) -> tuple[RunSpec, ...]:
     """Return an ensemble's runs, each the run that its seed alone would be."""
     config, first = identity.config, identity.config["seed"]
     seeds = range(first, first + config["ensemble"])
-    of_members = [{**config, "seed": seed, "ensemble": 1} for seed in seeds]
+    return _with_configs(
+        identity, [{**config, "seed": seed, "ensemble": 1, "stability": 0} for seed in seeds]
+    )
+
+
+def _halves(identity: RunIdentity, data_class: Any, model_class: Any) -> tuple[RunSpec, ...]:  # noqa: ANN401
+    """Return the runs on half-samples of the cells."""
+    config, n = identity.config, identity.config["stability"]
+    if model_class.task != "edges" or "half" not in inspect.signature(data_class).parameters:
+        raise InputError(
+            f"stability={n}: half-samples are drawn of own cells (data=anndata), for methods that "
+            "score edges; drop stability=..."
+        )
+    given = config["data"].get("half")
+    if given is not None:
+        raise InputError(f"stability={n} and data.half={given}: give one of them")
+    return _with_configs(
+        identity,
+        [{**config, "stability": 0, "data": {**config["data"], "half": i}} for i in range(n)],
+    )
+
+
+def _with_configs(identity: RunIdentity, configs: Sequence[dict[str, Any]]) -> tuple[RunSpec, ...]:
     return tuple(
         build_spec(dataclasses.replace(identity, run_key=run_key(own), config=own))
-        for own in of_members
+        for own in configs
     )
 
 

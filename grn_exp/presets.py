@@ -24,12 +24,12 @@ def preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wha
     method, name = path.split(".")
     table = _preset(str(_root_.get("preset")))[method]
     data = _root_.data
-    values = preset_values(table, data.get("network", "simulated"), data.dataset)
+    values = preset_values(table, data.get("network", "simulated"), data.get("dataset"))
     if name in values:
         return values[name]
     raise InputError(
-        f"preset: no value {path!r} for data.dataset={_root_.data.dataset} and "
-        f"data.network={_root_.data.get('network')}; set model.{name}"
+        f"preset: no value {path!r} for data.dataset={data.get('dataset')} and "
+        f"data.network={data.get('network')}; set model.{name}"
     )
 
 

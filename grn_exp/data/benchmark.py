@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
+from numpy.typing import NDArray
 
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
@@ -32,6 +33,7 @@ class Method(Protocol):
     reads_embedding: ClassVar[bool]
     reads_pools: ClassVar[bool]
     reads_truth: ClassVar[bool]
+    needs_negatives: ClassVar[bool]
     seed: int
 
 
@@ -207,6 +209,14 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     @abc.abstractmethod
     def can_judge(self, subset: str) -> bool:
         """Say whether a subset holds what a metric needs."""
+
+    # how many edges a run writes for reading, and whether it writes all of them too
+    top_edges: int = 100_000
+    writes_all_edges: bool = False
+
+    def known_signs(self) -> "NDArray[np.int8] | None":
+        """Return the signs of known edges, shape ``(n_regulators, n_genes)``, where they are known."""
+        return None
 
     def tables(self, prediction: Any) -> dict[str, Table]:
         """Return this benchmark's own tables for the run folder, by file name."""

@@ -3,6 +3,7 @@
 import re
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,11 @@ from grn_exp.core.errors import InputError, brief
 from grn_exp.core.expression import Expression, Transform
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.network import Network
+from grn_exp.data.scales import refuse_other_scales
 from grn_exp.storage.delimited import read_matrix, read_strings
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
@@ -32,22 +37,25 @@ def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
     ------
     InputError
         If the file is missing, truncated or of an unknown kind, or holds a duplicate gene, a
-        non-number, a NaN or infinite value, a negative value, or fewer than 2 cells.
+        non-number, a NaN or infinite value, a negative value, fewer than 2 cells, or values that
+        cannot be on a log scale although they should be.
     """
     if not path.is_file():
         raise InputError(f"expression file {path}: no such file; check the path")
     expression = _read(path, transform)
+    if transform == "log":
+        refuse_other_scales(expression)
     return expression.take_genes(GeneIndex(sorted(expression.genes.symbols), name=str(path)))
 
 
 def _read(path: Path, transform: Transform) -> Expression:
     name = path.name.lower()
     if name.endswith(".h5ad"):
-        return _read_h5ad(path, transform)
+        return Expression.from_anndata(open_h5ad(path), transform=transform, source=str(path))
     if not name.endswith((".csv", ".csv.gz")):
         raise InputError(f"expression file {path}: unknown ending; give .csv, .csv.gz or .h5ad")
     table = read_matrix(path)
-    _check_numbers(table, path)
+    check_numbers(table, path)
     with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
         values = np.ascontiguousarray(table.to_numpy(dtype=np.float32).T)
     return Expression(
@@ -58,8 +66,14 @@ def _read(path: Path, transform: Transform) -> Expression:
     )
 
 
-def _check_numbers(table: pd.DataFrame, path: Path) -> None:
-    """Refuse words, and a last row that stops before its end."""
+def check_numbers(table: pd.DataFrame, path: Path) -> None:
+    """Refuse words, and a last row that stops before its end.
+
+    Raises
+    ------
+    InputError
+        Naming the value.
+    """
     for position, cell in enumerate(table.columns):
         column = table.iloc[:, position]
         if column.dtype.kind in "iuf":
@@ -85,16 +99,23 @@ def _hint(value: str) -> str:
     return "; rows are genes, columns are cells"
 
 
-def _read_h5ad(path: Path, transform: Transform) -> Expression:
+def open_h5ad(path: Path) -> "AnnData":
+    """Read an AnnData file as it stands.
+
+    Raises
+    ------
+    InputError
+        If it is cut off, gzipped, open elsewhere, or no AnnData.
+    """
     import anndata
 
     try:
         with path.open("rb") as raw:
             if raw.read(2) == b"\x1f\x8b":
                 raise InputError(f"{path}: the content is gzipped; unpack it (gunzip) first")
-        with warnings.catch_warnings():  # names that occur twice are refused below, by name
+        with warnings.catch_warnings():  # names that occur twice are refused later, by name
             warnings.filterwarnings("ignore", message=".*names are not unique.*")
-            adata = anndata.read_h5ad(path)
+            return anndata.read_h5ad(path)
     except InputError:
         raise
     except BlockingIOError as error:
@@ -108,7 +129,6 @@ def _read_h5ad(path: Path, transform: Transform) -> Expression:
         raise InputError(
             f"{path}: cannot read it as AnnData ({brief(error)}); {way_out}"
         ) from error
-    return Expression.from_anndata(adata, transform=transform, source=str(path))
 
 
 def read_network(path: Path, genes: GeneIndex) -> Network:

@@ -12,9 +12,6 @@ from grn_exp.core.versions import METRICS_SCHEMA
 from grn_exp.runs.folder import HISTORY, METRICS, PROVENANCE, SCORES, RunFolder
 from grn_exp.storage.atomic import read_npz, write_csv, write_json, write_npz
 
-# network.csv is for reading; scores.npz holds every pair
-_TOP_EDGES = 100_000
-
 
 def write_results(
     folder: RunFolder,
@@ -35,17 +32,16 @@ def write_results(
     if isinstance(prediction, EdgeScores):
         regulators, genes, values = prediction.regulators, prediction.genes, prediction.values
         arrays = {"regulators": regulators.array, "genes": genes.array, "scores": values}
-        write_npz(folder / SCORES, arrays)
-        edges = zip(*prediction.ranked(_TOP_EDGES), strict=True)
-        network = [(regulators.symbols[r], genes.symbols[g], str(values[r, g])) for r, g in edges]
-        write_csv(folder / "network.csv", ["regulator", "target", "score"], network)
+        signs = {} if prediction.signs is None else {"signs": prediction.signs}
+        write_npz(folder / SCORES, {**arrays, **signs})
     for name, (header, lines) in tables.items():
         write_csv(folder / name, header, lines)
     names = list(dict.fromkeys(["epoch", *(name for row in history for name in row)]))
     epochs = [[row.get(name, "") for name in names] for row in history]
     write_csv(folder / HISTORY, names, epochs)
     write_json(folder / PROVENANCE, facts)
-    write_json(folder / METRICS, {"schema": METRICS_SCHEMA, "rows": rows})
+    nothing = {} if rows else {"nothing_held_out": True}
+    write_json(folder / METRICS, {"schema": METRICS_SCHEMA, "rows": rows, **nothing})
 
 
 def read_scores(folder: RunFolder) -> EdgeScores:
@@ -57,7 +53,8 @@ def read_scores(folder: RunFolder) -> EdgeScores:
         If the file is missing or broken.
     """
     try:
-        regulators, genes, values = read_npz(folder / SCORES, "regulators", "genes", "scores")
+        names = ("regulators", "genes", "scores")
+        regulators, genes, values, signs = read_npz(folder / SCORES, *names, optional="signs")
     except ValueError as error:
         raise InputError(
             f"{folder / SCORES} cannot be read; do that run again with force=true"
@@ -66,6 +63,7 @@ def read_scores(folder: RunFolder) -> EdgeScores:
         regulators=GeneIndex(regulators.tolist(), name=str(folder.path)),
         genes=GeneIndex(genes.tolist(), name=str(folder.path)),
         values=values,
+        signs=signs,
     )
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine.artefacts import read_scores, write_results
+from grn_exp.engine.edges import table_of, write_edges
 from grn_exp.engine.fit import (
     check_resumption,
     check_trainer,
@@ -30,6 +31,7 @@ from grn_exp.engine.loggers import EpochLogger, Mirror
 from grn_exp.engine.outcome import Outcome, average, earlier_fit, with_spread
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
+from grn_exp.engine.stability import stability_of
 from grn_exp.models.base import GradientModel, GRNModel
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.runs.folder import CONFIG, SPLIT, RunFolder
@@ -189,6 +191,7 @@ def _run_in(
         write_text(folder / CONFIG, yaml.safe_dump(spec.identity.config, sort_keys=False))
         write_npz(folder / SPLIT, {**data.split.arrays(), "labels": data.truth.labels})
         logger = mirror.open(spec.identity)
+        halves = _fit_halves(spec, force=force)
         with _timed(seconds, "fit"):
             outcome = _outcome(folder, spec, data, model, logger, force=force)
         with _timed(seconds, "evaluate"):
@@ -196,6 +199,9 @@ def _run_in(
         if outcome.members:
             rows = with_spread(rows, outcome.members)
         seconds |= outcome.seconds
+        found = {}
+        if isinstance(outcome.prediction, EdgeScores):
+            found = _write_network(folder, data, outcome.prediction, halves)
         facts = provenance(
             data=data.describe(), seconds=seconds, device=outcome.device, model=outcome.model
         )
@@ -210,6 +216,7 @@ def _run_in(
                 "choices": dict(spec.identity.choices),
                 "method_source": method_source(spec.identity.config),
                 **outcome.origin,
+                **found,
             },
             rows=rows,
         )
@@ -230,6 +237,31 @@ def _run_in(
             # the run's files are complete without it
             log.warning("the logger did not close: %s", error)
     return rows
+
+
+def _fit_halves(spec: RunSpec, *, force: bool) -> list[RunFolder]:
+    """Do the runs on half-samples of the cells; finished ones are taken as they are."""
+    for half in spec.halves:
+        run(half, force=force, wait=True)
+    return [RunFolder(half.identity.folder) for half in spec.halves]
+
+
+def _write_network(
+    folder: RunFolder, data: Benchmark, scores: EdgeScores, halves: Sequence[RunFolder]
+) -> dict[str, Any]:
+    """Write the edges with what stands beside their scores; return facts for the provenance."""
+    stability = stability_of(map(read_scores, halves), scores) if halves else None
+    if stability is not None:
+        stability.write(folder, scores)
+    table = table_of(scores, data, stability)
+    write_edges(folder, table, n_top=data.top_edges, all_edges=data.writes_all_edges)
+    facts: dict[str, Any] = {
+        "sign": "correlation" if scores.signs is None else "method",
+        "n_edges": len(table.order),
+    }
+    if stability is not None:
+        facts |= {"top_edges": stability.n_top, "stability_fits": stability.n_fits}
+    return {"network": facts}
 
 
 def _outcome(

@@ -80,6 +80,8 @@ class RunSpec:
         method that reads labels.
     members
         The runs of an ensemble, one a seed; empty for a run of its own.
+    halves
+        The runs on half-samples of the cells, by which an edge's stability is counted.
     """
 
     identity: RunIdentity
@@ -94,6 +96,7 @@ class RunSpec:
     retriever: "RunSpec | None" = None
     fit_key: str | None = None
     members: "tuple[RunSpec, ...]" = ()
+    halves: "tuple[RunSpec, ...]" = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,8 @@ from rich.table import Table
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.metrics.ranking import random_average_precision
 from grn_exp.metrics.titles import title
+from grn_exp.runs.edges import best_edges
+from grn_exp.runs.folder import RunFolder
 
 # the value of a score that knows nothing, where that is no number of the data
 _RANDOM = {
@@ -21,6 +23,7 @@ _RANDOM = {
 Column = tuple[str, int | None]
 # characters: of the names of metrics, which may be folded; of a value with the space beside it
 _NAMES, _VALUE, _RANDOM_VALUE = 22, 12, 7
+_BEST = 10  # edges of a run that has nothing to be judged by
 
 
 def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
@@ -29,6 +32,9 @@ def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
     Subsets that do not fit side by side, 80 columns being enough for three, go below each other.
     """
     console = Console()
+    if not rows:
+        _show_edges(console, identity)
+        return
     columns = list(dict.fromkeys(_column(row) for row in rows))
     is_ranked = any(row["prevalence"] is not None for row in rows)
     n_fitting = (console.width - _NAMES) // (_VALUE + is_ranked * _RANDOM_VALUE)
@@ -38,6 +44,18 @@ def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
     tables[-1].caption = _caption(rows)
     for table in tables:
         console.print(table)
+    console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
+
+
+def _show_edges(console: Console, identity: RunIdentity) -> None:
+    """Print the best edges of a run that has nothing to be judged by."""
+    header, rows = best_edges(RunFolder(identity.folder), _BEST) or ([], [])
+    table = Table(*header, box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.title = f"{identity.model} on {identity.data}: the best edges"
+    table.title_justify = "left"
+    for row in rows:
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    console.print(table)
     console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
 
 
@@ -74,10 +92,13 @@ def show_line(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
         for row in rows
         if row["metric"] == "ap"
     ]
-    title = "AUPRC" if parts else "exact"
+    title = "AUPRC" if parts else "exact" if rows else "best"
     parts = parts or [
         f"{_subset(row)} {row['value']:.3f}" for row in rows if row["metric"] == "exact_match"
     ]
+    if not rows:
+        _, edges = best_edges(RunFolder(identity.folder), 3) or ([], [])
+        parts = [f"{edge[0]} -> {edge[1]}" for edge in edges]
     text = f"{identity.data:8} {name:14} {title}  {'  '.join(parts)}  {identity.folder}"
     console.print(text, soft_wrap=True, highlight=False)
 

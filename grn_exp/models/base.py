@@ -46,6 +46,8 @@ class GRNModel(pl.LightningModule, abc.ABC):
     reads_embedding: ClassVar[bool] = False
     reads_pools: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = False
+    # learns from pairs without an edge as well as from edges
+    needs_negatives: ClassVar[bool] = False
     # packages of an optional extra of the method's own name
     requires: ClassVar[tuple[str, ...]] = ()
 
@@ -240,11 +242,13 @@ class GRNModel(pl.LightningModule, abc.ABC):
         """Return what of the fitted model is worth a csv file of the run, by file name."""
         return {}
 
-    def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:
+    def as_scores(
+        self, values: "Tensor | np.ndarray", *, signs: "np.ndarray | None" = None
+    ) -> EdgeScores:
         """Wrap an ``(n_regulators, n_genes)`` array as scores of the view's genes."""
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
         array = np.ascontiguousarray(array, dtype=np.float32)
-        return EdgeScores(self.view.regulators, self.view.genes, array)
+        return EdgeScores(self.view.regulators, self.view.genes, array, signs)
 
 
 class GradientModel(GRNModel):

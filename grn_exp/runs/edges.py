@@ -1,17 +1,21 @@
 """The network that a run leaves: a table of edges, best first, and what stands beside it."""
 
+import csv
 import gzip
+import itertools
 import zlib
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from grn_exp.core.tables import Table
 from grn_exp.runs.files import UnreadableError
 from grn_exp.runs.folder import RunFolder
+
+if TYPE_CHECKING:  # a finished run is skipped without it
+    import pandas as pd
 
 EDGES = "network.csv.gz"  # the best edges
 ALL_EDGES = "network.parquet"  # all of them, of a run on own cells
 AUDIT = "audit.csv"
-STABILITY = "stability.npz"
 
 # source, target: regulator and gene. rank: from 1. sign: -1, 0 or 1. correlation: of the two
 # genes' values as the method saw them. stability: share of the fits to half of the cells that have
@@ -28,13 +32,33 @@ DTYPES = {
     "known": "Int8",
 }
 COLUMNS = tuple(DTYPES)
-AUDIT_COLUMNS = ("gene", "role", "status", "mean")
+AUDIT_COLUMNS = ["gene", "role", "status", "mean"]
 
 STABLE = 0.8  # an edge of the short list has at least this stability
 PER_REGULATOR = 10  # edges of the short list where there is no stability
 
 
-def read_edges(folder: RunFolder) -> pd.DataFrame:
+def best_edges(folder: RunFolder, n: int) -> Table | None:
+    """Return the best edges as header and rows; None where the run left no network."""
+    path = folder / EDGES
+    if not path.is_file():
+        return None
+    with gzip.open(path, "rt", newline="", encoding="utf-8") as stream:
+        lines = csv.reader(stream)
+        header = next(lines)
+        return header, [
+            (*line[:2], float(line[2]), *map(_number, line[3:]))
+            for line in itertools.islice(lines, n)
+        ]
+
+
+def _number(text: str) -> float | int | None:
+    if not text:
+        return None
+    return float(text) if "." in text or "e" in text or "n" in text else int(text)
+
+
+def read_edges(folder: RunFolder) -> "pd.DataFrame":
     """Return a run's edges, best first, with the columns of :data:`DTYPES`.
 
     Raises
@@ -42,6 +66,8 @@ def read_edges(folder: RunFolder) -> pd.DataFrame:
     UnreadableError
         If the run left no network, or its file is broken.
     """
+    import pandas as pd
+
     path = next((path for name in (ALL_EDGES, EDGES) if (path := folder / name).is_file()), None)
     if path is None:
         raise UnreadableError(f"no {EDGES}: this run left no network")
@@ -59,8 +85,8 @@ def read_edges(folder: RunFolder) -> pd.DataFrame:
 
 
 def short_list(
-    edges: pd.DataFrame, *, top: int | None = None, stability: float = STABLE
-) -> pd.DataFrame:
+    edges: "pd.DataFrame", *, top: int | None = None, stability: float = STABLE
+) -> "pd.DataFrame":
     """Return the edges that are worth a look, best first.
 
     Parameters

@@ -24,7 +24,16 @@ SCORES = "scores.npz"
 SPLIT = "split.npz"
 HISTORY = "history.csv"
 LOG = "run.log"
-_RESULTS = (METRICS, STATUS, PROVENANCE, SCORES, SPLIT, CONFIG)  # metrics: gone, it is unfinished
+STABILITY = "stability.npz"
+_RESULTS = (
+    METRICS,
+    STATUS,
+    PROVENANCE,
+    SCORES,
+    SPLIT,
+    CONFIG,
+    STABILITY,
+)  # metrics: gone, it is unfinished
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +108,7 @@ class RunFolder:
         return config
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the rows of ``metrics.json``.
+        """Return the rows of ``metrics.json``; none where no label was held out.
 
         Raises
         ------
@@ -114,7 +123,7 @@ class RunFolder:
                 f"{METRICS} has schema {content.get('schema')}, this code reads {METRICS_SCHEMA}"
             )
         rows = content.get("rows")
-        if not isinstance(rows, list) or not rows:
+        if not isinstance(rows, list) or not (rows or content.get("nothing_held_out")):
             raise UnreadableError(f"{METRICS} has no rows")
         return rows
 
@@ -162,8 +171,9 @@ class RunFolder:
         try:
             for name in _RESULTS:
                 (self.path / name).unlink(missing_ok=True)
-            for table in self.path.glob("*.csv"):
-                table.unlink(missing_ok=True)
+            for ending in ("*.csv", "*.csv.gz", "*.parquet"):
+                for table in self.path.glob(ending):
+                    table.unlink(missing_ok=True)
             for folder in (self.path, self.checkpoint.parent):
                 for half_written in folder.glob(".*.*"):  # by a process that was killed
                     half_written.unlink(missing_ok=True)

@@ -11,6 +11,8 @@ from grn_exp.core.versions import PRIOR_HARDWARE, RESULTS_VERSION
 from grn_exp.runs.files import part
 from grn_exp.runs.trainer_options import counted, counted_callbacks
 
+# files by which a folder is known that is one input
+_FOLDERS = ("config.json", "matrix.mtx", "matrix.mtx.gz")
 _NEUTRAL = ("paths", "logger", "preset", "force", "experiment")
 
 
@@ -21,6 +23,8 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
         kept.pop("pool", None)  # nothing is drawn from it
     if kept.get("ensemble") == 1:
         del kept["ensemble"]  # a member is the run of its seed
+    if kept.get("stability") == 0:
+        del kept["stability"]
     kept["trainer"] = counted(config)
     kept["callbacks"] = counted_callbacks(config)
     if kept.get("prior"):
@@ -31,7 +35,7 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
 def run_key(config: Mapping[str, Any]) -> str:
     """Hash everything in a resolved configuration that can change a result.
 
-    A string that names an existing file, or the folder of a language model, counts by content:
+    A string that names an existing file, or the folder of a language model or of 10x, counts by content:
     what is changed is another run, what is moved is not.
     """
     content = _by_content({**relevant(config), "results_version": RESULTS_VERSION})
@@ -39,18 +43,18 @@ def run_key(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _by_content(node: Any) -> Any:  # noqa: ANN401 - a JSON tree
+def _by_content(node: Any, *, is_path: bool = False) -> Any:  # noqa: ANN401 - a JSON tree
     if isinstance(node, dict):
-        return {name: _by_content(value) for name, value in node.items()}
+        return {name: _by_content(value, is_path=name == "path") for name, value in node.items()}
     if isinstance(node, list):
         return [_by_content(value) for value in node]
-    if isinstance(node, str) and ("/" in node or "." in node):
+    if isinstance(node, str) and (is_path or "/" in node or "." in node):
         try:
             path = Path(node).expanduser()
             if path.is_file():
                 status = path.stat()
                 return _file_hash(path, status.st_size, status.st_mtime_ns)
-            if (path / "config.json").is_file():
+            if any((path / name).is_file() for name in _FOLDERS):
                 inside = sorted(file for file in path.iterdir() if file.is_file())
                 return {file.name: _by_content(str(file)) for file in inside}
         except (OSError, RuntimeError):  # too long for a file name, no such user

@@ -83,8 +83,13 @@ def write_npz(path: Path, arrays: dict[str, Any]) -> None:
         np.savez_compressed(stream, **arrays)
 
 
-def read_npz(path: Path, *names: str) -> list[np.ndarray]:
+def read_npz(path: Path, *names: str, optional: str | None = None) -> list[Any]:
     """Return the named arrays of an npz file, none of which may be a pickle.
+
+    Parameters
+    ----------
+    optional
+        The name of one more, which comes last; None where the file has none of it.
 
     Raises
     ------
@@ -97,7 +102,8 @@ def read_npz(path: Path, *names: str) -> list[np.ndarray]:
             for name in names:
                 if name not in arrays:
                     raise ValueError(f"no array {name!r}, only {arrays.files}")
-            return [arrays[name] for name in names]
+            last = [arrays[optional] if optional in arrays else None] if optional else []
+            return [*(arrays[name] for name in names), *last]
     except _BROKEN as error:
         raise ValueError(str(error) or type(error).__name__) from error
 

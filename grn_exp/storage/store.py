@@ -24,6 +24,8 @@ SOURCES = {
     # BEELINE matrices and networks, as GENELink and its successors distribute them
     "bridge_grn": f"{_GITHUB}/haohaostats/bridge-grn/27d21d94f6f96f5d2a8a7b41d392cb12410e46ea",
     "genelink": f"{_GITHUB}/zpliulab/GENELink/4eb816af27f5fe0cb26f9230286401801b251129",
+    # BEELINE's own repository (GPL-3.0): its lists of transcription factors
+    "beeline": f"{_GITHUB}/Murali-group/Beeline/13c8593dae8723776c8825ac467b81cd9f04ee16",
     # SERGIO's GRNs and its authors' simulations (GPL-3.0)
     "sergio": f"{_GITHUB}/PayamDiba/SERGIO/a6190b74425112834c8fa9b4b6157d9cb3d1ab88",
     # BioBERT vectors of gene symbols

@@ -119,6 +119,8 @@ class EdgeDataModule(Benchmark):
     ) -> list[RankingRow]:
         """Judge scores on every subset that holds both classes."""
         truth = self.truth
+        if not truth.universe.any():
+            return []
         values = prediction.align(truth.regulators, truth.genes)
         scale = float(values[truth.universe].max())
         rows: list[RankingRow] = []

@@ -77,7 +77,6 @@ class BeelineFiles(FromFiles):
             expression = load_expression(self.dataset, self.gene_set)
         else:
             expression = read_expression(self.expression_path)
-            _refuse_other_scales(expression)
         path = self.network_path or store.fetch(self.keys[-1])
         return expression, read_network(path, expression.genes)
 
@@ -128,31 +127,6 @@ class BeelineDataModule(BeelineFiles, EdgeDataModule):
         rng = np.random.default_rng([self.cell_seed, 0xCE11])
         cells = np.sort(rng.permutation(expression.n_cells)[:n_cells])
         return expression.take_cells(cells), network
-
-
-_LOG_NORMALISE = "log-normalise first (scanpy.pp.normalize_total, scanpy.pp.log1p)"
-# log2 of a thousand million: more than any cell's total
-_LARGEST_LOG = 30.0
-
-
-def _refuse_other_scales(expression: Expression) -> None:
-    """Refuse a matrix that cannot be on a log scale, or whose cells are all alike."""
-    values = expression.values
-    if (values == values[:1]).all():
-        raise InputError(
-            f"{expression.source}: all {expression.n_cells} cells are identical, so "
-            "nothing can be inferred from them; give the matrix of single cells"
-        )
-    if values.max() > 1 and (values == np.floor(values)).all():
-        raise InputError(
-            f"{expression.source}: all values are whole numbers, up to {values.max():.0f}: raw "
-            f"counts; {_LOG_NORMALISE}"
-        )
-    if values.max() > _LARGEST_LOG:
-        raise InputError(
-            f"{expression.source}: the largest value is {values.max():.6g}, too large for a "
-            f"log scale; {_LOG_NORMALISE}"
-        )
 
 
 def expression_key(dataset: str, gene_set: str) -> str:

@@ -1,7 +1,5 @@
 """What mirrors show of a finished run, read from its folder."""
 
-import csv
-import itertools
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_scores
 from grn_exp.metrics.titles import key_of
+from grn_exp.runs.edges import best_edges
 from grn_exp.runs.folder import SCORES, SPLIT, RunFolder
 
 _CURVE_POINTS = 1000
@@ -36,15 +35,9 @@ def cost(facts: dict[str, Any]) -> dict[str, float]:
 
 
 def top_edges(folder: RunFolder) -> Table | None:
-    """Return the best edges of ``network.csv``; None for a method that scores none."""
-    path = folder / "network.csv"
-    if not path.is_file():
-        return None
-    with path.open(newline="", encoding="utf-8") as stream:
-        lines = csv.reader(stream)
-        header = next(lines)
-        best = [(a, b, float(score)) for a, b, score in itertools.islice(lines, _TOP_EDGES)]
-    return header, list(best)
+    """Return the best edges of a run; None for a method that scores none."""
+    found = best_edges(folder, _TOP_EDGES)
+    return None if found is None else (found[0][:3], [row[:3] for row in found[1]])
 
 
 def precision_recall(folder: RunFolder) -> dict[str, Curve]:

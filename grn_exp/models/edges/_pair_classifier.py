@@ -36,6 +36,7 @@ class PairClassifier(GradientModel):
     """
 
     reads_labels: ClassVar[bool] = True
+    needs_negatives: ClassVar[bool] = True
     batches_of: ClassVar[Items] = "pairs"
     decay_interval: ClassVar[Literal["epoch", "step"]] = "step"
     regulator_positions: Tensor

@@ -61,6 +61,7 @@ class Retriever(GradientModel):
     """
 
     reads_labels: ClassVar[bool] = True
+    needs_negatives: ClassVar[bool] = True
     batches_of: ClassVar[Items] = "targets"
     features: Tensor
     regulator_positions: Tensor

@@ -56,6 +56,7 @@ class MatComp(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    needs_negatives: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class OneHotLR(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    needs_negatives: ClassVar[bool] = True
 
     def __init__(
         self,

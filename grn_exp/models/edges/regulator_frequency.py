@@ -27,6 +27,7 @@ class RegulatorFrequency(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    needs_negatives: ClassVar[bool] = True
 
     def score(self, view: TrainView) -> np.ndarray:
         """Return the candidates' shares, the same for every gene but 0 for the candidate."""

@@ -1,0 +1,108 @@
+"""Open a file of cells, whatever tool wrote it."""
+
+import logging
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grn_exp.core.errors import InputError, brief
+from grn_exp.core.genes import stripped
+from grn_exp.data.readers import check_numbers, open_h5ad
+from grn_exp.storage.delimited import read_matrix
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger(__name__)
+
+_TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+_KINDS = "a .h5ad, .h5 (10x), .loom, .csv or .tsv file, or a 10x folder with matrix.mtx"
+
+
+def open_cells(path: Path, *, landmarks: Collection[str]) -> "AnnData":
+    """Read a file of cells as an AnnData, cells x genes, with nothing done to it.
+
+    Parameters
+    ----------
+    path
+        A ``.h5ad``, a 10x ``.h5``, a 10x folder (``matrix.mtx``), a ``.loom`` (with loompy), or a
+        table in csv or tsv, either way round.
+    landmarks
+        Upper-case symbols of genes, such as regulators: they tell which way round a table is.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, broken or of another kind.
+    """
+    name = path.name.lower()
+    if path.is_dir():
+        return _read_10x_folder(path)
+    if not path.is_file():
+        raise InputError(f"data.path={path}: no such file; give {_KINDS}")
+    if name.endswith(".h5ad"):
+        return open_h5ad(path)
+    if name.endswith(_TABLES):
+        return _read_table(path, landmarks)
+    if name.endswith(".h5"):
+        return _with_scanpy(path, "read_10x_h5")
+    if name.endswith(".loom"):
+        return _with_scanpy(path, "read_loom")
+    raise InputError(f"data.path={path}: unknown ending; give {_KINDS}")
+
+
+def _read_10x_folder(path: Path) -> "AnnData":
+    found = sorted(file.name for file in path.iterdir())
+    if not any(name.removesuffix(".gz").endswith("matrix.mtx") for name in found):
+        raise InputError(
+            f"data.path={path}: no matrix.mtx in this folder ({', '.join(found[:5]) or 'empty'}); "
+            f"give {_KINDS}"
+        )
+    return _with_scanpy(path, "read_10x_mtx", make_unique=False)
+
+
+def _with_scanpy(path: Path, reader: str, **options: bool) -> "AnnData":
+    import scanpy
+
+    try:
+        with warnings.catch_warnings():  # names that occur twice are refused later, by name
+            warnings.filterwarnings("ignore", message=".*names are not unique.*")
+            return getattr(scanpy, reader)(path, **options)
+    except ImportError as error:
+        raise InputError(f"data.path={path}: {brief(error)}; pip install loompy") from error
+    except Exception as error:  # libraries' own errors have no common base
+        raise InputError(
+            f"data.path={path}: cannot read it ({brief(error)}); copy or write it again"
+        ) from error
+
+
+def _read_table(path: Path, landmarks: Collection[str]) -> "AnnData":
+    from anndata import AnnData
+
+    separator = "," if ".csv" in path.name.lower() else "\t"
+    table = read_matrix(path, separator=separator)
+    rows, columns = (
+        stripped(map(str, names), name=str(path)) for names in (table.index, table.columns)
+    )
+    n_rows, n_columns = (
+        len({name.upper() for name in names}.intersection(landmarks)) for names in (rows, columns)
+    )
+    if n_rows == n_columns:
+        raise InputError(
+            f"data.path={path}: {n_rows} regulators are among the names of its rows and "
+            f"{n_columns} among those of its columns, so it does not show which are genes; give "
+            "data.regulators=... with the same kind of symbols as the table"
+        )
+    genes_in_rows = n_rows > n_columns
+    log.info(
+        "%s: genes are in the %s (%d regulators are named there)",
+        *(path, "rows" if genes_in_rows else "columns", max(n_rows, n_columns)),
+    )
+    check_numbers(table, path)
+    values = table.to_numpy(dtype=np.float32)
+    cells = AnnData(np.ascontiguousarray(values.T if genes_in_rows else values))
+    cells.obs_names, cells.var_names = (columns, rows) if genes_in_rows else (rows, columns)
+    return cells

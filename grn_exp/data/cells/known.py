@@ -1,0 +1,131 @@
+"""Interactions that are known beforehand: the labels of supervised methods."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex, stripped
+from grn_exp.core.views import UNKNOWN
+from grn_exp.data.cells.symbols import find
+from grn_exp.storage.delimited import read_strings
+
+log = logging.getLogger(__name__)
+
+_PAIRS = (("gene1", "gene2"), ("source", "target"), ("tf", "target"), ("regulator", "target"))
+_SIGNS = ("sign", "mor", "mode", "interaction", "effect")
+_WEIGHT = "weight"
+_UP = {"+", "+1", "1", "1.0", "up", "activation", "activates", "activator", "stimulation"}
+_DOWN = {"-", "-1", "-1.0", "down", "repression", "represses", "repressor", "inhibition"}
+
+
+class Known(NamedTuple):
+    """Known interactions of some regulators.
+
+    Attributes
+    ----------
+    labels
+        Shape ``(n_regulators, n_genes)``, int8: 1 an edge, 0 none (weight 0), else ``UNKNOWN``.
+    signs
+        Same shape, int8: -1, 0 (not known), 1.
+    """
+
+    labels: NDArray[np.int8]
+    signs: NDArray[np.int8]
+
+
+def symbols_in(path: Path) -> tuple[list[str], list[str]]:
+    """Return the regulator and the target of each interaction, as they are spelt.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or has other columns.
+    """
+    table = _read(path)
+    source, target = (stripped(table[name], name=str(path)) for name in _pair(table, path))
+    return source, target
+
+
+def read_known(path: Path, regulators: GeneIndex, genes: GeneIndex) -> Known:
+    """Read interactions from a csv or tsv file.
+
+    Columns are ``Gene1,Gene2``, ``source,target``, ``TF,target`` or ``regulator,target``, and
+    where there are, ``sign`` (or ``mor``; + and -, 1 and -1, words) or ``weight``, whose sign
+    counts, and whose 0 says that there is no such edge.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, has other columns, or no pair of a regulator and a gene at hand.
+    """
+    table = _read(path)
+    given = symbols_in(path)
+    sources, targets = find(given[0], regulators), find(given[1], genes)
+    pairs = list(zip(sources, targets, strict=True))
+    at_hand = np.array([bool(s and t and s != t) for s, t in pairs], dtype=np.bool_)
+    if not at_hand.any():
+        raise InputError(
+            f"data.known={path}: none of its {len(pairs)} interactions (such as {given[0][0]!r} -> "
+            f"{given[1][0]!r}) joins one of the {len(regulators)} regulators (such as "
+            f"{', '.join(regulators.symbols[:3])}) and one of the {len(genes)} genes; use the same "
+            "symbols in both"
+        )
+    labels, signs = _values(table, path)
+    shape = (len(regulators), len(genes))
+    known = Known(np.full(shape, UNKNOWN, dtype=np.int8), np.zeros(shape, dtype=np.int8))
+    rows = regulators.positions(str(s) for (s, _), ok in zip(pairs, at_hand, strict=True) if ok)
+    columns = genes.positions(str(t) for (_, t), ok in zip(pairs, at_hand, strict=True) if ok)
+    known.labels[rows, columns] = labels[at_hand]
+    known.signs[rows, columns] = signs[at_hand]
+    if not at_hand.all():
+        log.warning(
+            "%s: %d of %d interactions have a gene that is not used and were left out",
+            *(path, int((~at_hand).sum()), len(pairs)),
+        )
+    return known
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read the file with its columns' names in lower case."""
+    if not path.is_file():
+        raise InputError(f"data.known={path}: no such file; check the path")
+    table = read_strings(path, separator="," if ".csv" in path.name.lower() else "\t")
+    return table.rename(columns=lambda name: str(name).strip().lower())
+
+
+def _pair(table: pd.DataFrame, path: Path) -> tuple[str, str]:
+    """Return the names of the two columns that hold the genes."""
+    for pair in _PAIRS:
+        if set(pair) <= set(table.columns):
+            return pair
+    raise InputError(
+        f"data.known={path}: columns {', '.join(map(str, table.columns[:5]))}; give Gene1,Gene2 or "
+        "source,target or TF,target"
+    )
+
+
+def _values(table: pd.DataFrame, path: Path) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return the label and the sign of each row."""
+    labels = np.ones(len(table), dtype=np.int8)
+    signs = np.zeros(len(table), dtype=np.int8)
+    if _WEIGHT in table.columns:
+        numbers = pd.to_numeric(table[_WEIGHT], errors="coerce").to_numpy(dtype=np.float64)
+        if np.isnan(numbers).any():
+            row = int(np.argmax(np.isnan(numbers)))
+            raise InputError(
+                f"data.known={path}: {_WEIGHT} is {table[_WEIGHT].iloc[row]!r} in row {row + 1}, "
+                "which is not a number; correct or drop it"
+            )
+        labels = (numbers != 0).astype(np.int8)
+        if (numbers < 0).any():  # otherwise it says how sure an edge is
+            signs = np.sign(numbers).astype(np.int8)
+    sign = next((name for name in _SIGNS if name in table.columns), None)
+    if sign is not None:
+        words = table[sign].str.strip().str.lower()
+        signs = words.isin(_UP).to_numpy(np.int8) - words.isin(_DOWN).to_numpy(np.int8)
+    return labels, signs

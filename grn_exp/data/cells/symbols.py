@@ -1,0 +1,171 @@
+"""What the genes of a file are called, and which of them are regulators."""
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from grn_exp.core.errors import InputError, close_matches
+from grn_exp.core.genes import GeneIndex, stripped
+from grn_exp.storage import store
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger(__name__)
+
+SPECIES = ("human", "mouse")
+# columns of var in which 10x, CELLxGENE, scanpy and monocle keep symbols
+_USUAL_COLUMNS = (
+    *("feature_name", "gene_symbols", "gene_symbol", "gene_name", "gene_names"),
+    *("gene_short_name", "symbol", "Symbol", "SYMBOL"),
+)
+_ENSEMBL = re.compile(r"(ENS[A-Z]*?)G\d{11}(\.\d+)?$")
+_GENOME = re.compile(r"(hg19|hg38|GRCh37|GRCh38|mm9|mm10|mm39|GRCm38|GRCm39)_+")
+_HEADERS = {"tf", "gene", "genes", "gene1", "source", "symbol", "regulator", "regulators"}
+
+
+def name_genes(cells: "AnnData", column: str | None, *, source: str) -> list[str]:
+    """Return a symbol for each gene of a file; an empty string where it has none.
+
+    Parameters
+    ----------
+    column
+        Of ``var``, with the symbols; None for the names of the genes. Where these are Ensembl ids,
+        a column that usually holds symbols is taken.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, if the genes have Ensembl ids and no column with symbols is
+        known, or if they are of two species.
+    """
+    columns = [str(name) for name in cells.var.columns]
+    if column is not None and column not in columns:
+        raise InputError(
+            f"data.gene_column={column}: {source} has no such column of var; "
+            f"{close_matches(column, columns)}choose from {', '.join(columns) or 'none'}"
+        )
+    names = _strings(cells.var_names if column is None else cells.var[column], source)
+    _refuse_two_species(names, source)
+    n_ids = sum(_ENSEMBL.match(name) is not None for name in names)
+    if column is not None or n_ids <= len(names) / 2:
+        return names
+    usual = next((name for name in _USUAL_COLUMNS if name in columns), None)
+    if usual is None:
+        has = f"var has {', '.join(columns)}" if columns else "var has no columns"
+        raise InputError(
+            f"{source}: the genes have Ensembl ids (such as {names[0]!r}); name the column of var "
+            f"that holds their symbols, data.gene_column=... ({has})"
+        )
+    log.info("%s: the genes have Ensembl ids; their symbols are from var[%r]", source, usual)
+    return _strings(cells.var[usual], source)
+
+
+def _strings(values: Iterable[object], source: str) -> list[str]:
+    given = ["" if value is None or value != value else str(value) for value in values]
+    return stripped(given, name=source)
+
+
+def _refuse_two_species(names: Sequence[str], source: str) -> None:
+    for pattern in (_ENSEMBL, _GENOME):
+        found = {match.group(1): name for name in names if (match := pattern.match(name))}
+        if len(found) > 1:
+            raise InputError(
+                f"{source}: its genes are of two species (such as "
+                f"{' and '.join(map(repr, list(found.values())[:2]))}); keep the cells and genes "
+                "of one"
+            )
+
+
+class Regulators(NamedTuple):
+    """Regulators that were asked for.
+
+    Attributes
+    ----------
+    asked
+        Symbols as they were given.
+    genes
+        For each the gene of the matrix, None where it has none.
+    source
+        Where the list is from.
+    """
+
+    asked: list[str]
+    genes: list[str | None]
+    source: str
+
+
+def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
+    """Return the symbols of regulators, and what they are from.
+
+    Parameters
+    ----------
+    choice
+        ``human`` or ``mouse``: BEELINE's lists of transcription factors (from RegNetwork, TRRUST
+        and Gene Ontology). Or symbols, or a file with one in each row's first column.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or no symbol in it.
+    """
+    if not isinstance(choice, str):
+        return list(dict.fromkeys(stripped(choice, name="data.regulators"))), "data.regulators"
+    if choice in SPECIES:
+        path, source = store.fetch(f"tf_lists/{choice}-tfs.csv"), f"the {choice} list"
+    else:
+        path, source = Path(choice).expanduser(), choice
+        if not path.is_file():
+            raise InputError(
+                f"data.regulators={choice}: no such file; give human, mouse, or a file with a "
+                "symbol a line"
+            )
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"data.regulators={choice}: cannot read it ({error})") from error
+    first = [
+        re.split(r"[,;\t]", line)[0].strip('"') for line in lines if line[:1] not in ("#", "")
+    ]
+    if first and first[0].strip().lower() in _HEADERS:
+        first = first[1:]
+    found = [symbol for symbol in dict.fromkeys(stripped(first, name=source)) if symbol]
+    if not found:
+        raise InputError(f"data.regulators={choice}: no symbol in this file; give one a line")
+    return found, source
+
+
+def find(asked: Sequence[str], genes: GeneIndex) -> list[str | None]:
+    """Return the gene that each symbol means: spelt alike, or alike but for case."""
+    by_upper: dict[str, str] = {}
+    for gene in genes:
+        by_upper.setdefault(gene.upper(), gene)
+    return [symbol if symbol in genes else by_upper.get(symbol.upper()) for symbol in asked]
+
+
+def refuse_unfound(asked: Sequence[str], genes: GeneIndex, *, source: str) -> None:
+    """Refuse to go on without a single regulator, and say why there may be none."""
+    ids = sum(_ENSEMBL.match(symbol) is not None for symbol in asked) > len(asked) / 2
+    cause = "the list has Ensembl ids; give symbols" if ids else "use the same kind of symbols"
+    raise InputError(
+        f"data.regulators: none of the {len(asked)} of {source} (such as "
+        f"{', '.join(map(repr, asked[:3]))}) is among the {len(genes)} genes (such as "
+        f"{', '.join(map(repr, genes.symbols[:3]))}); {cause}"
+    )
+
+
+def species_warning(choice: object, genes: GeneIndex) -> str:
+    """Say if genes are spelt as another species' are than the list of regulators; "" if not."""
+    letters = [gene for gene in genes if re.match(r"[A-Za-z]{3}", gene)]
+    upper = np.mean([gene.isupper() for gene in letters]) if letters else 0.0
+    spelt = "human" if upper > 0.9 else "mouse" if upper < 0.1 else None
+    if choice not in SPECIES or spelt in (None, choice):
+        return ""
+    return (
+        f"data.regulators={choice}, but the genes are spelt as those of {spelt} are (such as "
+        f"{letters[0]!r}); data.regulators={spelt} may be what you want"
+    )
