@@ -215,7 +215,7 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     writes_all_edges: bool = False
 
     def known_signs(self) -> "NDArray[np.int8] | None":
-        """Return the signs of known edges, shape ``(n_regulators, n_genes)``, where they are known."""
+        """Return the signs of known edges, ``(n_regulators, n_genes)``, where there are some."""
         return None
 
     def tables(self, prediction: Any) -> dict[str, Table]:

@@ -25,8 +25,8 @@ class Stability:
     Attributes
     ----------
     share
-        Shape ``(n_regulators, n_genes)``, float32: share of the fits that have the edge among their
-        ``n_top`` best; a gene with itself NaN.
+        Shape ``(n_regulators, n_genes)``, float32: share of the fits that have the edge among
+        their ``n_top`` best; a gene with itself NaN.
     rank_mean, rank_sd
         Same shape: mean and standard deviation (ddof 1) over the fits of the edge's rank, as a
         share of all pairs, 0 best.

@@ -54,7 +54,8 @@ def _show_edges(console: Console, identity: RunIdentity) -> None:
     table.title = f"{identity.model} on {identity.data}: the best edges"
     table.title_justify = "left"
     for row in rows:
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+        texts = (f"{each:.4g}" if isinstance(each, float) else each for each in row)
+        table.add_row(*("" if text is None else str(text) for text in texts))
     console.print(table)
     console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
 

@@ -35,8 +35,8 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
 def run_key(config: Mapping[str, Any]) -> str:
     """Hash everything in a resolved configuration that can change a result.
 
-    A string that names an existing file, or the folder of a language model or of 10x, counts by content:
-    what is changed is another run, what is moved is not.
+    A string that names an existing file, or the folder of a language model or of 10x, counts by
+    content: what is changed is another run, what is moved is not.
     """
     content = _by_content({**relevant(config), "results_version": RESULTS_VERSION})
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

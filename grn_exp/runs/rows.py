@@ -60,10 +60,8 @@ def columns_of(rows: Sequence[Any]) -> Columns:
 def _all_valid(name: str, values: list[Any]) -> bool:
     """Say whether a column holds what it should; looks at a million values in no time."""
     types = set(map(type, values))
-    if not types:
-        return True
-    if types == {type(None)}:
-        return name not in _NEEDED
+    if types <= {type(None)}:
+        return not types or name not in _NEEDED
     if name in _NEEDED and type(None) in types:
         return False
     if name in TEXTS:

@@ -102,7 +102,7 @@ def read_npz(path: Path, *names: str, optional: str | None = None) -> list[Any]:
             for name in names:
                 if name not in arrays:
                     raise ValueError(f"no array {name!r}, only {arrays.files}")
-            last = [arrays[optional] if optional in arrays else None] if optional else []
+            last = [arrays.get(optional)] if optional else []
             return [*(arrays[name] for name in names), *last]
     except _BROKEN as error:
         raise ValueError(str(error) or type(error).__name__) from error

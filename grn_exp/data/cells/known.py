@@ -70,10 +70,10 @@ def read_known(path: Path, regulators: GeneIndex, genes: GeneIndex) -> Known:
     at_hand = np.array([bool(s and t and s != t) for s, t in pairs], dtype=np.bool_)
     if not at_hand.any():
         raise InputError(
-            f"data.known={path}: none of its {len(pairs)} interactions (such as {given[0][0]!r} -> "
-            f"{given[1][0]!r}) joins one of the {len(regulators)} regulators (such as "
-            f"{', '.join(regulators.symbols[:3])}) and one of the {len(genes)} genes; use the same "
-            "symbols in both"
+            f"data.known={path}: none of its {len(pairs)} interactions (such as "
+            f"{given[0][0]!r} -> {given[1][0]!r}) joins one of the {len(regulators)} regulators "
+            f"(such as {', '.join(regulators.symbols[:3])}) and one of the {len(genes)} genes; "
+            "use the same symbols in both"
         )
     labels, signs = _values(table, path)
     shape = (len(regulators), len(genes))
@@ -104,8 +104,8 @@ def _pair(table: pd.DataFrame, path: Path) -> tuple[str, str]:
         if set(pair) <= set(table.columns):
             return pair
     raise InputError(
-        f"data.known={path}: columns {', '.join(map(str, table.columns[:5]))}; give Gene1,Gene2 or "
-        "source,target or TF,target"
+        f"data.known={path}: its columns are {', '.join(map(str, table.columns[:5]))}; give "
+        "Gene1,Gene2 or source,target or TF,target"
     )
 
 

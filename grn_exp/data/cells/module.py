@@ -47,14 +47,14 @@ class _Cells:
 class CellsDataModule(EdgeDataModule):
     """Your own cells: every method that reads no labels runs on them.
 
-    With known interactions supervised methods run too: without a ``splitter`` on all of them, which
-    leaves nothing to judge; with one on part of them, judged on the others.
+    With known interactions supervised methods run too: without a ``splitter`` on all of them,
+    which leaves nothing to judge; with one on part of them, judged on the others.
 
     Parameters
     ----------
     path
-        A ``.h5ad``, 10x ``.h5``, 10x folder, ``.loom``, csv or tsv file; cells x genes, csv and tsv
-        either way round. Counts, or values on a log scale.
+        A ``.h5ad``, 10x ``.h5``, 10x folder, ``.loom``, csv or tsv file; cells x genes, csv and
+        tsv either way round. Counts, or values on a log scale.
     regulators
         ``human`` or ``mouse`` (lists of transcription factors), a file with a symbol a line, or
         symbols; matched whatever their case. None: those of ``known``.
@@ -62,8 +62,8 @@ class CellsDataModule(EdgeDataModule):
         A csv or tsv file of known interactions (``Gene1,Gene2``, ``source,target`` or
         ``TF,target``, perhaps with ``sign`` or ``weight``).
     unlisted
-        What a pair is that ``known`` does not list: ``unknown``, or, between its regulators and its
-        targets, ``negative``.
+        What a pair is that ``known`` does not list: ``unknown``, or, between its regulators and
+        its targets, ``negative``.
     layer, use_raw
         The matrix to use in place of X; ``use_raw`` None takes ``.raw`` if X was scaled.
     gene_column
@@ -210,9 +210,9 @@ class CellsDataModule(EdgeDataModule):
         if not regulators:
             reason = reasons[next(gene for gene in found if gene)]
             raise InputError(
-                f"{name}: {sum(map(bool, found))} of {len(asked)} regulators of {source} are in the "
-                f"matrix, but none is used (the first is {reason}); give more cells, a smaller "
-                "data.min_cells, or other regulators"
+                f"{name}: {sum(map(bool, found))} of {len(asked)} regulators of {source} are in "
+                f"the matrix, but none is used (the first is {reason}); give more cells, a "
+                "smaller data.min_cells, or other regulators"
             )
         values = cells.X[:, index.positions(used)]
         values = values.toarray() if sparse.issparse(values) else np.asarray(values)
@@ -286,15 +286,15 @@ class CellsDataModule(EdgeDataModule):
         name = type(method).__name__
         if method.reads_labels and self.known_path is None:
             raise InputError(
-                f"{name} learns from known interactions; give them as data.known=FILE, or choose a "
-                "method that reads expression alone (grnboost2, deepsem)"
+                f"{name} learns from known interactions; give them as data.known=FILE, or choose "
+                "a method that reads expression alone (grnboost2, deepsem)"
             )
         view = super().view_for(method)
         if method.needs_negatives and view.labels is not None and not (view.labels == 0).any():
             raise InputError(
-                f"{name} learns from pairs with an edge and pairs without one, but data.known lists "
-                "edges alone; data.unlisted=negative takes the pairs that it does not list as pairs "
-                "without an edge, and weight 0 lists one"
+                f"{name} learns from pairs with an edge and pairs without one, but data.known "
+                "lists edges alone; data.unlisted=negative takes the pairs that it does not list "
+                "as pairs without an edge, and weight 0 lists one"
             )
         return view
 

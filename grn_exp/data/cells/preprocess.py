@@ -188,9 +188,9 @@ def normalise(cells: "AnnData", how: Normalisation, *, source: str) -> tuple["An
     largest = float(values.max()) if values.size else 0.0
     if how == "none" and largest > LARGEST_LOG:
         raise InputError(
-            f"{source}: the largest value is {largest:.6g}, too large for a log scale, but not all "
-            "are whole numbers, as counts are; data.normalise=counts normalises each cell and takes "
-            "logarithms, data.normalise=log1p takes logarithms alone"
+            f"{source}: the largest value is {largest:.6g}, too large for a log scale, but not "
+            "all are whole numbers, as counts are; data.normalise=counts normalises each cell and "
+            "takes logarithms, data.normalise=log1p takes logarithms alone"
         )
     if how == "none":
         return cells, "none: the values are on a log scale"
@@ -287,8 +287,8 @@ def without_repetitions(
     if repeated and how == "refuse":
         raise InputError(
             f"{source}: {len(repeated)} gene symbols occur more than once (such as "
-            f"{', '.join(map(repr, repeated[:3]))}); data.duplicates=highest keeps the one with the "
-            "most expression of each"
+            f"{', '.join(map(repr, repeated[:3]))}); data.duplicates=highest keeps the one with "
+            "the most expression of each"
         )
     mask = np.zeros(len(names), dtype=np.bool_)
     mask[[max(found, key=lambda place: totals[place]) for found in places.values()]] = True

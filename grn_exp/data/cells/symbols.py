@@ -66,7 +66,8 @@ def name_genes(cells: "AnnData", column: str | None, *, source: str) -> list[str
 
 
 def _strings(values: Iterable[object], source: str) -> list[str]:
-    given = ["" if value is None or value != value else str(value) for value in values]
+    missing = {"nan", "None", "<NA>"}
+    given = ["" if str(value) in missing else str(value) for value in values]
     return stripped(given, name=source)
 
 
