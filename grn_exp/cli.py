@@ -167,8 +167,8 @@ def _ordered(arguments: list[str]) -> list[str]:
     """Return the command line as Hydra takes it.
 
     Flags go first: argparse takes no overrides after a flag that has overrides before it. A plan
-    (``+plan=true``) is the sweeper's, tuning is one and so are several experiments, so they make a
-    sweep of the command.
+    (``+plan=true``) is the sweeper's, tuning is one and so are several experiments or groups of
+    cells, so they make a sweep of the command.
 
     Raises
     ------
@@ -198,7 +198,10 @@ def _ordered(arguments: list[str]) -> list[str]:
         if value not in ("true", "false"):
             raise InputError(f"{plan[-1]}: give true or false")
         rest.append(f"hydra.sweeper.plan={value}")
-    if plan or any(re.match("hydra/sweeper=tune|experiment=.*,", word) for word in rest):
+    keys = {word.partition("=")[0].lstrip("+") for word in rest}
+    grouped = "data.groupby" in keys and "data.group" not in keys
+    several = any(re.match("hydra/sweeper=tune|experiment=.*,", word) for word in rest)
+    if plan or grouped or several:
         flags.append("-m")
     return flags + rest
 
@@ -237,6 +240,8 @@ def _unknown_choice(path: str) -> str:
         for each in value.split(","):
             if f"{key.lstrip('+')}/{each}" == path:  # groups and names may both have a slash
                 group, name = key.lstrip("+"), each
+    if group == "data" and Path(name).expanduser().exists():
+        return f"data={name}: to use your own cells, give data=anndata data.path={name}"
     folder = name.rpartition("/")[0]
     names = config.choices(f"{group}/{folder}" if folder else group)
     known = [f"{folder}/{each}" if folder else each for each in names]

@@ -280,7 +280,10 @@ def _outcome(
         return average(folders, members)
     earlier = earlier_fit(folder, spec.fit_key) if spec.fit_key and not force else None
     if earlier is not None:
-        log.info("the fit of %s is judged on this split", earlier.origin["fitted_in"])
+        log.info(
+            "the fit is that of run %s: nothing that it depends on differs",
+            earlier.origin["fitted_in"],
+        )
         return earlier
     return fit(
         model,

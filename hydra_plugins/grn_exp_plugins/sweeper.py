@@ -1,5 +1,6 @@
 """The sweeper behind ``-m``: every combination of the choices, less what is finished."""
 
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,8 @@ class GridSweeper(BasicSweeper):
         """Do the jobs; what Hydra's callbacks are given are the jobs that were started."""
         from grn_exp.sweep import changed_since, counted, print_means, without_repetitions
 
-        jobs = without_repetitions(map(self._job, self._combinations(arguments)))
+        found = itertools.chain.from_iterable(map(self._of_groups, self._combinations(arguments)))
+        jobs = without_repetitions(map(self._job, found))
         if self.plan:
             self._show_plan(jobs)
             return []
@@ -137,6 +139,17 @@ class GridSweeper(BasicSweeper):
                 )
         return [f"{key}={value}" for key, value in params.items()]
 
+    def _of_groups(self, overrides: list[str]) -> list[list[str]]:
+        """Return a job for each group of cells where ``data.groupby`` names no one of them."""
+        keys = {each.partition("=")[0].lstrip("+") for each in overrides}
+        if "data.groupby" not in keys or "data.group" in keys:
+            return [overrides]
+        from grn_exp.data.cells.groups import groups_of
+
+        data = self.composer.task(overrides)[0].data
+        names = groups_of(data.get("path"), data.groupby, data.get("obs_filter"))
+        return [[*overrides, f"data.group={quoted(name)}"] for name in names]
+
     def _job(self, overrides: list[str]) -> Any:  # noqa: ANN401 - not imported at start-up
         """Compose a job; one that does not compose ends the sweep before it starts."""
         from grn_exp.config import identify
@@ -184,6 +197,11 @@ class GridSweeper(BasicSweeper):
         from grn_exp.sweep import print_plan
 
         print_plan(jobs, n_at_once=getattr(self.launcher, "n_at_once", 1))
+
+
+def quoted(text: str) -> str:
+    """Return a string as a value of Hydra's command line, whatever is in it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def refuse_empty(overrides: Sequence[Override]) -> None:
