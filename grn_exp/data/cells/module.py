@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -155,7 +156,9 @@ class CellsDataModule(EdgeDataModule):
     def load(self) -> tuple[Expression, Network]:
         """Read the cells, and the known interactions among them."""
         asked, source = self._asked_regulators()
-        cells = self._read(asked, source)
+        with warnings.catch_warnings():  # symbols that occur twice are refused, by name
+            warnings.filterwarnings("ignore", message=".*names are not unique.*")
+            cells = self._read(asked, source)
         expression = cells.expression
         if self.known_path is not None:
             self._known = read_known(self.known_path, cells.regulators, expression.genes)

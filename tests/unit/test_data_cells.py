@@ -1,0 +1,469 @@
+"""Own cells: whatever form they come in, the same matrix; what cannot be used is one line."""
+
+import gzip
+import warnings
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+import scipy.io
+from scipy import sparse
+
+from grn_exp.core.errors import InputError
+from grn_exp.core.views import UNKNOWN
+from grn_exp.data.cells import CellsDataModule
+from grn_exp.data.cells.groups import groups_of
+from grn_exp.data.cells.module import half_of
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
+from grn_exp.models.edges.genelink import GENELink
+from grn_exp.models.edges.grnboost2 import GRNBoost2
+from grn_exp.models.edges.infosem import InfoSEMBC
+from grn_exp.models.edges.one_hot_lr import OneHotLR
+from grn_exp.priors.uninformative import RandomPrior
+from tests.messages import lines_naming, naming
+
+REGULATORS = ["SPI1", "GATA1", "CEBPA", "TAL1"]
+GENES = [*REGULATORS, *(f"GENE{i}" for i in range(20))]
+N_CELLS = 60
+
+
+@pytest.fixture
+def counts() -> ad.AnnData:
+    """60 cells x 24 genes of counts, with two columns of obs and symbols and ids in var."""
+    rng = np.random.default_rng(0)
+    rates = rng.gamma(2.0, 2.0, size=(N_CELLS, 1)) * rng.gamma(2.0, 1.0, size=len(GENES))
+    cells = ad.AnnData(rng.poisson(rates).astype(np.float32))
+    cells.var_names = GENES
+    cells.obs_names = [f"cell{i}" for i in range(N_CELLS)]
+    cells.obs["kind"] = pd.Categorical(["a"] * 30 + ["b"] * 25 + ["c"] * 5)
+    cells.obs["donor"] = ["d1", "d2", "d3"] * 20
+    cells.var["feature_name"] = GENES
+    cells.var["other"] = GENES
+    return cells
+
+
+@pytest.fixture
+def regulators(tmp_path) -> str:
+    path = tmp_path / "regulators.txt"
+    path.write_text("\n".join(REGULATORS) + "\n")
+    return str(path)
+
+
+def logs(counts: ad.AnnData) -> ad.AnnData:
+    cells = counts.copy()
+    sc.pp.normalize_total(cells, target_sum=1e4)
+    sc.pp.log1p(cells)
+    del cells.uns["log1p"]
+    return cells
+
+
+def module(path, regulators, **options):
+    options = {"prior": RandomPrior(width=4), **options}
+    data = CellsDataModule(str(path), regulators=regulators, **options)
+    data.setup()
+    return data
+
+
+def refused(path, regulators, *parts, **options):
+    with pytest.raises(InputError, match=naming(*parts)):
+        module(path, regulators, **options)
+
+
+def written(cells: ad.AnnData, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cells.write_h5ad(path)
+    return path
+
+
+# -- forms ---------------------------------------------------------------------------------
+
+
+def _as_counts(counts, folder):
+    return written(counts, folder / "x.h5ad"), {}
+
+
+def _as_sparse_counts(counts, folder):
+    counts.X = sparse.csr_matrix(counts.X)
+    return written(counts, folder / "x.h5ad"), {}
+
+
+def _as_logs(counts, folder):
+    return written(logs(counts), folder / "x.h5ad"), {}
+
+
+def _as_layer(counts, folder):
+    cells = counts.copy()
+    cells.layers["counts"] = counts.X
+    cells.X = np.full_like(counts.X, 0.5)
+    return written(cells, folder / "x.h5ad"), {"layer": "counts"}
+
+
+def _as_raw_under_scaled(counts, folder):
+    cells = logs(counts)
+    cells.raw = cells.copy()
+    sc.pp.scale(cells)
+    return written(cells, folder / "x.h5ad"), {}
+
+
+def _as_raw(counts, folder):
+    cells = counts.copy()
+    cells.raw = counts.copy()
+    cells.X = np.full_like(counts.X, 0.5)
+    return written(cells, folder / "x.h5ad"), {"use_raw": True}
+
+
+def _as_csv_of_cells(counts, folder):
+    counts.to_df().to_csv(folder / "x.csv")
+    return folder / "x.csv", {}
+
+
+def _as_tsv_of_genes(counts, folder):
+    logs(counts).to_df().T.to_csv(folder / "x.tsv.gz", sep="\t")
+    return folder / "x.tsv.gz", {}
+
+
+def _with_ids(counts: ad.AnnData) -> ad.AnnData:
+    cells = counts.copy()
+    cells.var_names = [f"ENSG{i:011d}.{i % 3}" for i in range(len(GENES))]
+    return cells
+
+
+def _as_ids_with_a_usual_column(counts, folder):
+    return written(_with_ids(counts), folder / "x.h5ad"), {}
+
+
+def _as_ids_with_a_named_column(counts, folder):
+    cells = _with_ids(counts)
+    del cells.var["feature_name"]
+    return written(cells, folder / "x.h5ad"), {"gene_column": "other"}
+
+
+def _as_10x_folder(counts, folder):
+    target = folder / "filtered"
+    target.mkdir()
+    with gzip.open(target / "matrix.mtx.gz", "wb") as stream:
+        scipy.io.mmwrite(stream, sparse.coo_matrix(counts.X.T.astype(int)))
+    lines = [f"ENSG{i:011d}\t{gene}\tGene Expression\n" for i, gene in enumerate(GENES)]
+    with gzip.open(target / "features.tsv.gz", "wt") as stream:
+        stream.writelines(lines)
+    with gzip.open(target / "barcodes.tsv.gz", "wt") as stream:
+        stream.writelines(f"{name}\n" for name in counts.obs_names)
+    return target, {}
+
+
+def _as_10x_h5(counts, folder):
+    matrix = sparse.csr_matrix(counts.X.astype(np.int32))
+    with h5py.File(folder / "x.h5", "w") as file:
+        group = file.create_group("matrix")
+        group["data"], group["indices"], group["indptr"] = (
+            *(matrix.data, matrix.indices, matrix.indptr),
+        )
+        group["shape"] = matrix.shape[::-1]
+        group["barcodes"] = np.array(counts.obs_names, dtype="S")
+        features = group.create_group("features")
+        features["id"] = np.array([f"ENSG{i:011d}" for i in range(len(GENES))], dtype="S")
+        features["name"] = np.array(GENES, dtype="S")
+        features["feature_type"] = np.array(["Gene Expression"] * len(GENES), dtype="S")
+        features["genome"] = np.array(["GRCh38"] * len(GENES), dtype="S")
+    return folder / "x.h5", {}
+
+
+FORMS = [
+    *(_as_sparse_counts, _as_logs, _as_layer, _as_raw_under_scaled, _as_raw, _as_csv_of_cells),
+    *(_as_tsv_of_genes, _as_ids_with_a_usual_column, _as_ids_with_a_named_column),
+    *(_as_10x_folder, _as_10x_h5),
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__.strip("_"))
+def test_one_data_set_in_any_form_is_the_same_matrix_and_the_same_network(
+    form, counts, regulators, tmp_path
+):
+    plain, _ = _as_counts(counts, tmp_path)
+    expected = module(plain, regulators)
+    (tmp_path / "form").mkdir()
+    path, options = form(counts, tmp_path / "form")
+    found = module(path, regulators, **options)
+    assert found.expression.genes == expected.expression.genes
+    np.testing.assert_allclose(found.expression.values, expected.expression.values, rtol=2e-6)
+    assert found.truth.regulators == expected.truth.regulators
+    networks = []
+    for data in (expected, found):
+        method = GRNBoost2(n_estimators=5).attach(data.view_for(GRNBoost2()))
+        method.fit()
+        networks.append(method.prediction().values)
+    np.testing.assert_allclose(networks[0], networks[1], rtol=1e-4, atol=1e-6)
+
+
+def test_values_are_log_normalised_and_genes_in_the_order_of_their_symbols(
+    counts, regulators, tmp_path
+):
+    data = module(written(counts, tmp_path / "x.h5ad"), regulators)
+    expected = logs(counts)[:, sorted(GENES)]
+    np.testing.assert_allclose(data.expression.values, expected.X, rtol=1e-6)
+    assert data.describe()["normalisation"].startswith("normalize_total")
+
+
+def test_symbols_match_whatever_their_case(counts, tmp_path):
+    counts.var_names = [gene.title() for gene in GENES]
+    del counts.var["feature_name"]
+    data = module(written(counts, tmp_path / "x.h5ad"), [*REGULATORS, "NONE1"])
+    assert set(data.truth.regulators) == {gene.title() for gene in REGULATORS}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["TF,Sources\nSPI1,x\nGATA1,y\n", "# list\nSPI1\n\nGATA1\n", "source\tz\nSPI1\t1\nGATA1\t2\n"],
+)
+def test_lists_of_regulators(text, counts, tmp_path):
+    (tmp_path / "list.csv").write_text(text)
+    data = module(written(counts, tmp_path / "x.h5ad"), str(tmp_path / "list.csv"))
+    assert set(data.truth.regulators) == {"SPI1", "GATA1"}
+
+
+# -- which cells and genes -------------------------------------------------------------------
+
+
+def test_cells_of_a_filter_and_of_a_group(counts, regulators, tmp_path):
+    path = written(counts, tmp_path / "x.h5ad")
+    assert module(path, regulators, obs_filter="donor != 'd1'").expression.n_cells == 40
+    of_a = module(path, regulators, groupby="kind", group="a")
+    assert of_a.expression.n_cells == 30
+    expected = logs(counts)[:30, list(of_a.expression.genes)].X
+    np.testing.assert_allclose(of_a.expression.values, expected, rtol=1e-6)
+
+
+def test_groups_with_too_few_cells_are_left_out_and_named(counts, tmp_path, caplog):
+    path = written(counts, tmp_path / "x.h5ad")
+    assert groups_of(str(path), "kind", None) == ["a", "b"]
+    assert lines_naming(caplog.text, "c (5)")
+    with pytest.raises(InputError, match=naming("data.groupby=none")):
+        groups_of(str(path), "none", None)
+
+
+def test_the_most_variable_genes_beside_all_regulators(counts, regulators, tmp_path):
+    data = module(written(counts, tmp_path / "x.h5ad"), regulators, genes=6)
+    assert set(REGULATORS) <= set(data.expression.genes)
+    assert 6 <= data.expression.n_genes <= 6 + len(REGULATORS)
+
+
+def test_the_audit_names_each_regulator_and_each_gene_that_is_left_out(counts, tmp_path):
+    counts.X[:, GENES.index("GENE3")] = 0
+    counts.X[:, GENES.index("TAL1")] = 0
+    counts.X[2:, GENES.index("GENE4")] = 0
+    data = module(
+        written(counts, tmp_path / "x.h5ad"), [*REGULATORS, "NONE1"], normalise="log1p", genes=None
+    )
+    header, rows = data.tables(None)["audit.csv"]
+    assert header == ["gene", "role", "status", "mean"]
+    status = {gene: (role, text.partition(":")[0]) for gene, role, text, _ in rows}
+    assert len(rows) == len(status) == len(GENES) + 1
+    assert status["NONE1"] == ("regulator", "not in the matrix")
+    assert status["TAL1"] == ("regulator", "constant")
+    assert status["SPI1"] == ("regulator", "used")
+    assert status["GENE3"] == ("gene", "constant")
+    assert status["GENE4"] == ("gene", "filtered")
+    means = {gene: mean for gene, _, _, mean in rows}
+    column = np.log1p(counts.X[:, GENES.index("SPI1")])
+    assert float(means["SPI1"]) == pytest.approx(column.mean(), rel=1e-4)
+    assert means["NONE1"] == ""
+
+
+# -- half-samples ----------------------------------------------------------------------------
+
+
+def test_half_samples_are_the_two_halves_of_one_division_within_samples(
+    counts, regulators, tmp_path
+):
+    path = written(counts, tmp_path / "x.h5ad")
+    data = module(path, regulators, sample="donor")
+    halves = [half_of(data._cells, number) for number in range(4)]
+    for first, second in (halves[:2], halves[2:]):
+        assert sorted([*first, *second]) == list(range(N_CELLS))
+        donors = counts.obs["donor"].to_numpy()
+        assert sorted(donors[first]) == sorted(donors[second])
+    assert halves[0].tolist() != halves[2].tolist()
+    half = module(path, regulators, sample="donor", half=0)
+    assert half.expression.genes == data.expression.genes
+    assert np.array_equal(half.expression.values, data.expression.values[halves[0]])
+
+
+# -- known interactions ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("k.csv", "Gene1,Gene2"), ("k.csv", "source,target"), ("k.tsv", "TF\ttarget")],
+)
+def test_known_interactions_are_the_labels_and_other_pairs_unknown(
+    name, header, counts, regulators, tmp_path
+):
+    separator = "\t" if name.endswith("tsv") else ","
+    pairs = [("SPI1", "GENE0"), ("spi1", "gene1"), ("GATA1", "SPI1"), ("GATA1", "NONE")]
+    lines = [header, *(separator.join(pair) for pair in pairs)]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    path = written(counts, tmp_path / "x.h5ad")
+    data = module(path, regulators, known=str(tmp_path / name))
+    view = data.view_for(InfoSEMBC())
+    rows, columns = np.nonzero(view.labels == 1)
+    found = {
+        (view.regulators.symbols[r], view.genes.symbols[c])
+        for r, c in zip(rows, columns, strict=True)
+    }
+    assert found == {("SPI1", "GENE0"), ("SPI1", "GENE1"), ("GATA1", "SPI1")}
+    assert set(np.unique(view.labels)) == {UNKNOWN, 1}
+    negative = module(path, regulators, known=str(tmp_path / name), unlisted="negative")
+    labels = negative.view_for(InfoSEMBC()).labels
+    assert (labels == 0).sum() == 2 * 3 - 1 - 3  # 2 regulators x 3 targets, less SPI1 -> SPI1
+    assert not data.can_judge("test_seen")
+
+
+def test_signs_and_absent_edges_of_known_interactions(counts, regulators, tmp_path):
+    text = "source,target,weight\nSPI1,GENE0,0.5\nSPI1,GENE1,-2\nSPI1,GENE2,0\n"
+    (tmp_path / "k.csv").write_text(text)
+    data = module(written(counts, tmp_path / "x.h5ad"), regulators, known=str(tmp_path / "k.csv"))
+    view, signs = data.view_for(OneHotLR()), data.known_signs()
+    row = view.regulators.positions(["SPI1"])[0]
+    columns = view.genes.positions(["GENE0", "GENE1", "GENE2"])
+    assert view.labels[row, columns].tolist() == [1, 1, 0]
+    assert signs[row, columns].tolist() == [1, -1, 0]
+
+
+def test_methods_that_need_labels_or_negatives_say_so(counts, regulators, tmp_path):
+    path = written(counts, tmp_path / "x.h5ad")
+    with pytest.raises(InputError, match=naming("InfoSEMBC", "data.known=FILE")):
+        module(path, regulators).view_for(InfoSEMBC())
+    (tmp_path / "k.csv").write_text("source,target\nSPI1,GENE0\nGATA1,GENE1\n")
+    data = module(path, regulators, known=str(tmp_path / "k.csv"))
+    for method in (GENELink(), OneHotLR()):
+        with pytest.raises(InputError, match=naming("data.unlisted=negative")):
+            data.view_for(method)
+
+
+def test_a_split_of_known_interactions_is_judged_and_hides_what_it_holds_out(counts, tmp_path):
+    rng = np.random.default_rng(1)
+    regulators = GENES[:12]
+    pairs = [f"{r},{g}" for r in regulators for g in GENES[12:] if rng.random() < 0.4]
+    (tmp_path / "k.csv").write_text("\n".join(["source,target", *pairs]) + "\n")
+    data = module(
+        written(counts, tmp_path / "x.h5ad"),
+        regulators,
+        known=str(tmp_path / "k.csv"),
+        splitter=SeenUnseenSplitter(validation_fraction=0.0),
+    )
+    view = data.view_for(InfoSEMBC())
+    assert (view.labels[data.split.test_seen | data.split.test_unseen] == UNKNOWN).all()
+    method = GRNBoost2(n_estimators=5).attach(data.view_for(GRNBoost2()))
+    method.fit()
+    subsets = {row.subset for row in data.evaluate(method.prediction())}
+    assert subsets == {"test_seen", "test_unseen"}
+    with pytest.raises(InputError, match=naming("data.known")):
+        module(tmp_path / "x.h5ad", regulators, splitter=SeenUnseenSplitter())
+
+
+# -- what cannot be used -----------------------------------------------------------------------
+
+
+def test_files_that_are_none(counts, regulators, tmp_path):
+    refused(tmp_path / "x.h5ad", regulators, "data.path", "x.h5ad")
+    (tmp_path / "x.xlsx").write_bytes(b"PK")
+    refused(tmp_path / "x.xlsx", regulators, "x.xlsx", ".h5ad")
+    (tmp_path / "folder").mkdir()
+    refused(tmp_path / "folder", regulators, "folder", "matrix.mtx")
+    whole = written(counts, tmp_path / "y.h5ad").read_bytes()
+    (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path / "cut.h5ad", regulators, "cut.h5ad")
+
+
+def _nan(cells):
+    cells.X[3, 4] = np.nan
+
+
+def _duplicate(cells):
+    cells.var_names = [*GENES[:-1], "GENE0"]
+
+
+def _ids(cells):
+    cells.var_names = [f"ENSG{i:011d}" for i in range(len(GENES))]
+    cells.var = cells.var[["other"]]
+
+
+def _two_species(cells):
+    cells.var_names = [f"hg19_{g}" if i % 2 else f"mm10_{g}" for i, g in enumerate(GENES)]
+
+
+def _fractions(cells):
+    cells.X = cells.X * 100 + 0.5
+
+
+def _negative(cells):
+    sc.pp.scale(cells)
+    cells.layers["counts"] = np.abs(cells.X)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "parts"),
+    [
+        (_nan, {}, ["NaN"]),
+        (_duplicate, {}, ["'GENE0'", "data.duplicates=highest"]),
+        (_ids, {}, ["data.gene_column", "other"]),
+        (_two_species, {}, ["hg19_GENE19"]),
+        (_fractions, {}, ["data.normalise=counts"]),
+        (_negative, {}, ["data.layer=counts"]),
+        (None, {"layer": "cuonts"}, ["data.layer=cuonts"]),
+        (None, {"use_raw": True}, ["data.use_raw=true"]),
+        (None, {"gene_column": "othr"}, ["data.gene_column=othr", "'other'"]),
+        (None, {"obs_filter": "kind =="}, ["data.obs_filter='kind =='"]),
+        (None, {"obs_filter": "kind == 'c'"}, [5]),
+        (None, {"groupby": "kindd", "group": "a"}, ["data.groupby=kindd", "'kind'"]),
+        (None, {"groupby": "kind", "group": "x"}, ["data.group=x", "kind"]),
+        (None, {"groupby": "kind", "group": "c"}, ["kind=c", 5]),
+        (None, {"group": "a"}, ["data.groupby"]),
+        (None, {"sample": "batch"}, ["data.sample=batch"]),
+        (None, {"genes": 0}, ["data.genes=0"]),
+        (None, {"known": "missing.csv"}, ["data.known=missing.csv"]),
+    ],
+)
+def test_cells_that_cannot_be_used(change, options, parts, counts, regulators, tmp_path):
+    if change is not None:
+        change(counts)
+    refused(written(counts, tmp_path / "x.h5ad"), regulators, *parts, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        (None, ["data.regulators"]),
+        ("humann", ["data.regulators=humann"]),
+        (["X1", "X2"], ["data.regulators", "'X1'", "'SPI1'"]),
+        ([], ["data.regulators"]),
+    ],
+)
+def test_regulators_that_cannot_be_used(given, parts, counts, tmp_path):
+    refused(written(counts, tmp_path / "x.h5ad"), given, *parts)
+
+
+def test_one_regulator_is_enough_for_a_network(counts, tmp_path):
+    data = module(written(counts, tmp_path / "x.h5ad"), ["SPI1"])
+    method = GRNBoost2(n_estimators=5).attach(data.view_for(GRNBoost2()))
+    method.fit()
+    assert method.prediction().values.shape == (1, len(GENES))
+
+
+def test_a_table_that_does_not_show_which_way_round_it_is(counts, tmp_path):
+    counts.to_df().to_csv(tmp_path / "x.csv")
+    refused(tmp_path / "x.csv", ["X1"], "data.path", "x.csv")
+
+
+def test_duplicates_keep_the_one_with_most_expression(counts, tmp_path):
+    _duplicate(counts)
+    counts.X[:, -1] += 100
+    data = module(
+        written(counts, tmp_path / "x.h5ad"), REGULATORS, duplicates="highest", normalise="log1p"
+    )
+    column = data.expression.values[:, data.expression.genes.positions(["GENE0"])[0]]
+    np.testing.assert_allclose(column, np.log1p(counts.X[:, -1]), rtol=1e-6)
