@@ -56,6 +56,7 @@ class GridSweeper(BasicSweeper):
             raise InputError(f"hydra.sweeper.plan={plan}: give true or false")
         super().__init__(max_batch_size=max_batch_size, params=params)
         self.plan = plan
+        self.said: set[str] = set()
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -147,7 +148,10 @@ class GridSweeper(BasicSweeper):
         from grn_exp.data.cells.groups import groups_of
 
         data = self.composer.task(overrides)[0].data
-        names = groups_of(data.get("path"), data.groupby, data.get("obs_filter"))
+        names, left_out = groups_of(data.get("path"), data.groupby, data.get("obs_filter"))
+        if left_out and left_out not in self.said:
+            self.said.add(left_out)
+            sys.stderr.write(f"{left_out}\n")
         return [[*overrides, f"data.group={quoted(name)}"] for name in names]
 
     def _job(self, overrides: list[str]) -> Any:  # noqa: ANN401 - not imported at start-up

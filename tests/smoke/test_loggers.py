@@ -1,6 +1,7 @@
 """W&B, trackio and TensorBoard mirror what the run folder holds."""
 
 import contextlib
+import gzip
 import importlib.util
 import json
 import shlex
@@ -90,8 +91,8 @@ def test_wandb_without_a_key_goes_offline(command):
     tables = {path.name.split("_table")[0]: path for path in folder.rglob("*.table.json")}
     assert {"val", "test_seen", "test_unseen"} <= tables.keys()
     (edges,) = (json.loads(p.read_text()) for n, p in tables.items() if n.startswith("top_edges"))
-    network = (outcome.folder / "network.csv").read_text().splitlines()
-    assert edges["columns"] == ["regulator", "target", "score"]
+    network = gzip.decompress((outcome.folder / "network.csv.gz").read_bytes()).decode().split()
+    assert edges["columns"] == ["source", "target", "score"]
     assert len(edges["data"]) == 100
     assert [str(cell) for cell in edges["data"][0][:2]] == network[1].split(",")[:2]
 

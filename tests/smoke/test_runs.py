@@ -32,9 +32,13 @@ def test_files_of_a_run(command):
     split = np.load(folder / "split.npz", allow_pickle=False)
     assert not (split["train"] & split["test_seen"]).any()
 
-    network = pd.read_csv(folder / "network.csv")
+    network = pd.read_csv(folder / "network.csv.gz")
     assert network["score"].is_monotonic_decreasing
-    assert (network["regulator"] != network["target"]).all()
+    assert (network["source"] != network["target"]).all()
+    assert network["rank"].tolist() == list(range(1, len(network) + 1))
+    # a label that is held out is not shown
+    assert network["known"].notna().sum() == split["train"].sum()
+    assert set(network["sign"]) <= {-1, 0, 1}
     assert len(network) == scores["scores"].size - len(scores["regulators"])
 
     history = pd.read_csv(folder / "history.csv")
@@ -46,6 +50,7 @@ def test_files_of_a_run(command):
     assert set(facts) == {
         *("grn_exp", "git_commit", "python", "versions", "host", "data", "model", "seconds"),
         *("peak_memory_mb", "results_version", "fit_key", "choices", "method_source"),
+        "network",
     }
     assert facts["seconds"].keys() == {"data", "model", "fit", "evaluate"}
     assert facts["versions"]["torch"]

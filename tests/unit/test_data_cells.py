@@ -237,10 +237,12 @@ def test_cells_of_a_filter_and_of_a_group(counts, regulators, tmp_path):
     np.testing.assert_allclose(of_a.expression.values, expected, rtol=1e-6)
 
 
-def test_groups_with_too_few_cells_are_left_out_and_named(counts, tmp_path, caplog):
+def test_groups_with_too_few_cells_are_left_out_and_named(counts, tmp_path):
     path = written(counts, tmp_path / "x.h5ad")
-    assert groups_of(str(path), "kind", None) == ["a", "b"]
-    assert lines_naming(caplog.text, "c (5)")
+    names, left_out = groups_of(str(path), "kind", None)
+    assert names == ["a", "b"]
+    assert lines_naming(left_out, "c (5)")
+    assert groups_of(str(path), "kind", "donor == 'd1' or kind == 'a'")[0] == ["a"]
     with pytest.raises(InputError, match=naming("data.groupby=none")):
         groups_of(str(path), "none", None)
 
@@ -405,6 +407,18 @@ def _negative(cells):
     cells.layers["counts"] = np.abs(cells.X)
 
 
+@pytest.fixture
+def file_of(counts, tmp_path):
+    """Write the cells after a change."""
+
+    def write(change):
+        if change is not None:
+            change(counts)
+        return written(counts, tmp_path / "x.h5ad")
+
+    return write
+
+
 @pytest.mark.parametrize(
     ("change", "options", "parts"),
     [
@@ -428,10 +442,8 @@ def _negative(cells):
         (None, {"known": "missing.csv"}, ["data.known=missing.csv"]),
     ],
 )
-def test_cells_that_cannot_be_used(change, options, parts, counts, regulators, tmp_path):
-    if change is not None:
-        change(counts)
-    refused(written(counts, tmp_path / "x.h5ad"), regulators, *parts, **options)
+def test_cells_that_cannot_be_used(change, options, parts, file_of, regulators):
+    refused(file_of(change), regulators, *parts, **options)
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ ODD = [
 @pytest.mark.parametrize("symbols", ODD, ids=[names[0] for names in ODD])
 @pytest.mark.parametrize("corner", ["gene,", ",", ""])
 def test_symbols_that_pandas_takes_for_other_things_stay_text(tmp_path, symbols, corner):
-    rows = "".join(f"{symbol},{row},1,2\n" for row, symbol in enumerate(symbols))
+    rows = "".join(f"{symbol},{row}.5,1,2\n" for row, symbol in enumerate(symbols))
     matrix = read_expression(write(tmp_path, "m.csv", f"{corner}c1,c2,c3\n{rows}"))
     assert matrix.genes.symbols == tuple(sorted(symbols))
     pairs = "".join(f"{a},{b}\n" for a in symbols for b in symbols if a != b)
@@ -216,11 +216,21 @@ def test_a_file_that_another_program_writes_is_called_that(tmp_path, make_expres
 
 
 def test_cells_by_genes_by_mistake_end_in_no_gene_in_common(tmp_path):
-    text = "cell,A,B,C\ncell1,1,2,3\ncell2,0,1,2\ncell3,1,1,1\n"
+    text = "cell,A,B,C\ncell1,1.5,2,3\ncell2,0,1,2\ncell3,1,1,1\n"
     matrix = read_expression(write(tmp_path, "transposed.csv", text))
     network = write(tmp_path, "n.csv", "Gene1,Gene2\nA,B\n")
     parts = ("'A' -> 'B'", "transposed.csv", "'cell1', 'cell2'")
     refused(lambda path: read_network(path, matrix.genes), network, *parts)
+
+
+@pytest.mark.parametrize(
+    ("row", "parts"),
+    [("1,2,3", ["counts"]), ("1.5,200.5,3", ["200.5"]), ("0.5,0.5,0.5", ["3 cells"])],
+)
+def test_values_that_are_on_no_log_scale(tmp_path, row, parts):
+    path = write(tmp_path, "m.csv", f"gene,c1,c2,c3\nA,{row}\nB,{row}\n")
+    refused(read_expression, path, *parts)
+    assert read_expression(path, transform="counts").n_genes == 2
 
 
 # -- networks ------------------------------------------------------------------------------

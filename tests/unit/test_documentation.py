@@ -84,7 +84,8 @@ def test_a_models_recipe_runs(name):
 def test_the_datasets_recipe_runs(tmp_path):
     genes = "ABCDEFGH"
     rows = [
-        f"{gene},{','.join(str((i * j) % 5) for j in range(1, 7))}" for i, gene in enumerate(genes)
+        f"{gene},{','.join(str((i * j) % 5 / 2) for j in range(1, 7))}"
+        for i, gene in enumerate(genes)
     ]
     (tmp_path / "cells.csv").write_text("\n".join([",c1,c2,c3,c4,c5,c6", *rows]) + "\n")
     edges = [f"{a},{b}" for a in "ABCD" for b in genes if a < b]

@@ -9,6 +9,7 @@ from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import SUBSETS
 from grn_exp.engine.artefacts import write_results
+from grn_exp.engine.edges import EdgeTable, write_edges
 from grn_exp.engine.loggers import EpochLogger, flat_metrics
 from grn_exp.engine.loggers.results import cost, precision_recall, top_edges
 from grn_exp.metrics.ranking import average_precision
@@ -77,6 +78,11 @@ def folder_with(path, scores, labels, masks) -> RunFolder:
     facts = {"seconds": {"fit": 1.5}, "peak_memory_mb": 200.0, "git_commit": "abc"}
     folder = RunFolder(path)
     write_results(folder, prediction=made, tables={}, history=[], facts=facts, rows=[])
+    blank = np.zeros(made.values.shape)
+    order = np.argsort(-np.where(made.self_pairs(), -np.inf, made.values), axis=None)
+    known = blank.astype(np.int8)
+    table = EdgeTable(made, order[: (~made.self_pairs()).sum()], known, blank, None, known)
+    write_edges(folder, table, n_top=1000, all_edges=False)
     arrays = {"labels": labels, **masks}
     np.savez(
         folder / "split.npz",
@@ -139,7 +145,7 @@ def test_scores_that_all_tie_give_a_flat_curve(run, tmp_path):
 def test_the_best_hundred_edges(run):
     folder, scores, _, _ = run
     header, rows = top_edges(folder)
-    assert header == ["regulator", "target", "score"]
+    assert header == ["source", "target", "score"]
     assert len(rows) == 100
     found = [float(score) for _, _, score in rows]
     assert found == sorted(found, reverse=True)

@@ -1,19 +1,16 @@
 """The groups of cells in a file, found without reading its matrix."""
 
 import functools
-import logging
 from pathlib import Path
 
 from grn_exp.core.errors import InputError, brief
 from grn_exp.data.cells.files import open_cells
-from grn_exp.data.cells.preprocess import FEWEST_CELLS, choose_cells, column_of_obs
-
-log = logging.getLogger(__name__)
+from grn_exp.data.cells.preprocess import FEWEST_CELLS, column_of_obs, filtered
 
 
 @functools.cache
-def groups_of(path: str, groupby: str, obs_filter: str | None) -> list[str]:
-    """Return the groups that have enough cells for a network, and say which have not.
+def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str], str]:
+    """Return the groups that have enough cells for a network, and a line on those that have not.
 
     Parameters
     ----------
@@ -32,21 +29,20 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> list[str]:
     import numpy as np
 
     cells = _obs_only(Path(path).expanduser())
-    cells = choose_cells(cells, obs_filter=obs_filter, groupby=None, group=None, source=path)
     values = column_of_obs(cells, groupby, "groupby", path)
+    if obs_filter is not None:
+        values = values[filtered(cells, obs_filter, path)]
     names, counts = np.unique(values, return_counts=True)
-    small = [f"{name} ({n})" for name, n in zip(names, counts, strict=True) if n < FEWEST_CELLS]
-    kept = [str(name) for name, n in zip(names, counts, strict=True) if n >= FEWEST_CELLS]
-    if small:
-        log.warning(
-            "%s: left out, with fewer than %d cells: %s", path, FEWEST_CELLS, ", ".join(small)
-        )
+    kept = [str(name) for name in names[counts >= FEWEST_CELLS]]
     if not kept:
         raise InputError(
             f"data.groupby={groupby}: none of its {len(names)} groups has {FEWEST_CELLS} cells; "
             "choose another column, or drop it"
         )
-    return kept
+    small = [f"{name} ({n})" for name, n in zip(names, counts, strict=True) if name not in kept]
+    if not small:
+        return kept, ""
+    return kept, f"{path}: left out, with fewer than {FEWEST_CELLS} cells: {', '.join(small)}"
 
 
 def _obs_only(path: Path):  # noqa: ANN202 - an AnnData, which is not imported at start-up

@@ -53,7 +53,7 @@ def choose_cells(
     """
     kept = np.ones(cells.n_obs, dtype=np.bool_)
     if obs_filter is not None:
-        kept &= _filtered(cells, obs_filter, source)
+        kept &= filtered(cells, obs_filter, source)
     if group is not None:
         if groupby is None:
             raise InputError(f"data.group={group}: give data.groupby=..., the column of obs")
@@ -81,7 +81,14 @@ def choose_cells(
     return cells if kept.all() else cells[kept].copy()
 
 
-def _filtered(cells: "AnnData", obs_filter: str, source: str) -> NDArray[np.bool_]:
+def filtered(cells: "AnnData", obs_filter: str, source: str) -> NDArray[np.bool_]:
+    """Mark the cells of a filter.
+
+    Raises
+    ------
+    InputError
+        If it does not parse, or names no column of ``obs``.
+    """
     try:
         index = cells.obs.reset_index(drop=True).query(obs_filter).index
     except Exception as error:  # pandas and Python's parser raise what they like
