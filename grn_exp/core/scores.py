@@ -20,9 +20,6 @@ class EdgeScores:
     values
         Shape ``(n_regulators, n_genes)``, float32; finite except, if the method likes, for the
         pair of a gene with itself.
-    signs
-        Shape of ``values``, int8: does the regulator raise (1) or lower (-1) the target, for a
-        method that says so; None for the others.
 
     Raises
     ------
@@ -33,17 +30,12 @@ class EdgeScores:
     regulators: GeneIndex
     genes: GeneIndex
     values: NDArray[np.float32]
-    signs: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.regulators), len(self.genes))
         if self.values.shape != shape or self.values.dtype != np.float32:
             raise InputError(
                 f"scores: {self.values.dtype}{self.values.shape}, expected float32{shape}"
-            )
-        if self.signs is not None and (self.signs.shape, self.signs.dtype) != (shape, np.int8):
-            raise InputError(
-                f"scores: signs {self.signs.dtype}{self.signs.shape}, not int8{shape}"
             )
         bad = ~np.isfinite(self.values) & ~self.self_pairs()
         if bad.any():

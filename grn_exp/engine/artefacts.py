@@ -32,8 +32,7 @@ def write_results(
     if isinstance(prediction, EdgeScores):
         regulators, genes, values = prediction.regulators, prediction.genes, prediction.values
         arrays = {"regulators": regulators.array, "genes": genes.array, "scores": values}
-        signs = {} if prediction.signs is None else {"signs": prediction.signs}
-        write_npz(folder / SCORES, {**arrays, **signs})
+        write_npz(folder / SCORES, arrays)
     for name, (header, lines) in tables.items():
         write_csv(folder / name, header, lines)
     names = list(dict.fromkeys(["epoch", *(name for row in history for name in row)]))
@@ -53,8 +52,7 @@ def read_scores(folder: RunFolder) -> EdgeScores:
         If the file is missing or broken.
     """
     try:
-        names = ("regulators", "genes", "scores")
-        regulators, genes, values, signs = read_npz(folder / SCORES, *names, optional="signs")
+        regulators, genes, values = read_npz(folder / SCORES, "regulators", "genes", "scores")
     except ValueError as error:
         raise InputError(
             f"{folder / SCORES} cannot be read; do that run again with force=true"
@@ -63,7 +61,6 @@ def read_scores(folder: RunFolder) -> EdgeScores:
         regulators=GeneIndex(regulators.tolist(), name=str(folder.path)),
         genes=GeneIndex(genes.tolist(), name=str(folder.path)),
         values=values,
-        signs=signs,
     )
 
 

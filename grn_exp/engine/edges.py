@@ -72,14 +72,16 @@ class EdgeTable:
 def table_of(scores: EdgeScores, data: Benchmark, stability: Stability | None) -> EdgeTable:
     """Put what is known of each pair beside its score.
 
-    The sign is that of a known interaction, else the method's, else the correlation's.
+    The sign is that of a known interaction, else that of the correlation. DeepSEM's A has signs
+    too, but they are right less often: for 0.80 of the true edges against 0.88 on simulated
+    networks; on genome-wide matrices they mostly tell how the training began.
     """
     view = data.view(labels=True)
     rows = view.regulators.positions(scores.regulators)
     columns = view.genes.positions(scores.genes)
     values = view.expression.values
     correlation = correlations(values, view.regulator_positions)[np.ix_(rows, columns)]
-    signs = np.sign(correlation) if scores.signs is None else scores.signs
+    signs = np.sign(correlation)
     known_signs = data.known_signs()
     if known_signs is not None:
         given = known_signs[np.ix_(rows, columns)]

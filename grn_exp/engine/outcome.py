@@ -106,11 +106,8 @@ def average(folders: Sequence[RunFolder], rows: Sequence[Sequence[dict[str, Any]
     regulators, genes = scores[0].regulators, scores[0].genes
     values = np.stack([member.align(regulators, genes) for member in scores])
     mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
-    # members have their genes in the same order
-    given = [member.signs * member.values for member in scores if member.signs is not None]
-    signs = np.sign(np.sum(given, axis=0)).astype(np.int8) if given else None
     return Outcome(
-        prediction=EdgeScores(regulators, genes, mean, signs),
+        prediction=EdgeScores(regulators, genes, mean),
         history=[],
         device="cpu",
         model={"n_members": len(folders)},

@@ -255,10 +255,7 @@ def _write_network(
         stability.write(folder, scores)
     table = table_of(scores, data, stability)
     write_edges(folder, table, n_top=data.top_edges, all_edges=data.writes_all_edges)
-    facts: dict[str, Any] = {
-        "sign": "correlation" if scores.signs is None else "method",
-        "n_edges": len(table.order),
-    }
+    facts: dict[str, Any] = {"sign": "correlation", "n_edges": len(table.order)}
     if stability is not None:
         facts |= {"top_edges": stability.n_top, "stability_fits": stability.n_fits}
     return {"network": facts}

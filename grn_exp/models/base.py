@@ -242,13 +242,11 @@ class GRNModel(pl.LightningModule, abc.ABC):
         """Return what of the fitted model is worth a csv file of the run, by file name."""
         return {}
 
-    def as_scores(
-        self, values: "Tensor | np.ndarray", *, signs: "np.ndarray | None" = None
-    ) -> EdgeScores:
+    def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:
         """Wrap an ``(n_regulators, n_genes)`` array as scores of the view's genes."""
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
         array = np.ascontiguousarray(array, dtype=np.float32)
-        return EdgeScores(self.view.regulators, self.view.genes, array, signs)
+        return EdgeScores(self.view.regulators, self.view.genes, array)
 
 
 class GradientModel(GRNModel):

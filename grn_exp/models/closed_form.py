@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,9 +71,6 @@ class EdgeScorer(ClosedFormModel):
     fit draws at random in that order, change no score.
     """
 
-    # the sign of a score is the edge's, its size the score
-    is_signed: ClassVar[bool] = False
-
     @abc.abstractmethod
     def score(self, view: TrainView) -> np.ndarray:
         """Return scores of the view's pairs, shape ``(n_regulators, n_genes)``."""
@@ -81,11 +78,9 @@ class EdgeScorer(ClosedFormModel):
     def fit(self) -> None:
         """Compute the scores."""
         ordered = self.view.by_symbol()
-        rows = ordered.regulators.positions(self.view.regulators)
-        columns = ordered.genes.positions(self.view.genes)
-        values = self.score(ordered).astype(np.float32)[np.ix_(rows, columns)]
-        signs = np.sign(values).astype(np.int8) if self.is_signed else None
-        self._kept = self.as_scores(np.abs(values) if self.is_signed else values, signs=signs)
+        values = self.score(ordered).astype(np.float32)
+        scores = EdgeScores(ordered.regulators, ordered.genes, values)
+        self._kept = self.as_scores(scores.align(self.view.regulators, self.view.genes))
 
     def predict(self) -> EdgeScores:
         """Refuse: the scores are there once the method is fitted."""

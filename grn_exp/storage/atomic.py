@@ -83,13 +83,8 @@ def write_npz(path: Path, arrays: dict[str, Any]) -> None:
         np.savez_compressed(stream, **arrays)
 
 
-def read_npz(path: Path, *names: str, optional: str | None = None) -> list[Any]:
+def read_npz(path: Path, *names: str) -> list[np.ndarray]:
     """Return the named arrays of an npz file, none of which may be a pickle.
-
-    Parameters
-    ----------
-    optional
-        The name of one more, which comes last; None where the file has none of it.
 
     Raises
     ------
@@ -102,8 +97,7 @@ def read_npz(path: Path, *names: str, optional: str | None = None) -> list[Any]:
             for name in names:
                 if name not in arrays:
                     raise ValueError(f"no array {name!r}, only {arrays.files}")
-            last = [arrays.get(optional)] if optional else []
-            return [*(arrays[name] for name in names), *last]
+            return [arrays[name] for name in names]
     except _BROKEN as error:
         raise ValueError(str(error) or type(error).__name__) from error
 

@@ -1,6 +1,6 @@
 """Co-expression: how a regulator and a target vary together over the cells."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,8 +44,6 @@ class Correlation(EdgeScorer):
       doi:10.2202/1544-6115.1175
     """
 
-    is_signed: ClassVar[bool] = True
-
     def __init__(
         self,
         *,
@@ -56,7 +54,7 @@ class Correlation(EdgeScorer):
         self.kind = kind
 
     def score(self, view: TrainView) -> np.ndarray:
-        """Correlate; the size of the result is the score."""
+        """Correlate."""
         positions = view.regulator_positions
         if self.kind == "partial":
             scores = partial_correlations(view.expression)[positions]
@@ -68,7 +66,7 @@ class Correlation(EdgeScorer):
                 values = rankdata(values, axis=0)
             scores = correlations(values, positions)
         scores[np.arange(len(positions)), positions] = 0
-        return scores
+        return np.abs(scores)
 
 
 def correlations(values: np.ndarray, positions: np.ndarray) -> np.ndarray:

@@ -176,9 +176,7 @@ class DeepSEM(GradientModel):
             adjacency = self.adjacency()
             if not self.known_only:
                 adjacency = adjacency[self.regulator_positions]
-            signs = adjacency.sign().to(torch.int8).cpu().numpy()
-            scores = adjacency.abs() if self.options.score == "abs" else adjacency
-            return self.as_scores(scores, signs=signs)
+            return self.as_scores(adjacency.abs() if self.options.score == "abs" else adjacency)
 
     # -- training --------------------------------------------------------------------------
 
