@@ -3,4 +3,4 @@
 from collections.abc import Sequence
 
 # header and rows, written as csv; whoever makes the table names the file
-Table = tuple[list[str], list[Sequence[object]]]
+Table = tuple[Sequence[str], Sequence[Sequence[object]]]

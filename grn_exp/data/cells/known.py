@@ -114,7 +114,7 @@ def _values(table: pd.DataFrame, path: Path) -> tuple[NDArray[np.int8], NDArray[
     labels = np.ones(len(table), dtype=np.int8)
     signs = np.zeros(len(table), dtype=np.int8)
     if _WEIGHT in table.columns:
-        numbers = pd.to_numeric(table[_WEIGHT], errors="coerce").to_numpy(dtype=np.float64)
+        numbers = np.asarray(pd.to_numeric(table[_WEIGHT], errors="coerce"), dtype=np.float64)
         if np.isnan(numbers).any():
             row = int(np.argmax(np.isnan(numbers)))
             raise InputError(

@@ -4,17 +4,15 @@ import dataclasses
 import logging
 import warnings
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from grn_exp.core.errors import InputError, brief, close_matches
+from grn_exp.data.cells.symbols import Cells
 from grn_exp.data.scales import LARGEST_LOG, are_counts
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +35,13 @@ class Steps:
 
 
 def choose_cells(
-    cells: "AnnData",
+    cells: Cells,
     *,
     obs_filter: str | None,
     groupby: str | None,
     group: str | None,
     source: str,
-) -> "AnnData":
+) -> Cells:
     """Return the cells of a filter and of one group.
 
     Raises
@@ -81,7 +79,7 @@ def choose_cells(
     return cells if kept.all() else cells[kept].copy()
 
 
-def filtered(cells: "AnnData", obs_filter: str, source: str) -> NDArray[np.bool_]:
+def filtered(cells: Cells, obs_filter: str, source: str) -> NDArray[np.bool_]:
     """Mark the cells of a filter.
 
     Raises
@@ -102,7 +100,7 @@ def filtered(cells: "AnnData", obs_filter: str, source: str) -> NDArray[np.bool_
     return kept
 
 
-def column_of_obs(cells: "AnnData", name: str, key: str, source: str) -> NDArray[np.str_]:
+def column_of_obs(cells: Cells, name: str, key: str, source: str) -> NDArray[np.str_]:
     """Return a column of ``obs`` as strings.
 
     Raises
@@ -119,9 +117,7 @@ def column_of_obs(cells: "AnnData", name: str, key: str, source: str) -> NDArray
     return cells.obs[name].astype(str).to_numpy(dtype=np.str_)
 
 
-def choose_values(
-    cells: "AnnData", *, layer: str | None, use_raw: bool | None, source: str
-) -> "AnnData":
+def choose_values(cells: Cells, *, layer: str | None, use_raw: bool | None, source: str) -> Cells:
     """Return an AnnData whose X is the layer, ``.raw`` or X, with that matrix's genes.
 
     Raises
@@ -161,7 +157,7 @@ def choose_values(
     return raw
 
 
-def _with_x(cells: "AnnData", values: Any) -> "AnnData":
+def _with_x(cells: Cells, values: Any) -> Cells:
     from anndata import AnnData
 
     return AnnData(values, obs=cells.obs, var=cells.var)
@@ -174,7 +170,7 @@ def _is_negative(values: Any) -> bool:
 # -- which genes ------------------------------------------------------------------------------
 
 
-def normalise(cells: "AnnData", how: Normalisation, *, source: str) -> tuple["AnnData", str]:
+def normalise(cells: Cells, how: Normalisation, *, source: str) -> tuple[Cells, str]:
     """Return cells on a log scale, and what was done to get there.
 
     Raises
@@ -223,7 +219,7 @@ def _stored(values: Any, source: str) -> NDArray[Any]:
 
 
 def choose_genes(
-    cells: "AnnData", steps: Steps, *, kept: Collection[str], source: str
+    cells: Cells, steps: Steps, *, kept: Collection[str], source: str
 ) -> tuple[NDArray[np.bool_], dict[str, str]]:
     """Say which genes are used, and why the others are not.
 
@@ -263,7 +259,7 @@ def choose_genes(
     return mask, reasons
 
 
-def _most_variable(cells: "AnnData", mask: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+def _most_variable(cells: Cells, mask: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
     """Mark the most variable genes, as scanpy's ``highly_variable_genes`` has them (Seurat's)."""
     import scanpy
 

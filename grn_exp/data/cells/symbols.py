@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.storage import store
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-
 log = logging.getLogger(__name__)
+
+Cells = Any  # an AnnData, whose parts have too many types to be told apart
 
 SPECIES = ("human", "mouse")
 # columns of var in which 10x, CELLxGENE, scanpy and monocle keep symbols
@@ -28,7 +27,7 @@ _GENOME = re.compile(r"(hg19|hg38|GRCh37|GRCh38|mm9|mm10|mm39|GRCm38|GRCm39)_+")
 _HEADERS = {"tf", "gene", "genes", "gene1", "source", "symbol", "regulator", "regulators"}
 
 
-def name_genes(cells: "AnnData", column: str | None, *, source: str) -> list[str]:
+def name_genes(cells: Cells, column: str | None, *, source: str) -> list[str]:
     """Return a symbol for each gene of a file; an empty string where it has none.
 
     Parameters
