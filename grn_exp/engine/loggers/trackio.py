@@ -8,12 +8,13 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError
+from grn_exp.core.home import make_writable
 from grn_exp.engine.loggers import results
-from grn_exp.engine.loggers.base import EpochLogger, described, display_name, require
+from grn_exp.engine.loggers.base import EpochLogger, described, display_name
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.runs.folder import RunFolder
 
@@ -41,14 +42,12 @@ class TrackioMirror:
     project: str = "grn_exp"
 
     def __post_init__(self) -> None:
-        require("trackio")
         if not re.fullmatch(r"[\w-]+", self.project):
             raise InputError(
                 f"logger.project={self.project}: give a name of letters, digits, - and _"
             )
-        folder = Path(os.environ.get("TRACKIO_DIR", "."))
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"TRACKIO_DIR={folder}: no folder; give one, or unset it")
+        utils: Any = extras.load("trackio.utils", "logger=trackio", "grn_exp[trackio]")
+        make_writable(os.environ.get("TRACKIO_DIR") or utils.TRACKIO_DIR, "TRACKIO_DIR")
 
     def open(self, identity: RunIdentity) -> EpochLogger:
         """Start a run."""
