@@ -360,8 +360,11 @@ def test_what_trackio_cannot_use_is_refused(command, monkeypatch, tmp_path):
     for name in ("a/b", ""):
         assert_refused(command(*run, f"logger.project={name}"), f"logger.project={name}: ")
     (tmp_path / "file").touch()
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "file"))
-    assert_refused(command(*run), f"TRACKIO_DIR={tmp_path / 'file'}: ")
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no token"))
+    for name, value in (("DIR", tmp_path / "file"), ("SERVER_URL", "nonsense"), ("SPACE_ID", "x")):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"TRACKIO_{name}", str(value))
+            assert_refused(command(*run), f"TRACKIO_{name}={value}: ")
 
 
 # -- trackio and TensorBoard -----------------------------------------------------------------
