@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from grn_exp import __version__, config, usage
-from grn_exp.core import streams
+from grn_exp.core import home, streams
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine import stopping
 from grn_exp.runs.folder import RunFolder
@@ -46,6 +46,7 @@ _show_traceback = False
 def _task(cfg: DictConfig) -> float | None:
     """Do one run; Hydra calls this once for a run, once a job for a sweep."""
     streams.protect()  # a sweep's worker is a process of its own
+    home.lend()
     config.register()
     sources = HydraConfig.get().runtime.config_sources
     conf.search_in(Path(each.path) for each in sources if each.schema == "file")
@@ -111,6 +112,7 @@ def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
     global _show_traceback  # noqa: PLW0603 - Hydra calls the task, so it cannot be handed over
     streams.protect()
+    home.lend()
     before = os.environ.get("HYDRA_FULL_ERROR")
     _show_traceback = bool(before)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them

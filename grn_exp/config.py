@@ -17,6 +17,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from grn_exp.core.construct import check_value, hints_of, instantiate, load_class, partial
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.core.home import expanded
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
 from grn_exp.presets import preset_value
 from grn_exp.runs.files import part
@@ -70,7 +71,7 @@ def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
         data=_data_name(config["data"], str(chosen["data"])),
         model=str(chosen["model"]),
         run_key=run_key(config),
-        outputs=_expanded(config["paths"]["outputs"]),
+        outputs=expanded(config["paths"]["outputs"]),
         config=config,
         choices={group: str(name) for group, name in chosen.items() if part(config, group)},
     )
@@ -136,13 +137,6 @@ def _check_root(config: Mapping[str, Any]) -> None:
         raise InputError(f"paths.outputs={outputs!r}: give a folder for the runs")
 
 
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"{path}: {error}; give the folder's full path") from error
-
-
 # -- the run ------------------------------------------------------------------------------
 
 
@@ -190,7 +184,7 @@ def _trainer_settings(config: Mapping[str, Any]) -> TrainerSettings:
         "trainer",
         options={k: v for k, v in node.items() if k not in (*own, "_target_")},
         callbacks=config.get("callbacks") or {},
-        resume_from=None if path is None else _expanded(path),
+        resume_from=None if path is None else expanded(path),
     )
     return make()
 

@@ -1,12 +1,12 @@
 """Hyper-parameters by dataset: what ``${preset:method.name}`` stands for in a file of ``conf``."""
 
 import functools
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.home import expanded
 from grn_exp.storage.conf import choices, conf_dir, preset_values
 
 
@@ -36,7 +36,7 @@ def preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wha
 @functools.cache
 def _preset(name: str) -> Any:  # noqa: ANN401 - a YAML tree
     own = conf_dir() / "presets" / f"{name}.yaml"
-    path = own if own.is_file() else Path(name).expanduser()
+    path = own if own.is_file() else expanded(name, "preset")
     if not path.is_file():
         raise InputError(
             f"preset={name}: choose from {', '.join(choices('presets'))}, or give a file's path"

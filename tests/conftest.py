@@ -1,7 +1,10 @@
 """What every test shares: a cache of its own, the real data if held, small containers."""
 
 import gc
+import importlib.machinery
+import importlib.util
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +33,44 @@ def own_cache(tmp_path_factory, monkeypatch) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("GRN_EXP_CACHE", str(folder))
     return folder
+
+
+def _no_user(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+
+@pytest.fixture
+def no_home(monkeypatch) -> None:
+    """Be a user without a home folder and without an entry among the users."""
+    for name in ("HOME", "XDG_CACHE_HOME", "GRN_EXP_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", _no_user)
+
+
+@pytest.fixture(params=["none", "~/cache", "~nobody-of-this-name/cache", "a file", "long"])
+def no_cache(request, no_home, tmp_path, monkeypatch) -> None:
+    """Have no cache that could be written, for one reason after the other."""
+    if request.param == "a file":
+        (tmp_path / "a file").touch()
+        monkeypatch.setenv("HOME", str(tmp_path / "a file"))
+    elif request.param == "long":  # like one that may not be looked into, for root as well
+        monkeypatch.setenv("GRN_EXP_CACHE", str(tmp_path / ("x" * 300)))
+    elif request.param != "none":
+        monkeypatch.setenv("GRN_EXP_CACHE", request.param)
+
+
+@pytest.fixture
+def lack(monkeypatch) -> Callable[[str], None]:
+    """Return ``lack(package)``: it is not installed, and some folder has its name."""
+    find = importlib.util.find_spec
+
+    def hide(package: str) -> None:
+        folder = importlib.machinery.ModuleSpec(package, None, is_package=True)
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: folder if name == package else find(name)
+        )
+
+    return hide
 
 
 @pytest.fixture

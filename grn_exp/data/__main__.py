@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from grn_exp.core import streams
+from grn_exp.core import home, streams
 from grn_exp.core.errors import InputError
 from grn_exp.data import catalogue
 from grn_exp.storage import store
@@ -21,6 +21,7 @@ def _console() -> Console:
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
     streams.protect()
+    home.lend()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(prog="python -m grn_exp.data", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -70,7 +71,11 @@ def list_datasets() -> None:
     console.print(
         f"BioBERT vectors (prior=biobert_published): {here} of {len(biobert)} files are here"
     )
-    console.print(f"GRN_EXP_DATA: {store.data_dir() or 'not set'}; cache: {store.cache_dir()}")
+    try:
+        cache = f"cache: {store.cache_dir()}"
+    except InputError as error:
+        cache = str(error)
+    console.print(f"GRN_EXP_DATA: {store.data_dir() or 'not set'}; {cache}")
     console.print("get what is missing with: python -m grn_exp.data fetch NAME")
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
+from grn_exp.core.home import expanded
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeTruth, Mask
@@ -290,4 +291,4 @@ class FromFiles(Benchmark):
 
 def own_file(path: str | None) -> Path | None:
     """Return the path of a file that the user may have given."""
-    return None if path is None else Path(path).expanduser()
+    return None if path is None else expanded(path)

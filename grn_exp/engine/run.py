@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import importlib.util
 import logging
 import time
 import warnings
@@ -14,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 import yaml
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.benchmark import Benchmark
@@ -135,11 +135,7 @@ def _check_fit(spec: RunSpec) -> None:
             f"{' and '.join(spec.data_class.tasks)}; models that can: {', '.join(able)}"
         )
     for package in model_class.requires:
-        if importlib.util.find_spec(package) is None:
-            raise InputError(
-                f"model={name}: the package {package} is not installed; pip install "
-                f"'grn_exp[{name}]'"
-            )
+        extras.load(package, f"model={name}", f"grn_exp[{name}]")
     if issubclass(model_class, GradientModel):
         if spec.trainer.max_epochs is None:
             raise InputError(f"trainer.max_epochs: no value; model={name} is trained in epochs")

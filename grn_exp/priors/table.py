@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError, brief
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex, stripped
+from grn_exp.core.home import expanded
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 from grn_exp.storage.atomic import read_npz
@@ -62,7 +63,7 @@ class TablePrior:
             If the file is missing, unreadable, of another width, holds a gene twice or a
             non-number, names none of the genes, or has two symbols that fit a gene alike.
         """
-        path = Path(self.path).expanduser()
+        path = expanded(self.path, "prior.path")
         if not path.is_file():
             what = "a folder, not a file" if path.is_dir() else "no such file"
             raise InputError(f"prior.path={self.path}: {what}; give the file of the vectors")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError, brief, close_matches
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.home import expanded
 from grn_exp.core.progress import track
 from grn_exp.core.ranges import require_in
 from grn_exp.core.views import GeneEmbedding
@@ -73,7 +74,7 @@ class TextPrior(LanguageModel):
     def _texts(self, genes: GeneIndex) -> dict[str, str]:
         if self.descriptions is None:
             return {gene: gene for gene in genes}
-        path = Path(self.descriptions).expanduser()
+        path = expanded(self.descriptions, "prior.descriptions")
         if not path.is_file():
             raise InputError(f"prior.descriptions={self.descriptions}: no such file")
         found = _read_descriptions(path, self.gene_column, self.text_column)

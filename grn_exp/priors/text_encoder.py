@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError, brief
+from grn_exp.core.home import expanded
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class LanguageModel:
 
     def _own_folder(self) -> Path | None:
         """Return the local folder that ``model`` names, None if it is a name on the hub."""
-        path = Path(self.model).expanduser()
+        path = expanded(self.model, "prior.model")
         if not path.is_dir():
             if _HUB_ID.fullmatch(self.model) and not self.model.startswith("."):
                 return None

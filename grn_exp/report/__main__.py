@@ -13,7 +13,7 @@ from typing import NoReturn, get_args
 import pandas as pd
 from rich.console import Console
 
-from grn_exp.core import streams
+from grn_exp.core import home, streams
 from grn_exp.core.errors import InputError
 from grn_exp.report import claims, compare, dashboard, figures, layout, published, render, tables
 from grn_exp.report.bias import files as bias_files
@@ -27,6 +27,7 @@ _COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
     streams.protect()
+    home.lend()
     words = sys.argv[1:]
     if words and words[0] not in (*_COMMANDS, "-h", "--help"):
         words = ["html", *words]

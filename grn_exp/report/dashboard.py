@@ -2,15 +2,14 @@
 
 import argparse
 import contextlib
-import importlib
-import importlib.util
 import json
+import os
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError
 from grn_exp.metrics.titles import title
 from grn_exp.report import experiments
@@ -37,8 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the definition as JSON")
     parser.add_argument("--save", action="store_true", help="save it on the server (needs a key)")
-    parser.add_argument("--project", default="grn_exp", help="of logger.project")
-    parser.add_argument("--entity", default="", help="user or team; with --save yours by default")
+    project, entity = (os.environ.get(f"WANDB_{name}") for name in ("PROJECT", "ENTITY"))
+    parser.add_argument("--project", default=project or "grn_exp", help="of logger.project")
+    parser.add_argument(
+        "--entity", default=entity or "", help="user or team; with --save yours by default"
+    )
     parser.add_argument("--experiment", help="show only this experiment's runs")
     parser.add_argument("--data", nargs="+", default=[], help="show only runs on these datasets")
 
@@ -154,11 +156,7 @@ def _bars(wr: Any, subset: str, metrics: Sequence[str]) -> list[Any]:  # noqa: A
 
 
 def _package(part: str) -> Any:  # noqa: ANN401
-    if importlib.util.find_spec("wandb_workspaces") is None:
-        raise InputError("dashboard: not installed; pip install 'grn_exp[dashboard]'")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the package's own code
-        return importlib.import_module(f"wandb_workspaces.{part}")
+    return extras.load(f"wandb_workspaces.{part}", "dashboard", "grn_exp[dashboard]")
 
 
 @contextlib.contextmanager

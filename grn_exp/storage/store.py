@@ -5,19 +5,24 @@ cache (``GRN_EXP_CACHE``, else the platform's user cache), and is downloaded int
 is in neither. Every file is checked against the hash of the commit it is pinned to.
 """
 
+import contextlib
 import csv
 import dataclasses
 import functools
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.core.home import expanded
 from grn_exp.storage.atomic import locked, unwritable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _GITHUB = "https://raw.githubusercontent.com"
 SOURCES = {
@@ -94,28 +99,70 @@ def data_dir() -> Path | None:
     value = os.environ.get("GRN_EXP_DATA", "")
     if not value:
         return None
-    folder = Path(value).expanduser()
+    folder = expanded(value, "GRN_EXP_DATA")
     if not folder.is_dir():
         raise InputError(f"GRN_EXP_DATA={value} is not a folder; correct or unset the variable")
     return folder
 
 
 def cache_dir() -> Path:
-    """Return the folder for downloads and parsed files."""
+    """Return the folder for downloads and parsed files.
+
+    Raises
+    ------
+    InputError
+        If none is named and there is no home folder for it.
+    """
     value = os.environ.get("GRN_EXP_CACHE", "")
     if value:
-        return Path(value).expanduser()
+        return expanded(value, "GRN_EXP_CACHE")
     import pooch
 
-    return Path(pooch.os_cache("grn_exp"))
+    try:
+        return Path(pooch.os_cache("grn_exp")).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            "GRN_EXP_CACHE is not set, and there is no home folder for a cache; set it to a folder"
+        ) from error
 
 
 def locate(key: str) -> Path | None:
     """Return where the file ``key`` is, None if it has to be downloaded. No hash check."""
     known_file(key)
     folder = data_dir()
-    candidates = [cache_dir() / key] if folder is None else [folder / key, cache_dir() / key]
-    return next((path for path in candidates if path.is_file()), None)
+    if folder is not None and (folder / key).is_file():
+        return folder / key
+    with contextlib.suppress(InputError, OSError):  # no cache, or one that may not be looked into
+        if (cache_dir() / key).is_file():
+            return cache_dir() / key
+    return None
+
+
+def kept(
+    name: str,
+    *,
+    make: Callable[[], T],
+    read: Callable[[Path], T],
+    write: Callable[[Path, T], None],
+) -> T:
+    """Return what takes long to make, from its copy in the cache if there is one.
+
+    A copy that cannot be read (a ``ValueError``) is made again; one that cannot be kept costs a
+    warning, and time when it is made again.
+    """
+    with contextlib.suppress(InputError, OSError):
+        path = cache_dir() / name
+        if path.is_file():
+            try:
+                return read(path)
+            except ValueError as error:
+                log.warning("%s is made again: %s", path, error)
+    made = make()
+    try:
+        write(cache_dir() / name, made)
+    except InputError as error:
+        log.warning("not kept for the next time: %s", error)
+    return made
 
 
 def git_blob_sha1(path: Path) -> str:
@@ -158,7 +205,7 @@ def fetch(key: str) -> Path:
     if git_blob_sha1(path) == known.git_blob_sha1:
         return path
     own = data_dir()
-    if path.is_relative_to(cache_dir()) and (own is None or not path.is_relative_to(own)):
+    if own is None or not path.is_relative_to(own):
         path.unlink()
         raise InputError(
             f"{path}: its hash is not {known.git_blob_sha1}, so it was deleted; run the command "

@@ -1,12 +1,12 @@
 """Which settings to try: all of a grid, or those that Optuna proposes."""
 
 import dataclasses
-import importlib.util
 import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError
 
 Setting = dict[str, str]  # the key of an override and its value, as on a command line
@@ -119,13 +119,7 @@ class OptunaSearch:
     """
 
     def __init__(self, axes: Sequence[Axis], *, n_trials: int, n_jobs: int, seed: int) -> None:
-        if importlib.util.find_spec("optuna") is None:
-            raise InputError(
-                "hydra/sweeper=tune_optuna: the package optuna is not installed; pip install "
-                "'grn_exp[optuna]', or take hydra/sweeper=tune_grid"
-            )
-        import optuna
-
+        optuna: Any = extras.load("optuna", "hydra/sweeper=tune_optuna", "grn_exp[optuna]")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._axes = list(axes)
         self._distributions = {axis.key: _distribution(axis) for axis in axes}

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib.util
 import io
 import pickle
 import sys
@@ -98,15 +97,6 @@ def failed(overrides: Sequence[str], error: BaseException) -> JobReturn:
     result = JobReturn(overrides=filter_overrides(overrides), status=JobStatus.FAILED)
     result.return_value = error
     return result
-
-
-def require(package: str, launcher: str, extra: str) -> None:
-    """Refuse a launcher whose package is missing."""
-    if importlib.util.find_spec(package) is None:
-        raise InputError(
-            f"hydra/launcher={launcher}: the package {package} is not installed; "
-            f"pip install 'grn_exp[{extra}]'"
-        )
 
 
 def show(ended: Ended) -> None:

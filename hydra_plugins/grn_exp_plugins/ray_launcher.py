@@ -1,19 +1,18 @@
 """``hydra/launcher=ray``: the jobs of a sweep as tasks of Ray."""
 
-import importlib
 import socket
 from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError
 from hydra_plugins.grn_exp_plugins._jobs import (
     Ended,
     SweepLauncher,
     execute,
     failed,
-    require,
 )
 from hydra_plugins.grn_exp_plugins._progress import progress
 
@@ -43,7 +42,7 @@ class RayLauncher(SweepLauncher):
         num_gpus: float = 0,
         memory_gb: float | None = None,
     ) -> None:
-        require("ray", "ray", "ray")
+        _ray()
         for name, value in (
             ("num_cpus", num_cpus),
             ("num_gpus", num_gpus),
@@ -129,4 +128,4 @@ def _outcome(reference: Any, overrides: Sequence[str]) -> Ended:  # noqa: ANN401
 
 
 def _ray() -> Any:  # noqa: ANN401 - the package is optional
-    return importlib.import_module("ray")
+    return extras.load("ray", "hydra/launcher=ray", "grn_exp[ray]")

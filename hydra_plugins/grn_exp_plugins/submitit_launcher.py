@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError
 from grn_exp.engine.stopping import Stopped
 from hydra_plugins.grn_exp_plugins._jobs import (
@@ -21,7 +22,6 @@ from hydra_plugins.grn_exp_plugins._jobs import (
     SweepLauncher,
     execute,
     failed,
-    require,
 )
 from hydra_plugins.grn_exp_plugins._progress import progress
 
@@ -100,7 +100,7 @@ class SlurmLauncher(SweepLauncher):
         additional_parameters: dict[str, Any],
         **options: Any,  # noqa: ANN401
     ) -> None:
-        require("submitit", "submitit_slurm", "slurm")
+        extras.load("submitit", "hydra/launcher=submitit_slurm", "grn_exp[slurm]")
         for program in ("sbatch", "srun", "squeue"):
             if shutil.which(program) is None:
                 raise InputError(

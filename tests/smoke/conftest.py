@@ -99,9 +99,9 @@ def own_surroundings(tmp_path, monkeypatch) -> Iterator[None]:
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS"):
         monkeypatch.setenv(name, "0")
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("DIR", "DATA_DIR", "CACHE_DIR", "CONFIG_DIR"):
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("DATA_DIR", "CACHE_DIR", "CONFIG_DIR"):
         monkeypatch.setenv(f"WANDB_{name}", str(tmp_path / "wandb"))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     # a shell's background job ignores Ctrl-C, and so would what is tested here

@@ -285,14 +285,15 @@ def test_no_slurm_here(command, monkeypatch):
     assert re.search(naming("error", "sbatch"), outcome.err.strip())
 
 
-def test_a_launcher_whose_package_is_missing(command, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "ray" else find(name)
-    )
-    outcome = command("-m", "model=random", "hydra/launcher=ray", *TOY)
+@pytest.mark.parametrize(
+    ("launcher", "package", "extra"),
+    [("ray", "ray", "ray"), ("submitit_slurm", "submitit", "slurm")],
+)
+def test_a_launcher_whose_package_is_missing(command, lack, launcher, package, extra):
+    lack(package)
+    outcome = command("-m", "model=random", f"hydra/launcher={launcher}", *TOY)
     assert outcome.code == 2
-    missing = naming("error", "hydra/launcher=ray", "pip install 'grn_exp[ray]'")
+    missing = naming("error", f"hydra/launcher={launcher}", f"pip install 'grn_exp[{extra}]'")
     assert re.search(missing, outcome.err.strip())
 
 

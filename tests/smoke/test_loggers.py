@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import importlib.util
 import json
 import shlex
 import subprocess
@@ -269,19 +268,91 @@ def test_patience_is_a_number_of_seconds(command):
     assert not outcome.folders
 
 
+WRONG = {
+    "WANDB_MODE": ["foo", ""],
+    "WANDB_BASE_URL": ["garbage", "http://", "https://wandb.ai"],
+    "WANDB_PROJECT": ["a/b"],
+    "WANDB_ENTITY": ["my team", "a/b"],
+    "WANDB_RUN_ID": ["a/b"],
+    "WANDB_RESUME": ["maybe"],
+    "WANDB_FORK_FROM": ["x"],
+    "WANDB_TAGS": ["", "x" * 65],
+    "WANDB_SILENT": ["maybe"],
+    "WANDB_CONSOLE": ["foo"],
+    "WANDB_INIT_TIMEOUT": ["abc"],
+    "WANDB_HTTP_TIMEOUT": ["abc"],
+    "WANDB_DISABLE_CODE": ["maybe"],
+    "WANDB_DIR": ["/dev/null", "/dev/null/below"],
+    "WANDB_CACHE_DIR": ["/dev/null"],
+    "WANDB_DATA_DIR": ["/dev/null"],
+    "WANDB_IDENTITY_TOKEN_FILE": ["/dev/null/token"],
+    "WANDB_CONFIG_DIR": ["~nobody-of-this-name/x"],
+}
+
+
+@pytest.fixture
+def fresh_wandb():
+    """Let W&B read the environment, which it does once a process."""
+    import wandb
+
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("WANDB_MODE", "foo", "online, offline"),
-        ("WANDB_BASE_URL", "garbage", "https://"),
-    ],
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
 )
-def test_what_the_environment_says_of_wandb_is_checked_first(
-    command, monkeypatch, name, value, words
-):
+def test_what_the_environment_says_of_wandb_is_checked_first(command, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     outcome = command("model=random", *TOY, "logger=wandb")
-    assert_refused(outcome, f"{name}={value}: ", words)
+    assert_refused(outcome, f"{name}={value}: ")
+
+
+def test_wandbs_environment_does_not_concern_who_does_not_use_it(command, monkeypatch):
+    for name, values in WRONG.items():
+        monkeypatch.setenv(name, values[0])
+    assert command("model=random", *TOY).code == 0
+
+
+@pytest.mark.parametrize("key", ["short", f" {'x' * 40}"])
+def test_a_key_that_can_be_none_is_refused_and_not_shown(command, monkeypatch, fresh_wandb, key):
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    outcome = command("model=random", *TOY, "logger=wandb")
+    assert_refused(outcome, "WANDB_API_KEY")
+    assert key not in outcome.err
+
+
+@pytest.mark.parametrize("option", ["project=a/b", "entity=a b", f"tags=[{'x' * 65}]"])
+def test_options_of_wandb_are_checked_first(command, option):
+    outcome = command("model=random", *TOY, "logger=wandb", f"logger.{option}")
+    assert_refused(outcome, f"logger.{option.partition('=')[0]}=")
+
+
+def test_options_go_before_the_environment_and_that_before_our_defaults(
+    command, server, monkeypatch, tmp_path
+):
+    given = {"PROJECT": "p", "RUN_GROUP": "g", "JOB_TYPE": "j", "TAGS": "a,b", "NOTES": "n"}
+    unused = {"NAME": "x", "RUN_ID": "y", "RESUME": "must"}
+    for name, value in (given | unused | {"DIR": str(tmp_path / "mine")}).items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    outcome = command("model=random", *TOY, *ONLINE)
+    assert outcome.code == 0, outcome.err
+    assert lines_naming(outcome.err, "WANDB_NAME", "WANDB_RUN_ID", "WANDB_RESUME")
+    assert only_run(server) == f"runs-{outcome.folder.name}"
+    run = server.runs[only_run(server)]
+    found = [run[key] for key in ("project", "groupName", "jobType", "tags", "notes")]
+    assert found == ["p", "g", "j", ["toy", "random", "a", "b"], "n"]
+    assert list((tmp_path / "mine").rglob("*.wandb"))
+    assert not list(outcome.outputs.rglob("*.wandb"))
+
+    command("model=random", *TOY, *ONLINE, "logger.project=q", "logger.tags=[c]", "force=true")
+    run = server.runs[only_run(server)]
+    assert (run["project"], run["tags"]) == ("q", ["toy", "random", "c"])
+
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    command("model=degree", *TOY, *ONLINE, "logger.mode=online")
+    assert ["toy", "degree", "a", "b"] in [run["tags"] for run in server.runs.values()]
 
 
 def test_what_trackio_cannot_use_is_refused(command, monkeypatch, tmp_path):
@@ -290,8 +361,11 @@ def test_what_trackio_cannot_use_is_refused(command, monkeypatch, tmp_path):
     for name in ("a/b", ""):
         assert_refused(command(*run, f"logger.project={name}"), f"logger.project={name}: ")
     (tmp_path / "file").touch()
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "file"))
-    assert_refused(command(*run), f"TRACKIO_DIR={tmp_path / 'file'}: ")
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no token"))
+    for name, value in (("DIR", tmp_path / "file"), ("SERVER_URL", "nonsense"), ("SPACE_ID", "x")):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"TRACKIO_{name}", str(value))
+            assert_refused(command(*run), f"TRACKIO_{name}={value}: ")
 
 
 # -- trackio and TensorBoard -----------------------------------------------------------------
@@ -350,14 +424,11 @@ def test_trackio_keeps_one_run_per_key(trackio_runs, outputs):
     assert len(repeated["logs"]) == len(member["logs"])
 
 
-def test_a_logger_whose_package_is_missing(command, monkeypatch):
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "trackio" else find_spec(name)
-    )
-    outcome = command("model=random", *TOY, "logger=trackio")
-    assert outcome.code == 2
-    assert_refused(outcome, "logger=trackio", "pip install 'grn_exp[trackio]'")
+@pytest.mark.parametrize("name", ["trackio", "tensorboard"])
+def test_a_logger_whose_package_is_missing(command, lack, name):
+    lack(name)
+    outcome = command("model=random", *TOY, f"logger={name}")
+    assert_refused(outcome, f"logger={name}", f"pip install 'grn_exp[{name}]'")
 
 
 def test_tensorboard_writes_each_epoch_once(command, at_epoch):
@@ -394,6 +465,15 @@ def test_finished_runs_are_published_without_training(command, monkeypatch, serv
     name = server.runs[only_run(server)]["displayName"]
     assert name == f"InfoSEM-BC, toy, split 0, seed 0 ({outcome.folder.name[:6]})"
     assert (outcome.folder / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_publishing_reads_the_environment_first(command, monkeypatch, capfd):
+    outcome = command("model=random", *TOY)
+    monkeypatch.setenv("WANDB_MODE", "foo")
+    with pytest.raises(SystemExit) as left:
+        publish(outcome.outputs, monkeypatch, "--to", "wandb")
+    assert left.value.code == 2
+    assert lines_naming(capfd.readouterr().err, "WANDB_MODE=foo")
 
 
 def test_tensorboard_is_published_to(command, monkeypatch, capfd):

@@ -41,7 +41,8 @@ class FakeWandb(ThreadingHTTPServer):
             return {"model": {"id": "p", "bucket": self._resumable(name)}}
         if "mutation UpsertBucket" in query:
             run = self.runs.setdefault(name, {"config": {}, "tails": {}})
-            run |= {key: asked[key] for key in ("groupName", "jobType", "tags") if asked.get(key)}
+            told = ("groupName", "jobType", "tags", "notes", "project")
+            run |= {key: asked[key] for key in told if asked.get(key)}
             run["displayName"] = asked.get("displayName") or run.get("displayName")
             run["config"] |= json.loads(asked.get("config") or "{}")
             owner = {"id": "p", "name": asked.get("project"), "entity": {"id": "e", "name": "me"}}

@@ -166,6 +166,11 @@ def test_a_corrupt_parsed_copy_is_made_again_and_said_so(tiny, own_cache, caplog
     assert not caplog.records
 
 
+def test_a_parsed_copy_that_cannot_be_kept_costs_a_warning(tiny, no_cache, caplog):
+    np.testing.assert_array_equal(load_expression("hESC", "tfs500").values, tiny)
+    assert lines_naming(caplog.text, "WARNING", "GRN_EXP_CACHE")
+
+
 def test_what_the_network_has_too_much_is_counted(tiny):
     left_out = module().describe()
     data = module()

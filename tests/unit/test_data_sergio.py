@@ -97,6 +97,11 @@ def test_an_unreadable_copy_is_made_again(files, own_cache, caplog):
         caplog.clear()
 
 
+def test_cells_that_cannot_be_kept_cost_a_warning(files, no_cache, caplog):
+    assert module().expression.values.shape == (2 * 300, 28)
+    assert lines_naming(caplog.text, "WARNING", "GRN_EXP_CACHE")
+
+
 def test_another_network_or_seed_has_a_copy_of_its_own(files, own_cache):
     first = module().expression.values
     assert (module(simulation=1).expression.values != first).any()

@@ -89,13 +89,8 @@ def test_what_it_refuses(words, parts, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_package_is_one_line(tmp_path, monkeypatch):
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name: None if name == "wandb_workspaces" else find_spec(name),
-    )
+def test_a_missing_package_is_one_line(tmp_path, lack):
+    lack("wandb_workspaces")
     with pytest.raises(InputError, match=naming("dashboard", "pip install 'grn_exp[dashboard]'")):
         dashboard.write_dashboard(asked("-o", str(tmp_path / "workspace.json")))
     assert not list(tmp_path.iterdir())

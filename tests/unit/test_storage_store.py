@@ -155,6 +155,22 @@ def test_a_file_of_the_data_folder_is_used_where_it_lies(server, own_cache, monk
     assert not list(own_cache.iterdir())
 
 
+def test_no_cache_is_needed_for_what_the_data_folder_has(server, no_cache, monkeypatch, tmp_path):
+    data = tmp_path / "data"
+    (data / KEY).parent.mkdir(parents=True)
+    (data / KEY).write_bytes(CONTENT)
+    monkeypatch.setenv("GRN_EXP_DATA", str(data))
+    assert store.fetch(KEY) == store.locate(KEY) == data / KEY
+
+
+def test_a_cache_that_is_needed_and_not_there_is_named(server, no_cache, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert store.locate(KEY) is None
+    fetch_fails("GRN_EXP_CACHE")
+    assert server.asked == []
+    assert not (tmp_path / "~").exists()
+
+
 def test_what_the_data_folder_lacks_goes_to_the_cache(server, own_cache, monkeypatch, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -1,7 +1,6 @@
 """What is tried, how trials are scored, what is chosen; the default values of every method."""
 
 import csv
-import importlib.util
 import math
 import shlex
 
@@ -118,8 +117,8 @@ def test_optuna_avoids_what_fails():
     assert sum(each["kind"] == "none" for each in settings[20:]) < 10
 
 
-def test_optuna_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+def test_optuna_that_is_not_installed_is_named(lack):
+    lack("optuna")
     with pytest.raises(
         InputError, match=naming("hydra/sweeper=tune_optuna", "pip install 'grn_exp[optuna]'")
     ):

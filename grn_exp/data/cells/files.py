@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError, brief
 from grn_exp.core.genes import stripped
 from grn_exp.data.readers import check_numbers, open_h5ad
@@ -50,6 +51,7 @@ def open_cells(path: Path, *, landmarks: Collection[str]) -> "AnnData":
     if name.endswith(".h5"):
         return _with_scanpy(path, "read_10x_h5")
     if name.endswith(".loom"):
+        extras.load("loompy", f"data.path={path}", "loompy")
         return _with_scanpy(path, "read_loom")
     raise InputError(f"data.path={path}: unknown ending; give {_KINDS}")
 
@@ -71,8 +73,6 @@ def _with_scanpy(path: Path, reader: str, **options: bool) -> "AnnData":
         with warnings.catch_warnings():  # names that occur twice are refused later, by name
             warnings.filterwarnings("ignore", message=".*names are not unique.*")
             return getattr(scanpy, reader)(path, **options)
-    except ImportError as error:
-        raise InputError(f"data.path={path}: {brief(error)}; pip install loompy") from error
     except Exception as error:  # libraries' own errors have no common base
         raise InputError(
             f"data.path={path}: cannot read it ({brief(error)}); copy or write it again"

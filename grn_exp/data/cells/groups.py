@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 from grn_exp.core.errors import InputError, brief
+from grn_exp.core.home import expanded
 from grn_exp.data.cells.files import open_cells
 from grn_exp.data.cells.preprocess import FEWEST_CELLS, column_of_obs, filtered
 
@@ -28,7 +29,7 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str
     """
     import numpy as np
 
-    cells = _obs_only(Path(path).expanduser())
+    cells = _obs_only(expanded(path))
     values = column_of_obs(cells, groupby, "groupby", path)
     if obs_filter is not None:
         values = values[filtered(cells, obs_filter, path)]

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy import sparse
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.home import expanded
 from grn_exp.core.network import Network
 from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
@@ -138,9 +138,9 @@ class CellsDataModule(EdgeDataModule):
                 "data.regulators: no value; give human, mouse, or a file with a symbol a line"
             )
         self.divides = splitter is not None
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self.regulator_choice = regulators
-        self.known_path = None if known is None else Path(known).expanduser()
+        self.known_path = None if known is None else expanded(known)
         self.unlisted = unlisted
         self.layer, self.use_raw, self.gene_column = layer, use_raw, gene_column
         self.obs_filter, self.groupby, self.group, self.sample = obs_filter, groupby, group, sample

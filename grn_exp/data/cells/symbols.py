@@ -3,13 +3,13 @@
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.genes import GeneIndex, stripped
+from grn_exp.core.home import expanded
 from grn_exp.storage import store
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
     if choice in SPECIES:
         path, source = store.fetch(f"tf_lists/{choice}-tfs.csv"), f"the {choice} list"
     else:
-        path, source = Path(choice).expanduser(), choice
+        path, source = expanded(choice), choice
         if not path.is_file():
             raise InputError(
                 f"data.regulators={choice}: no such file; give human, mouse, or a file with a "

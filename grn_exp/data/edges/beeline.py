@@ -1,7 +1,6 @@
 """BEELINE's seven single-cell datasets with their reference networks."""
 
 import dataclasses
-import logging
 import typing
 from typing import Any, Literal
 
@@ -17,8 +16,6 @@ from grn_exp.data.readers import read_expression, read_network
 from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.storage import store
 from grn_exp.storage.atomic import write_with
-
-log = logging.getLogger(__name__)
 
 Dataset = Literal["hESC", "hHEP", "mDC", "mESC", "mHSC-E", "mHSC-GM", "mHSC-L"]
 GeneSet = Literal["tfs500", "tfs1000"]
@@ -153,13 +150,10 @@ def load_expression(dataset: str, gene_set: str) -> Expression:
     """
     key = expression_key(dataset, gene_set)
     digest = store.known_file(key).git_blob_sha1
-    parsed = store.cache_dir() / "parsed" / f"v{_PARSED_VERSION}" / f"{digest}.h5ad"
-    if parsed.is_file():
-        try:
-            return dataclasses.replace(read_expression(parsed), source=key)
-        except InputError as error:
-            log.warning("the parsed copy is made again: %s", error)
-            parsed.unlink(missing_ok=True)  # another process may have been faster
-    expression = dataclasses.replace(read_expression(store.fetch(key)), source=key)
-    write_with(parsed, expression.to_anndata().write_h5ad)
-    return expression
+    expression = store.kept(
+        f"parsed/v{_PARSED_VERSION}/{digest}.h5ad",
+        make=lambda: read_expression(store.fetch(key)),
+        read=read_expression,
+        write=lambda path, made: write_with(path, made.to_anndata().write_h5ad),
+    )
+    return dataclasses.replace(expression, source=key)

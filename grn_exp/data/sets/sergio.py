@@ -1,8 +1,6 @@
 """SERGIO's networks with cells simulated from them: every regulator set is known exactly."""
 
 import logging
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +21,7 @@ from grn_exp.simulate.kinetic import KineticNetwork
 from grn_exp.simulate.sergio import read_sergio, simulate_steady_state
 from grn_exp.simulate.technical_noise import TechnicalNoise
 from grn_exp.storage import store
-from grn_exp.storage.atomic import write_npz
+from grn_exp.storage.atomic import read_npz, write_npz
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +31,6 @@ Dataset = Literal["DS1", "DS2", "DS3"]
 _SIMULATION_VERSION = 1
 _LAST_PUBLISHED = 14
 _SAMPLING_STATE = 15  # SERGIO's own
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, zlib.error, zipfile.BadZipFile)
 # the demonstration's library size is for 100 genes; it grows with the genes
 _DEMONSTRATION_GENES = 100
 
@@ -194,14 +191,21 @@ def simulated(
     is made again.
     """
     hashes = "-".join(store.git_blob_sha1(path)[:16] for path in (interactions, masters))
-    folder = store.cache_dir() / "simulated" / f"v{_SIMULATION_VERSION}"
     own = "" if sampling_state == _SAMPLING_STATE else f"-sampling{sampling_state}"
-    path = folder / f"{hashes}-seed{seed}{own}.npz"
-    values = _read_copy(path, kinetic.genes)
-    if values is None:
+
+    def simulate() -> NDArray[np.float32]:
         log.info("simulating %d genes (seed %d%s)", kinetic.n_genes, seed, own)
-        values = simulate_steady_state(kinetic, sampling_state=sampling_state, seed=seed)
-        write_npz(path, {"expression": values, "genes": kinetic.genes.array})
+        return simulate_steady_state(kinetic, sampling_state=sampling_state, seed=seed)
+
+    def write(path: Path, simulation: NDArray[np.float32]) -> None:
+        write_npz(path, {"expression": simulation, "genes": kinetic.genes.array})
+
+    values = store.kept(
+        f"simulated/v{_SIMULATION_VERSION}/{hashes}-seed{seed}{own}.npz",
+        make=simulate,
+        read=lambda path: _read_copy(path, kinetic.genes),
+        write=write,
+    )
     return Expression(
         values=values,
         genes=kinetic.genes,
@@ -210,19 +214,10 @@ def simulated(
     )
 
 
-def _read_copy(path: Path, genes: GeneIndex) -> NDArray[np.float32] | None:
-    """Return the values of a cached simulation, None if there is none that can be used."""
-    if not path.is_file():
-        return None
-    try:
-        # a stream of our own: NumPy leaves a file that is not an archive open
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            values, symbols = arrays["expression"], arrays["genes"]
-    except _UNREADABLE as error:
-        log.warning("the simulation in %s is made again: %s", path, error)
-        return None
+def _read_copy(path: Path, genes: GeneIndex) -> NDArray[np.float32]:
+    """Return the values of a cached simulation; a ``ValueError`` if they cannot be used."""
+    values, symbols = read_npz(path, "expression", "genes")
     fits = values.dtype == np.float32 and values.ndim == 2 and values.shape[1] == len(genes)
     if not fits or tuple(symbols.tolist()) != genes.symbols:
-        log.warning("the simulation in %s is made again: other genes", path)
-        return None
+        raise ValueError("other genes")
     return values

@@ -1,14 +1,12 @@
 """What every mirror has in common."""
 
 import dataclasses
-import importlib.util
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from pytorch_lightning.loggers import Logger
 
-from grn_exp.core.errors import InputError
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.runs import methods
 from grn_exp.runs.folder import RunFolder
@@ -87,12 +85,6 @@ class FilesOnly:
 
     def close(self, logger: EpochLogger, folder: RunFolder, *, exit_code: int) -> None:
         """Nothing to end."""
-
-
-def require(package: str) -> None:
-    """Refuse a logger whose package, which is an extra of the same name, is not installed."""
-    if importlib.util.find_spec(package) is None:
-        raise InputError(f"logger={package}: not installed; pip install 'grn_exp[{package}]'")
 
 
 def display_name(identity: RunIdentity) -> str:

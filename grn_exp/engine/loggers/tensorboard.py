@@ -5,7 +5,8 @@ import shutil
 
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from grn_exp.engine.loggers.base import EpochLogger, require
+from grn_exp.core import extras
+from grn_exp.engine.loggers.base import EpochLogger
 from grn_exp.engine.loggers.results import flat_metrics
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.runs.folder import RunFolder
@@ -22,7 +23,8 @@ class TensorBoardMirror:
     """
 
     def __post_init__(self) -> None:
-        require("tensorboard")
+        writer = "tensorboard.summary.writer.event_file_writer"
+        extras.load(writer, "logger=tensorboard", "grn_exp[tensorboard]")
 
     def open(self, identity: RunIdentity) -> EpochLogger:
         """Start the event file; one of an earlier attempt is replaced."""

@@ -8,12 +8,15 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from grn_exp.core.errors import InputError
+import huggingface_hub
+
+from grn_exp.core import extras
+from grn_exp.core.errors import InputError, brief
+from grn_exp.core.home import make_writable
 from grn_exp.engine.loggers import results
-from grn_exp.engine.loggers.base import EpochLogger, described, display_name, require
+from grn_exp.engine.loggers.base import EpochLogger, described, display_name
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.runs.folder import RunFolder
 
@@ -35,37 +38,43 @@ class TrackioMirror:
     ------
     InputError
         If trackio is not installed, the project's name is none that it takes as it stands, or
-        ``TRACKIO_DIR`` is no folder.
+        its environment cannot be used: a folder that cannot be written, a server or Space.
     """
 
     project: str = "grn_exp"
 
     def __post_init__(self) -> None:
-        require("trackio")
         if not re.fullmatch(r"[\w-]+", self.project):
             raise InputError(
                 f"logger.project={self.project}: give a name of letters, digits, - and _"
             )
-        folder = Path(os.environ.get("TRACKIO_DIR", "."))
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"TRACKIO_DIR={folder}: no folder; give one, or unset it")
+        utils: Any = extras.load("trackio.utils", "logger=trackio", "grn_exp[trackio]")
+        server, space = (os.environ.get(f"TRACKIO_{name}") for name in ("SERVER_URL", "SPACE_ID"))
+        if space and huggingface_hub.get_token() is None:
+            raise InputError(f"TRACKIO_SPACE_ID={space}: needs `hf auth login`; or unset it")
+        if server and not space and not server.startswith(("http://", "https://")):
+            raise InputError(f"TRACKIO_SERVER_URL={server}: give an address, with https://")
+        make_writable(os.environ.get("TRACKIO_DIR") or utils.TRACKIO_DIR, "TRACKIO_DIR")
 
     def open(self, identity: RunIdentity) -> EpochLogger:
         """Start a run."""
         import trackio
 
         _forget(self.project, identity)
-        with _quiet():
-            # in a context of its own, since trackio.init ends the run that its context knows,
-            # and members of an ensemble run inside its run
-            run: Any = contextvars.copy_context().run(
-                trackio.init,
-                self.project,
-                name=display_name(identity),
-                group=identity.experiment,
-                config=described(identity),
-                embed=False,
-            )
+        try:
+            with _quiet():
+                # in a context of its own, since trackio.init ends the run that its context
+                # knows, and members of an ensemble run inside its run
+                run: Any = contextvars.copy_context().run(
+                    trackio.init,
+                    self.project,
+                    name=display_name(identity),
+                    group=identity.experiment,
+                    config=described(identity),
+                    embed=False,
+                )
+        except Exception as error:  # of its server, or Hugging Face's
+            raise InputError(f"logger=trackio: {brief(error, longest=300)}") from error
 
         def log_epoch(values: dict[str, float], epoch: int) -> None:
             run.log({name: value for name, value in values.items() if name != "epoch"}, epoch)

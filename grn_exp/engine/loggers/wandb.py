@@ -1,15 +1,18 @@
 """Weights & Biases."""
 
+import contextlib
 import dataclasses
 import logging
-import netrc
 import os
+import re
+from collections.abc import Iterator
 from typing import Any, Literal
-from urllib.parse import urlparse
 
 import numpy as np
 
+from grn_exp.core import extras
 from grn_exp.core.errors import InputError
+from grn_exp.core.home import expanded, make_writable
 from grn_exp.engine.loggers import results
 from grn_exp.engine.loggers.base import EpochLogger, described, display_name
 from grn_exp.engine.spec import RunIdentity
@@ -17,7 +20,12 @@ from grn_exp.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
-_MODES = ("online", "offline", "shared", "disabled", "dryrun", "run")  # what wandb takes
+_OF_ONE_RUN = (
+    *("WANDB_NAME", "WANDB_RUN_ID", "WANDB_RESUME"),
+    *("WANDB_RESUME_FROM", "WANDB_FORK_FROM"),
+)
+_WRITTEN = ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR")
+_PATIENCE = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,37 +34,55 @@ class WandbMirror:
 
     The run's group is the experiment, its job type the method, its id the experiment and the key.
     A run that goes on from a checkpoint goes on there too; one that is done afresh replaces the
-    one before.
+    one before. What is not given is taken from the environment, as W&B reads it (``WANDB_MODE``,
+    ``WANDB_RUN_GROUP``, ...), except for a run's name and id.
 
     Parameters
     ----------
-    project, entity, tags
+    project, entity
+        As in ``wandb.init``; ``grn_exp`` where the environment names no project.
+    tags
         As in ``wandb.init``; the names of data and method are tags too.
     mode
         ``auto`` is online where a key is set and offline elsewhere; nothing is ever asked.
-        ``WANDB_MODE`` in the environment goes before it.
     patience
-        Seconds to wait for the server when a run starts, and when it ends.
+        Seconds to wait for the server when a run starts, and when it ends; 30 by itself.
 
     Raises
     ------
     InputError
-        If the patience is none, or what the environment says of W&B cannot be used.
+        If an option, or what the environment says of W&B, cannot be used.
     """
 
-    project: str = "grn_exp"
+    project: str | None = None
     entity: str | None = None
     tags: tuple[str, ...] = ()
     mode: Literal["auto", "online", "offline"] = "auto"
-    patience: float = 30.0
+    patience: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.patience > 0:
+        if self.patience is not None and not self.patience > 0:
             raise InputError(f"logger.patience={self.patience}: give seconds, more than 0")
-        self._mode()
-        url = os.environ.get("WANDB_BASE_URL", "https://")
-        if urlparse(url).scheme not in ("http", "https"):
-            raise InputError(f"WANDB_BASE_URL={url}: give an address that begins with https://")
+        wandb: Any = extras.load("wandb", "logger=wandb", "wandb")
+        given = {
+            "logger.project": ("WANDB_PROJECT", self.project),
+            "logger.entity": ("WANDB_ENTITY", self.entity),
+            "logger.tags": ("WANDB_TAGS", ",".join(self.tags) or None),
+            **{key: (key, value) for key, value in os.environ.items() if key[:6] == "WANDB_"},
+        }
+        for key, (variable, value) in given.items():
+            if value is not None:
+                with _refusing(key, value):
+                    _check(wandb, variable, value)
+        # a sweep of W&B's own has an agent, which says what run it is
+        foreign = () if "WANDB_SWEEP_ID" in os.environ else _OF_ONE_RUN
+        dropped = [name for name in foreign if os.environ.pop(name, None) is not None]
+        if dropped:
+            log.warning(
+                "W&B: %s not used, since a run's name and id say what it is", ", ".join(dropped)
+            )
+        with _refusing("logger", "wandb"):
+            self._mode()
 
     def open(self, identity: RunIdentity) -> EpochLogger:
         """Start a W&B run below the run folder; offline where the server does not answer."""
@@ -67,34 +93,28 @@ class WandbMirror:
 
     def _started(self, identity: RunIdentity, mode: str) -> Any:  # noqa: ANN401 - wandb's run
         import wandb
-        from wandb.errors import Error as WandbError
 
-        wandb.setup(wandb.Settings(silent=True))
+        found = _environment()
+        tags = (identity.data, identity.model, *(self.tags or found.run_tags or ()))
         try:
             # offline, the epochs before a cut are logged again: each folder holds the whole run
             resumes = mode == "online" and RunFolder(identity.folder).checkpoint.is_file()
             return wandb.init(
-                dir=identity.folder,
-                project=self.project,
+                dir=os.environ.get("WANDB_DIR") or identity.folder,
+                project=self.project or found.project or "grn_exp",
                 entity=self.entity,
                 id=f"{identity.experiment}-{identity.run_key}",
                 name=display_name(identity),
-                group=identity.experiment,
-                job_type=identity.model,
-                tags=[identity.data, identity.model, *self.tags],
+                group=found.run_group or identity.experiment,
+                job_type=found.run_job_type or identity.model,
+                tags=list(dict.fromkeys(tags)),
                 config=described(identity),
                 mode=mode,  # type: ignore[arg-type] - wandb itself judges WANDB_MODE
                 resume="allow" if resumes else None,
                 reinit="create_new",  # members of an ensemble run inside its run
-                settings={
-                    "silent": True,
-                    "console": "off",
-                    "init_timeout": self.patience,
-                    "finish_timeout": self.patience,
-                    "finish_timeout_raises": True,
-                },
+                settings=self._settings(),
             )
-        except (WandbError, OSError, ValueError) as error:
+        except Exception as error:  # the client may raise anything
             reason = " ".join(str(error).split())
             if reason == "<no message>":
                 reason = "the server refuses, without a reason"
@@ -113,15 +133,28 @@ class WandbMirror:
         finally:
             run.finish(exit_code)
 
+    def _settings(self) -> dict[str, Any]:
+        """Return what the client is told beside what the environment says."""
+        usual = {"console": "off", "init_timeout": _PATIENCE, "finish_timeout": _PATIENCE}
+        chosen = {name: usual[name] for name in usual if f"WANDB_{name.upper()}" not in os.environ}
+        if self.patience is not None:
+            chosen |= {"init_timeout": self.patience, "finish_timeout": self.patience}
+        return {"silent": True, "finish_timeout_raises": True, **chosen}
+
     def _mode(self) -> str:
-        demanded = os.environ.get("WANDB_MODE")
-        if demanded and demanded not in _MODES:
-            raise InputError(
-                f"WANDB_MODE={demanded}: choose from {', '.join(_MODES)}, or unset it"
-            )
-        if demanded or self.mode != "auto":
-            return demanded or self.mode
-        return "online" if _has_key() else "offline"
+        """Return the mode; a key that can be none is an error."""
+        import wandb
+
+        _environment()
+        if self.mode == "offline":
+            return self.mode
+        if self.mode == "auto" and "WANDB_MODE" in os.environ:
+            return os.environ["WANDB_MODE"]
+        try:
+            has_key = wandb.login(verify=False, prompt=False)
+        except (OSError, RuntimeError):  # a home folder that is not there, or not to be read
+            has_key = False
+        return "online" if has_key or self.mode == "online" else "offline"
 
 
 class _Run:
@@ -198,12 +231,35 @@ def _table(header: Any, rows: Any) -> Any:  # noqa: ANN401 - wandb's types are n
     return wandb.Table(columns=header, data=[list(row) for row in rows])
 
 
-def _has_key() -> bool:
-    """Say whether a key is set, without asking anybody for one."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+def _environment() -> Any:  # noqa: ANN401 - wandb's settings
+    """Start the client; return what the environment says, and W&B's own files."""
+    import wandb
+
+    return wandb.setup(wandb.Settings(silent=True)).settings
+
+
+def _check(wandb: Any, variable: str, value: str) -> None:  # noqa: ANN401 - the module
+    """Raise what there is to say against a variable, or an option in its place."""
+    wandb.Settings().update_from_env_vars({variable: value})
+    if variable in _WRITTEN:
+        make_writable(value, variable)
+    elif variable == "WANDB_CONFIG_DIR":
+        expanded(value, variable)
+    elif variable == "WANDB_IDENTITY_TOKEN_FILE" and not expanded(value, variable).is_file():
+        raise ValueError("no such file")
+    elif variable == "WANDB_ENTITY" and not re.fullmatch(r"[\w.-]*", value):
+        raise ValueError("a user or team has letters, digits, -, _ and . in its name")
+
+
+@contextlib.contextmanager
+def _refusing(key: str, value: str) -> Iterator[None]:
+    """Say in one line what the client says against a value."""
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host or "") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # the client's, pydantic's or the system's
+        listed = getattr(error, "errors", None)  # pydantic's, which name the setting instead
+        reason = " ".join(str(listed()[0]["msg"] if listed else error).split())
+        shown = "***" if key == "WANDB_API_KEY" else value
+        raise InputError(f"{key}={shown}: {reason}; correct or drop it") from error
