@@ -1,0 +1,78 @@
+"""The network that a run leaves: a table of edges, best first, and what stands beside it."""
+
+import gzip
+import zlib
+
+import pandas as pd
+
+from grn_exp.runs.files import UnreadableError
+from grn_exp.runs.folder import RunFolder
+
+EDGES = "network.csv.gz"  # the best edges
+ALL_EDGES = "network.parquet"  # all of them, of a run on own cells
+AUDIT = "audit.csv"
+STABILITY = "stability.npz"
+
+# source, target: regulator and gene. rank: from 1. sign: -1, 0 or 1. correlation: of the two
+# genes' values as the method saw them. stability: share of the fits to half of the cells that have
+# the edge among their top edges. known: 1 an edge of the labels that the method was shown, 0 shown
+# as none. The last three are missing where there is no such number.
+DTYPES = {
+    "source": "str",
+    "target": "str",
+    "score": "float32",
+    "rank": "int32",
+    "sign": "int8",
+    "correlation": "float32",
+    "stability": "float32",
+    "known": "Int8",
+}
+COLUMNS = tuple(DTYPES)
+AUDIT_COLUMNS = ("gene", "role", "status", "mean")
+
+STABLE = 0.8  # an edge of the short list has at least this stability
+PER_REGULATOR = 10  # edges of the short list where there is no stability
+
+
+def read_edges(folder: RunFolder) -> pd.DataFrame:
+    """Return a run's edges, best first, with the columns of :data:`DTYPES`.
+
+    Raises
+    ------
+    UnreadableError
+        If the run left no network, or its file is broken.
+    """
+    path = next((path for name in (ALL_EDGES, EDGES) if (path := folder / name).is_file()), None)
+    if path is None:
+        raise UnreadableError(f"no {EDGES}: this run left no network")
+    numbers = {name: [""] for name in COLUMNS[2:]}  # a gene may be called NA
+    try:
+        if path.name == ALL_EDGES:
+            edges = pd.read_parquet(path, columns=list(COLUMNS))
+        else:
+            edges = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=numbers)
+        return edges[list(COLUMNS)].astype(DTYPES)  # type: ignore[arg-type]
+    except KeyError as error:
+        raise UnreadableError(f"{path.name} lacks columns: {error.args[0]}") from error
+    except (OSError, EOFError, ValueError, TypeError, zlib.error, gzip.BadGzipFile) as error:
+        raise UnreadableError(f"{path.name}: {' '.join(str(error).split())}") from error
+
+
+def short_list(
+    edges: pd.DataFrame, *, top: int | None = None, stability: float = STABLE
+) -> pd.DataFrame:
+    """Return the edges that are worth a look, best first.
+
+    Parameters
+    ----------
+    top
+        At most so many. Without it, all that are stable, and where no stability was computed ten
+        a regulator on average.
+    stability
+        The least that an edge must have, where it was computed.
+    """
+    measured = edges["stability"].notna().any()
+    found = edges[edges["stability"] >= stability] if measured else edges
+    if top is None and not measured:
+        top = PER_REGULATOR * edges["source"].nunique()
+    return found if top is None else found.head(top)
