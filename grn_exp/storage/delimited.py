@@ -1,4 +1,4 @@
-"""Tables separated by commas, read as they are written: a symbol is never taken for a number."""
+"""Tables of text, read as they are written: a symbol is never taken for a number."""
 
 import csv
 import gzip
@@ -13,7 +13,7 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError, brief
 
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
 # how the content of a file begins that is not a table of text
 _OTHER_KINDS = {
     b"\x89HDF": "an HDF5 file; give it the ending .h5ad if it is an AnnData",
@@ -23,7 +23,7 @@ _OTHER_KINDS = {
 }
 
 
-def read_matrix(path: Path) -> pd.DataFrame:
+def read_matrix(path: Path, *, separator: str = ",") -> pd.DataFrame:
     """Read a table of numbers whose first column holds symbols.
 
     The header may name the first column, leave its name empty (as pandas writes an index) or
@@ -39,11 +39,11 @@ def read_matrix(path: Path) -> pd.DataFrame:
     InputError
         If the file is empty, cut off, or not a table separated by commas.
     """
-    table = _read(path, row_names=True, converters={0: str})
+    table = _read(path, separator, row_names=True, converters={0: str})
     return table.set_index(table.columns[0])
 
 
-def read_strings(path: Path) -> pd.DataFrame:
+def read_strings(path: Path, *, separator: str = ",") -> pd.DataFrame:
     """Read a table in which every value is text and every column has a name.
 
     Raises
@@ -51,15 +51,16 @@ def read_strings(path: Path) -> pd.DataFrame:
     InputError
         As :func:`read_matrix`.
     """
-    return _read(path, row_names=False, dtype=str, keep_default_na=False)
+    return _read(path, separator, row_names=False, dtype=str, keep_default_na=False)
 
 
-def _read(path: Path, *, row_names: bool, **options: Any) -> pd.DataFrame:  # noqa: ANN401
+def _read(path: Path, separator: str, *, row_names: bool, **options: Any) -> pd.DataFrame:  # noqa: ANN401
     header: list[str] = []
     try:
-        header = _header(path, row_names=row_names)
+        header = _header(path, separator, row_names=row_names)
         with _opened(path) as stream:
             places: Any = {"header": None, "skiprows": 1, "names": range(len(header))}
+            places["sep"] = separator
             table = pd.read_csv(stream, low_memory=False, **places, **options)
     except pd.errors.EmptyDataError:
         table = pd.DataFrame()
@@ -80,7 +81,7 @@ def _read(path: Path, *, row_names: bool, **options: Any) -> pd.DataFrame:  # no
     return table
 
 
-def _header(path: Path, *, row_names: bool) -> list[str]:
+def _header(path: Path, separator: str, *, row_names: bool) -> list[str]:
     """Return the names of the columns, after a look at the file's first two lines.
 
     With ``row_names`` the name of the first column may be missing.
@@ -94,8 +95,8 @@ def _header(path: Path, *, row_names: bool) -> list[str]:
         lines = list(itertools.islice((line for line in stream if line.strip()), 2))
     if not lines:
         raise InputError(f"{path}: the file is empty; give a header and rows of values")
-    _refuse_other_forms(path, lines[0])
-    header, *rows = csv.reader(lines)
+    _refuse_other_forms(path, lines[0], separator)
+    header, *rows = csv.reader(lines, delimiter=separator)
     n_extra = len(rows[0]) - len(header) if rows else 0
     if n_extra > row_names:
         raise InputError(
@@ -105,16 +106,19 @@ def _header(path: Path, *, row_names: bool) -> list[str]:
     return ["", *header] if n_extra == 1 else header
 
 
-def _refuse_other_forms(path: Path, line: str) -> None:
+def _refuse_other_forms(path: Path, line: str, separator: str) -> None:
     if line.lower().startswith("sep="):
         raise InputError(f"{path}: the first line is {line.strip()!r}; delete that line")
-    if line.startswith(("#", "%")) and "," not in line:
+    if line.startswith(("#", "%")) and separator not in line:
         raise InputError(
             f"{path}: the first line is a comment ({line.strip()[:40]!r}); delete such lines"
         )
-    found = [name for separator, name in _SEPARATORS.items() if separator in line.strip()]
-    if found and "," not in line:
-        raise InputError(f"{path}: its columns are separated by {found[0]}; separate by commas")
+    found = [name for each, name in _SEPARATORS.items() if each in line.strip()]
+    if found and separator not in line:
+        raise InputError(
+            f"{path}: its columns are separated by {found[0]}; separate by "
+            f"{_SEPARATORS[separator]}"
+        )
 
 
 @contextmanager
