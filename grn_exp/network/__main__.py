@@ -8,17 +8,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
+import numpy as np
 import pandas as pd
 
 from grn_exp.core.errors import InputError
-from grn_exp.network import compare, evaluate, export, view
+from grn_exp.network import compare, evaluate, export, picture, view
+from grn_exp.network.page import page
 from grn_exp.network.runs import NetworkRun, distinct_names, find_runs, one_run
 from grn_exp.network.truth import read_truth
+from grn_exp.report.figures import style
 from grn_exp.report.layout import Table, plain_table
 from grn_exp.report.terminal import Parser, run, say, write_tables
 from grn_exp.storage.atomic import write_text, write_with
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _RUN = "the folder of a run, outputs/<experiment>/<data>/<model>/<run_key>"
 _RUNS = f"{_RUN}, or a folder that holds several"
@@ -36,7 +42,12 @@ def _parser() -> Parser:
     for name, do, text, options in (
         ("export", write_networks, "write a network for another tool", _export_options),
         ("compare", compare_two, "which edges two runs rank differently", _compare_options),
-        ("consensus", agree, "the mean rank over runs, and how far they agree", _consensus_options),
+        (
+            "consensus",
+            agree,
+            "the mean rank over runs, and how far they agree",
+            _consensus_options,
+        ),
         ("evaluate", judge, "judge networks by a list of true edges", _evaluate_options),
         ("show", show, "draw a part of a network", _show_options),
     ):
@@ -102,15 +113,21 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
 
 def _show_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("path", type=Path, metavar="RUN", help=_RUN)
-    command.add_argument("--gene", nargs="+", default=[], metavar="GENE", help="edges around them")
-    command.add_argument(
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--gene", nargs="+", default=[], metavar="GENE", help="edges around genes")
+    what.add_argument(
+        "--pair", nargs=2, metavar=("REGULATOR", "TARGET"), help="the values of two genes in cells"
+    )
+    what.add_argument(
         "--degrees", action="store_true", help="who regulates most, and who is regulated most"
     )
     command.add_argument(
         "--top", type=_count, metavar="N",
         help=f"at most so many edges: {view.BEST} by itself, {view.AROUND} around each gene",
     )  # fmt: skip
-    command.add_argument("--stability", type=_share, metavar="S", help="of at least this stability")
+    command.add_argument(
+        "--stability", type=_share, metavar="S", help="of at least this stability"
+    )
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help=".png, .pdf or .html (a page to explore)"
     )
@@ -164,7 +181,9 @@ def compare_two(arguments: argparse.Namespace) -> None:
     notes = ["ranks are shares of all pairs, 0 is the best"]
     if is_tested:
         n_differ = int((table["q"] <= arguments.fdr).sum())
-        title = f"{n_differ:,} of {len(table):,} edges differ by more than the choice of cells does"
+        title = (
+            f"{n_differ:,} of {len(table):,} edges differ by more than the choice of cells does"
+        )
         notes.append(f"q: false discovery rate, here up to {arguments.fdr:g}")
         shown = table.head(min(_SHOWN, n_differ))
     else:
@@ -195,7 +214,10 @@ def agree(arguments: argparse.Namespace) -> None:
     table = compare.consensus(runs)
     best = table.head(_SHOWN).drop(columns="rank")
     notes = ["ranks among the pairs that all of them scored; ties share their mean"]
-    tables = [_agreement_table(runs, arguments), plain_table(best, name="best on average", notes=notes)]
+    tables = [
+        _agreement_table(runs, arguments),
+        plain_table(best, name="best on average", notes=notes),
+    ]
     write_tables(tables, "text")
     _write_table(table, arguments)
 
@@ -207,7 +229,7 @@ def judge(arguments: argparse.Namespace) -> None:
         runs, read_truth(arguments.truth), known_within=arguments.known_within
     )
     if arguments.format == "json":
-        sys.stdout.write(json.dumps(json.loads(table.to_json(orient="records")), indent=1) + "\n")
+        sys.stdout.write(json.dumps(table.replace({np.nan: None}).to_dict("records"), indent=1) + "\n")
         return
     names = {"ap": "AUPRC", "ap_ratio": "AUPRC ratio", "epr": "EPR",
              "ap_per_regulator": "AUPRC per regulator"}  # fmt: skip
@@ -216,42 +238,56 @@ def judge(arguments: argparse.Namespace) -> None:
         "per regulator: mean over the regulators with edges",
     ]
     title = f"true edges of {arguments.truth.name}"
-    write_tables([plain_table(table.rename(columns=names), name=title, notes=notes)], arguments.format)
+    write_tables(
+        [plain_table(table.rename(columns=names), name=title, notes=notes)], arguments.format
+    )
 
 
 def show(arguments: argparse.Namespace) -> None:
-    """Draw edges, degrees or the page."""
+    """Draw edges, degrees or a pair."""
     each = one_run(arguments.path)
     path = arguments.output or Path(f"{_file_name(each, arguments)}.png")
-    if path.suffix.lower() not in (".png", ".pdf", ".html"):
-        raise InputError(f"-o {path}: give a file that ends in .png, .pdf or .html")
+    pictures = (
+        (".png", ".pdf") if arguments.degrees or arguments.pair else (".png", ".pdf", ".html")
+    )
+    if path.suffix.lower() not in pictures:
+        raise InputError(f"-o {path}: give a file that ends in {' or '.join(pictures)}")
     _refuse_existing(path, arguments)
-    genes = list(dict.fromkeys(view.symbol_in(each, gene) for gene in arguments.gene))
-    if arguments.degrees:
-        _show_degrees(each, path, arguments)
+    draw = _degrees if arguments.degrees else _pair if arguments.pair else _network
+    drawn = draw(each, path, arguments)
+    if isinstance(drawn, str):
+        write_text(path, drawn)
     else:
-        edges = view.edges_shown(each, genes, top=arguments.top, stability=arguments.stability)
-        title = f"{', '.join(genes) or 'Best edges'}: {each.title}"
-        if path.suffix.lower() == ".html":
-            from grn_exp.network.page import page
-
-            write_text(path, page(edges, title=title, asked_for=genes))
-        else:
-            from grn_exp.network import picture
-            from grn_exp.report.figures import style
-
-            style.write(picture.network(edges, title=title, asked_for=genes), path)
+        style.write(drawn, path)
     say(path)
 
 
-def _show_degrees(each: NetworkRun, path: Path, arguments: argparse.Namespace) -> None:
-    from grn_exp.network import picture
-    from grn_exp.report.figures import style
+def _network(each: NetworkRun, path: Path, arguments: argparse.Namespace) -> "Figure | str":
+    genes = [view.symbol_in(each, gene) for gene in arguments.gene]
+    edges = view.edges_shown(each, genes, top=arguments.top, stability=arguments.stability)
+    title = f"{', '.join(genes) or 'Best edges'}: {each.title}"
+    draw = page if path.suffix.lower() == ".html" else picture.network
+    return draw(edges, title=title, asked_for=genes)
 
-    if arguments.gene or path.suffix.lower() == ".html":
-        raise InputError("--degrees is a picture of the whole network: no --gene, .png or .pdf")
+
+def _degrees(each: NetworkRun, path: Path, arguments: argparse.Namespace) -> "Figure":
+    del path
     edges = export.chosen_edges(each, top=arguments.top, stability=arguments.stability)
-    style.write(picture.degrees(edges, title=f"Degrees: {each.title}"), path)
+    return picture.degrees(edges, title=f"Degrees: {each.title}")
+
+
+def _pair(each: NetworkRun, path: Path, arguments: argparse.Namespace) -> "Figure":
+    del path
+    first, second = (view.symbol_in(each, gene, option="--pair") for gene in arguments.pair)
+    names = first, second
+    cells = view.cells_of(each)
+    values = cells.values[:, cells.genes.positions(names)]
+    return picture.pair(
+        *values.T,
+        names=names,
+        title=f"{' and '.join(names)}: {each.title}",
+        notes=view.told_of(each, *names),
+    )
 
 
 # -- what they have in common ------------------------------------------------------------------
@@ -273,7 +309,7 @@ def _refuse_existing(path: Path, arguments: argparse.Namespace) -> None:
 
 
 def _file_name(each: NetworkRun, arguments: argparse.Namespace) -> str:
-    what = ["degrees"] if arguments.degrees else arguments.gene or ["network"]
+    what = ["degrees"] if arguments.degrees else arguments.pair or arguments.gene or ["network"]
     return "_".join([each.data, each.model, *what[:5]]).replace("/", "-")
 
 

@@ -77,7 +77,8 @@ def differences(a: NetworkRun, b: NetworkRun) -> pd.DataFrame:
     With fits to halves of the cells in both, a difference is measured by what the choice of the
     cells does: the spread of half-sample fits is the standard error of the fit to all cells (the
     delete-half jackknife). The spread itself is estimated from a few fits, which Student's
-    distribution allows for (Welch's degrees of freedom).
+    distribution allows for (Welch's degrees of freedom). The two halves of one division lie on
+    opposite sides of the whole, so two fits are one degree of freedom.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def _test(
         z = np.where(difference == 0, 0.0, difference / np.sqrt(total))
         if None in n_fits:
             return z, 2 * stats.norm.sf(np.abs(z))
-        parts = [v**2 / max((n or 0) - 1, 1) for v, n in zip(variances, n_fits, strict=True)]
+        parts = [v**2 / max((n or 0) / 2, 1) for v, n in zip(variances, n_fits, strict=True)]
         freedom = np.nan_to_num(total**2 / (parts[0] + parts[1]), nan=1.0)
     return z, 2 * stats.t.sf(np.abs(z), freedom)
 
@@ -141,10 +142,8 @@ def _common_ranks(
 
     regulators, genes = common_pairs(runs)
     between = _different(regulators, genes)
-    found = []
-    for run in runs:
-        found.append(rankdata(-run.scores.align(regulators, genes)[between]))
-    return regulators, genes, found
+    values = [run.scores.align(regulators, genes)[between] for run in runs]
+    return regulators, genes, [rankdata(-each) for each in values]
 
 
 def _different(regulators: GeneIndex, genes: GeneIndex) -> NDArray[np.bool_]:

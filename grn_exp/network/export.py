@@ -104,7 +104,9 @@ def as_anndata(run: NetworkRun) -> "anndata.AnnData":
     import anndata
 
     scores = run.scores
-    layers: dict[str, NDArray[Any]] = {name: edge_matrix(run, name) for name in ("sign", "correlation", "stability")}
+    layers: dict[str, NDArray[Any]] = {
+        name: edge_matrix(run, name) for name in ("sign", "correlation", "stability")
+    }
     layers["sign"] = np.nan_to_num(layers["sign"]).astype(np.int8)
     if run.stability is not None:  # of every pair
         layers["stability"] = run.stability.of("share", scores.regulators, scores.genes)

@@ -1,6 +1,6 @@
 """Drawings of a run's network, for print."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,3 +179,29 @@ def degrees(edges: pd.DataFrame, *, title: str, width: float = 1.4 * style.PAGE)
     style.caption(figure, "", [f"{len(edges):,} edges", *spread])
     return figure
 
+
+@style.styled
+def pair(
+    regulator: NDArray[np.float32],
+    target: NDArray[np.float32],
+    *,
+    names: tuple[str, str],
+    title: str,
+    notes: Sequence[str] = (),
+    width: float = style.PAGE,
+) -> "Figure":
+    """Draw two genes' values cell by cell, and the target's mean over cells alike in the other."""
+    figure = style.new_figure(width, 0.85 * width)
+    axes = figure.subplots()
+    dots = {"s": 5, "color": style.BLUE, "alpha": 0.35, "linewidths": 0, "rasterized": True}
+    axes.scatter(regulator, target, label="a cell", **dots)
+    edges = np.unique(np.quantile(regulator[regulator > regulator.min()], np.linspace(0, 1, 11)))
+    groups = np.digitize(regulator, edges[:-1])  # 0: where the regulator was not seen
+    means = [
+        (regulator[groups == g].mean(), target[groups == g].mean()) for g in np.unique(groups)
+    ]
+    axes.plot(*np.array(means).T, "o-", color=style.VERMILION, markersize=4, label="mean")
+    axes.set(xlabel=f"{names[0]} (regulator)", ylabel=f"{names[1]} (target)")
+    style.legend_above(figure, [axes], title=style.wrapped(title, style.letters(0.9 * width)))
+    style.caption(figure, "", [f"{len(regulator):,} cells", *notes])
+    return figure

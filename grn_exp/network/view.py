@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from grn_exp.core.construct import instantiate
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.core.expression import Expression
 from grn_exp.network.export import chosen_edges
 from grn_exp.network.runs import NetworkRun
+from grn_exp.runs.files import UnreadableError, part
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -53,7 +56,7 @@ def edges_shown(
     return shown
 
 
-def symbol_in(run: NetworkRun, gene: str) -> str:
+def symbol_in(run: NetworkRun, gene: str, *, option: str = "--gene") -> str:
     """Return a gene as the run writes it, whatever the case that it was given in.
 
     Raises
@@ -69,7 +72,7 @@ def symbol_in(run: NetworkRun, gene: str) -> str:
     near = close_matches(gene.upper(), by_upper)
     for upper, symbol in by_upper.items():
         near = near.replace(repr(upper), repr(symbol))
-    raise InputError(f"--gene {gene}: {near}{run.title} has no gene of this name")
+    raise InputError(f"{option} {gene}: {near}{run.title} has no gene of this name")
 
 
 def _around(edges: pd.DataFrame, gene: str) -> pd.DataFrame:
@@ -80,6 +83,37 @@ def _around(edges: pd.DataFrame, gene: str) -> pd.DataFrame:
             "gene; a lower --stability, or a run of more edges, shows it"
         )
     return found
+
+
+def cells_of(run: NetworkRun) -> Expression:
+    """Return the cells that a run saw: its data are read anew, by their own class.
+
+    Raises
+    ------
+    InputError
+        If they are no longer where they were.
+    """
+    try:
+        node = part(run.folder.config(), "data")
+    except UnreadableError as error:
+        raise InputError(f"{run.folder.path}: {error}") from error
+    return instantiate(node, "data").expression
+
+
+def told_of(run: NetworkRun, source: str, target: str) -> list[str]:
+    """Return what a run knows of one edge; nothing of one that it does not list."""
+    edges = run.edges
+    found = edges.loc[(edges["source"] == source) & (edges["target"] == target)]
+    return [
+        text
+        for edge in found.to_dict("records")
+        for text in (
+            f"rank {edge['rank']:,} of {len(edges):,}",
+            f"correlation {edge['correlation']:.2f}",
+            "" if pd.isna(edge["stability"]) else f"stability {edge['stability']:.2f}",
+        )
+        if text
+    ]
 
 
 def layout(graph: "nx.DiGraph") -> dict[str, NDArray[np.float64]]:

@@ -121,6 +121,9 @@ BAD = {
     "no csv": (("consensus", "outputs", "-o", "a.txt"), ("a.txt", ".csv")),
     "file is there": (("export", RUN, "--to", "sif", "-o", "there"), ("there", "--force")),
     "degrees of a gene": (("show", RUN, "--degrees", "--gene", "G1"), ("--degrees", "--gene")),
+    "a page of degrees": (("show", RUN, "--degrees", "-o", "a.html"), ("a.html", ".png")),
+    "a pair without cells": (("show", RUN, "--pair", "G1", "G2"), ("config.yaml",)),
+    "a pair of unknown genes": (("show", RUN, "--pair", "G1", "H2"), ("--pair H2",)),
 }
 
 

@@ -40,9 +40,10 @@ def test_a_difference_is_measured_by_the_spread_of_half_sample_fits(leave):
     z = (mean_b - mean_a) / np.hypot(sd_a, sd_b)
     assert found["difference"] == pytest.approx(mean_b - mean_a, abs=1e-6)
     assert found["z"] == pytest.approx(z, rel=1e-4)
-    # the same as a t test of N_FITS values each whose means have these spreads
+    # the two halves of a division are one observation of the spread: as a t test of so many
+    n = N_FITS // 2 + 1
     expected = stats.ttest_ind_from_stats(
-        *(mean_b, sd_b * N_FITS**0.5, N_FITS, mean_a, sd_a * N_FITS**0.5, N_FITS), equal_var=False
+        *(mean_b, sd_b * n**0.5, n, mean_a, sd_a * n**0.5, n), equal_var=False
     )
     assert found["p"] == pytest.approx(expected.pvalue, rel=1e-4)
     np.testing.assert_allclose(table["q"], stats.false_discovery_control(table["p"]))
@@ -59,14 +60,14 @@ def test_a_fit_that_never_varies_is_certain(leave):
 
 
 def test_equal_runs_differ_as_often_as_chance_says(leave):
-    """P-values of half-sample spreads of the same distribution are uniform."""
+    """P-values are uniform where complementary halves are all that makes estimates differ."""
     rng = np.random.default_rng(1)
     runs = []
     for name in "ab":
         true_sd = 0.05
         fits = rng.normal(0.5, true_sd, (40, 500))  # each pair's estimate from all cells
-        halves = fits + rng.normal(0, true_sd, (N_FITS, 40, 500))
-        sd = halves.std(axis=0, ddof=1)
+        aside = rng.normal(0, true_sd, (N_FITS // 2, 40, 500))
+        sd = np.concatenate([aside, -aside]).std(axis=0, ddof=1)
         runs.append(leave(name, scores=fits, rank_mean=fits, rank_sd=sd))
     p = compare.differences(*runs)["p"]
     for level in (0.01, 0.05, 0.5):

@@ -11,7 +11,7 @@ import pytest
 from grn_exp.core.errors import InputError
 from grn_exp.network.export import FORMS, export
 from grn_exp.network.runs import find_runs, one_run
-from tests.messages import naming
+from tests.messages import lines_naming, naming
 from tests.networks import leave_network
 
 
@@ -141,7 +141,7 @@ def test_runs_are_found_below_a_folder_and_others_told(tmp_path):
     leave_network(tmp_path / ".tuning/e/d/c/1")
     runs, left_out = find_runs([tmp_path, tmp_path / "e/d/a/1"])
     assert [run.model for run in runs] == ["a"]
-    assert [naming("failed", tmp_path / "e/d/b/1")] and len(left_out) == 1
+    assert lines_naming("\n".join(left_out), "failed", tmp_path / "e/d/b/1") == left_out
 
 
 @pytest.mark.parametrize("damage", ["absent", "empty", "unfinished", "no network"])

@@ -58,12 +58,12 @@ function list(title, edges) {
 function choose(nodes, edges) {
   graph.elements().addClass("dim");
   nodes.union(edges).union(edges.connectedNodes()).removeClass("dim");
-  list(nodes.map((node) => node.id()).join(", "), edges.filter(":visible"));
+  list(nodes.map((node) => node.id()).join(", "), edges.not(".off"));
 }
 
 function everything() {
   graph.elements().removeClass("dim");
-  list("All edges", graph.edges(":visible"));
+  list("All edges", graph.edges().not(".off"));
 }
 
 graph.on("tap", "node", (event) => choose(event.target, event.target.connectedEdges()));

@@ -233,6 +233,4 @@ def write(figure: "Figure", path: Path) -> None:
     form = path.suffix[1:].lower()
     no_date = {"CreationDate": None} if form == "pdf" else None  # the same figure is the same file
     with mpl.rc_context(STYLE):
-        write_with(
-            path, lambda file: figure.savefig(file, format=form, dpi=200, metadata=no_date)
-        )
+        write_with(path, lambda file: figure.savefig(file, format=form, dpi=200, metadata=no_date))
