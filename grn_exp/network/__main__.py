@@ -5,12 +5,10 @@ edges | ``show`` as a picture or a page.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-import numpy as np
 import pandas as pd
 
 from grn_exp.core.errors import InputError
@@ -42,12 +40,7 @@ def _parser() -> Parser:
     for name, do, text, options in (
         ("export", write_networks, "write a network for another tool", _export_options),
         ("compare", compare_two, "which edges two runs rank differently", _compare_options),
-        (
-            "consensus",
-            agree,
-            "the mean rank over runs, and how far they agree",
-            _consensus_options,
-        ),
+        ("consensus", agree, "the mean rank over runs, and where they agree", _consensus_options),
         ("evaluate", judge, "judge networks by a list of true edges", _evaluate_options),
         ("show", show, "draw a part of a network", _show_options),
     ):
@@ -77,10 +70,6 @@ def _compare_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("first", type=Path, metavar="A", help=_RUN)
     command.add_argument("second", type=Path, metavar="B", help="another")
     _add_table_options(command)
-    command.add_argument(
-        "--fdr", type=_share, default=compare.FDR, metavar="Q",
-        help="which share of the edges that differ may be false (0.05)",
-    )  # fmt: skip
 
 
 def _consensus_options(command: argparse.ArgumentParser) -> None:
@@ -177,14 +166,13 @@ def compare_two(arguments: argparse.Namespace) -> None:
     _check_table(arguments)
     table = compare.differences(first, second)
     names = distinct_names([first, second])
-    is_tested = "q" in table
     notes = ["ranks are shares of all pairs, 0 is the best"]
-    if is_tested:
-        n_differ = int((table["q"] <= arguments.fdr).sum())
+    if "q" in table:
+        n_differ = int((table["q"] <= compare.FDR).sum())
         title = (
             f"{n_differ:,} of {len(table):,} edges differ by more than the choice of cells does"
         )
-        notes.append(f"q: false discovery rate, here up to {arguments.fdr:g}")
+        notes.append(f"q: false discovery rate, here up to {compare.FDR:g}")
         shown = table.head(min(_SHOWN, n_differ))
     else:
         title, shown = "largest differences of rank", table.head(_SHOWN)
@@ -208,7 +196,7 @@ def agree(arguments: argparse.Namespace) -> None:
     if len(runs) < 2:
         raise InputError(f"{arguments.runs[0]} holds one run; give two or more")
     _check_table(arguments)
-    data = sorted({each.data for each in runs})
+    data = sorted({each.names[0] for each in runs})
     if len(data) > 1:
         sys.stderr.write(f"these are runs on several data: {', '.join(data)}\n")
     table = compare.consensus(runs)
@@ -229,7 +217,7 @@ def judge(arguments: argparse.Namespace) -> None:
         runs, read_truth(arguments.truth), known_within=arguments.known_within
     )
     if arguments.format == "json":
-        sys.stdout.write(json.dumps(table.replace({np.nan: None}).to_dict("records"), indent=1) + "\n")
+        sys.stdout.write(f"{table.to_json(orient='records', indent=1)}\n")
         return
     names = {"ap": "AUPRC", "ap_ratio": "AUPRC ratio", "epr": "EPR",
              "ap_per_regulator": "AUPRC per regulator"}  # fmt: skip
@@ -238,20 +226,17 @@ def judge(arguments: argparse.Namespace) -> None:
         "per regulator: mean over the regulators with edges",
     ]
     title = f"true edges of {arguments.truth.name}"
-    write_tables(
-        [plain_table(table.rename(columns=names), name=title, notes=notes)], arguments.format
-    )
+    table = table.rename(columns=names)
+    write_tables([plain_table(table, name=title, notes=notes)], arguments.format)
 
 
 def show(arguments: argparse.Namespace) -> None:
     """Draw edges, degrees or a pair."""
     each = one_run(arguments.path)
     path = arguments.output or Path(f"{_file_name(each, arguments)}.png")
-    pictures = (
-        (".png", ".pdf") if arguments.degrees or arguments.pair else (".png", ".pdf", ".html")
-    )
-    if path.suffix.lower() not in pictures:
-        raise InputError(f"-o {path}: give a file that ends in {' or '.join(pictures)}")
+    endings = [".png", ".pdf"] + [".html"] * (not arguments.degrees and not arguments.pair)
+    if path.suffix.lower() not in endings:
+        raise InputError(f"-o {path}: give a file that ends in {' or '.join(endings)}")
     _refuse_existing(path, arguments)
     draw = _degrees if arguments.degrees else _pair if arguments.pair else _network
     drawn = draw(each, path, arguments)
@@ -310,7 +295,7 @@ def _refuse_existing(path: Path, arguments: argparse.Namespace) -> None:
 
 def _file_name(each: NetworkRun, arguments: argparse.Namespace) -> str:
     what = ["degrees"] if arguments.degrees else arguments.pair or arguments.gene or ["network"]
-    return "_".join([each.data, each.model, *what[:5]]).replace("/", "-")
+    return "_".join([*filter(None, each.names[:2]), *what[:5]]).replace("/", "-")
 
 
 def _check_table(arguments: argparse.Namespace) -> None:

@@ -117,7 +117,7 @@ def as_anndata(run: NetworkRun) -> "anndata.AnnData":
         obs=pd.DataFrame(index=scores.regulators.array.astype(object)),
         var=pd.DataFrame(index=scores.genes.array.astype(object)),
         layers=layers,
-        uns={"data": run.data, "model": run.model, "run_key": run.key},
+        uns=dict(zip(("data", "model", "run_key"), run.names, strict=True)),
     )
 
 

@@ -193,8 +193,9 @@ def pair(
     """Draw two genes' values cell by cell, and the target's mean over cells alike in the other."""
     figure = style.new_figure(width, 0.85 * width)
     axes = figure.subplots()
-    dots = {"s": 5, "color": style.BLUE, "alpha": 0.35, "linewidths": 0, "rasterized": True}
-    axes.scatter(regulator, target, label="a cell", **dots)
+    points, counts = np.unique(np.stack([regulator, target], axis=1), axis=0, return_counts=True)
+    look = {"color": style.BLUE, "alpha": 0.5, "linewidths": 0}
+    axes.scatter(*points.T, s=8 * np.sqrt(counts), label="cells", **look)
     edges = np.unique(np.quantile(regulator[regulator > regulator.min()], np.linspace(0, 1, 11)))
     groups = np.digitize(regulator, edges[:-1])  # 0: where the regulator was not seen
     means = [
@@ -203,5 +204,5 @@ def pair(
     axes.plot(*np.array(means).T, "o-", color=style.VERMILION, markersize=4, label="mean")
     axes.set(xlabel=f"{names[0]} (regulator)", ylabel=f"{names[1]} (target)")
     style.legend_above(figure, [axes], title=style.wrapped(title, style.letters(0.9 * width)))
-    style.caption(figure, "", [f"{len(regulator):,} cells", *notes])
+    style.caption(figure, "", [f"{len(regulator):,} cells (larger: more in one place)", *notes])
     return figure

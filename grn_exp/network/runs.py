@@ -62,24 +62,16 @@ class NetworkRun:
     folder: RunFolder
 
     @property
-    def data(self) -> str:
-        """The data's name."""
-        return self.folder.path.parts[-3]
-
-    @property
-    def model(self) -> str:
-        """The method's choice."""
-        return self.folder.path.parts[-2]
-
-    @property
-    def key(self) -> str:
-        """The run's key."""
-        return self.folder.path.name
+    def names(self) -> tuple[str, str, str]:
+        """Data, method and run key, as its folders are called; empty where there is none."""
+        data, model, key = ("", "", *self.folder.path.parts[1:])[-3:]
+        return data, model, key
 
     @property
     def title(self) -> str:
         """Method and data as a reader writes them."""
-        return f"{display_name(self.model)} on {dataset_name(self.data)}"
+        data, model, _ = self.names
+        return " on ".join(filter(None, (display_name(model), dataset_name(data))))
 
     @functools.cached_property
     def edges(self) -> pd.DataFrame:
@@ -202,6 +194,7 @@ def _run_folders(path: Path) -> list[Path]:
         each.parent
         for each in sorted(root.rglob(STATUS))
         if not any(name.startswith(".") for name in each.relative_to(root).parts)
+        and not _is_half(RunFolder(each.parent))
     ]
     if not found:
         raise InputError(
@@ -209,6 +202,14 @@ def _run_folders(path: Path) -> list[Path]:
             "outputs/<experiment>/<data>/<model>/<run_key>, or one that holds runs"
         )
     return found
+
+
+def _is_half(folder: RunFolder) -> bool:
+    """Say whether a run is one of those on half of the cells, which another's stability is of."""
+    try:
+        return part(folder.config(), "data").get("half") is not None
+    except UnreadableError:
+        return False
 
 
 def _why_not(folder: RunFolder) -> str:
@@ -234,12 +235,11 @@ def distinct_names(runs: Sequence[NetworkRun], *, least: int = 1, by: str = " ")
     by
         What stands between them.
     """
-    found: list[str] = []
     for parts in (slice(1, 2), slice(2), slice(3))[least - 1 :]:
-        found = [by.join((run.data, run.model, run.key)[parts]) for run in runs]
+        found = [by.join(filter(None, run.names[parts])) for run in runs]
         if len(set(found)) == len(found):
-            break
-    return found
+            return found
+    return [by.join(run.folder.path.parts[1:]) for run in runs]
 
 
 def common_pairs(runs: Sequence[NetworkRun]) -> tuple[GeneIndex, GeneIndex]:
@@ -254,7 +254,7 @@ def common_pairs(runs: Sequence[NetworkRun]) -> tuple[GeneIndex, GeneIndex]:
     regulators = [r for r in first.regulators if all(r in each.regulators for each in others)]
     genes = [gene for gene in first.genes if all(gene in each.genes for each in others)]
     if not regulators or not set(genes) - set(regulators[:1]):
-        names = ", ".join(f"{run.data} ({run.scores.genes.symbols[0]}, ...)" for run in runs)
+        names = ", ".join(f"{run.title} ({run.scores.genes.symbols[0]}, ...)" for run in runs)
         raise InputError(
             f"no pair was scored by all of these runs: {names}; give runs on the same genes"
         )

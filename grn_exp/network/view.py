@@ -104,16 +104,8 @@ def told_of(run: NetworkRun, source: str, target: str) -> list[str]:
     """Return what a run knows of one edge; nothing of one that it does not list."""
     edges = run.edges
     found = edges.loc[(edges["source"] == source) & (edges["target"] == target)]
-    return [
-        text
-        for edge in found.to_dict("records")
-        for text in (
-            f"rank {edge['rank']:,} of {len(edges):,}",
-            f"correlation {edge['correlation']:.2f}",
-            "" if pd.isna(edge["stability"]) else f"stability {edge['stability']:.2f}",
-        )
-        if text
-    ]
+    names = found.loc[:, ["rank", "correlation", "stability"]].dropna(axis=1)
+    return [f"{name} {value:,.4g}" for name in names for value in names[name].astype(float)]
 
 
 def layout(graph: "nx.DiGraph") -> dict[str, NDArray[np.float64]]:

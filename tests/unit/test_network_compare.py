@@ -126,4 +126,5 @@ def test_runs_of_one_method_are_told_apart_by_data_or_key(leave, tmp_path):
     assert distinct_names(runs) == ["x a", "y a"]
     runs.append(one_run(leave_network(tmp_path / "e/x/a/l")))
     assert distinct_names(runs, by="_") == ["x_a_k", "y_a_k", "x_a_l"]
-    assert pd.Series(distinct_names(runs, least=2)).is_unique
+    runs.append(one_run(leave_network(tmp_path / "other/x/a/k")))
+    assert pd.Series(distinct_names(runs)).is_unique

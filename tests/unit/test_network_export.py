@@ -1,6 +1,7 @@
 """``python -m grn_exp.network export``: each form is read by its own tool, where that is here."""
 
 import csv
+from pathlib import Path
 
 import anndata
 import networkx as nx
@@ -10,7 +11,8 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.network.export import FORMS, export
-from grn_exp.network.runs import find_runs, one_run
+from grn_exp.network.runs import NetworkRun, distinct_names, find_runs, one_run
+from grn_exp.runs.folder import RunFolder
 from tests.messages import lines_naming, naming
 from tests.networks import leave_network
 
@@ -139,8 +141,10 @@ def test_runs_are_found_below_a_folder_and_others_told(tmp_path):
     leave_network(tmp_path / "e/d/a/1")
     leave_network(tmp_path / "e/d/b/1", state="failed")
     leave_network(tmp_path / ".tuning/e/d/c/1")
+    half = leave_network(tmp_path / "e/d/a/2")
+    (half / "config.yaml").write_text("data: {half: 3}")
     runs, left_out = find_runs([tmp_path, tmp_path / "e/d/a/1"])
-    assert [run.model for run in runs] == ["a"]
+    assert [run.names[1] for run in runs] == ["a"]
     assert lines_naming("\n".join(left_out), "failed", tmp_path / "e/d/b/1") == left_out
 
 
@@ -157,3 +161,12 @@ def test_a_folder_without_a_usable_run_is_named(damage, tmp_path):
             path.unlink()
     with pytest.raises(InputError, match=naming(folder)):
         find_runs([folder])
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_run_that_was_moved_has_the_names_that_are_left(depth, tmp_path):
+    folder = leave_network(tmp_path / "d/m/k")
+    run = NetworkRun(RunFolder(Path("/", *folder.parts[-1 - depth :])))
+    assert run.names == (*[""] * (2 - depth), *folder.parts[-1 - depth :])
+    assert "/" not in distinct_names([run], least=2, by="_")[0]
+    assert " on " not in run.title or depth == 2

@@ -77,11 +77,9 @@ field.addEventListener("change", () => {
 });
 least.addEventListener("input", () => {
   document.getElementById("count").value = least.value;
-  graph.batch(() => {
-    graph.elements().removeClass("off");
-    graph.edges().filter((edge) => edge.data("place") > Number(least.value)).addClass("off");
-    graph.nodes().filter((node) => !node.connectedEdges(":not(.off)").length).addClass("off");
-  });
+  graph.elements().removeClass("off");
+  graph.edges().filter((edge) => edge.data("place") > Number(least.value)).addClass("off");
+  graph.nodes().filter((node) => !node.connectedEdges().not(".off").length).addClass("off");
   everything();
 });
 document.getElementById("fit").addEventListener("click", () => {
