@@ -57,7 +57,7 @@ def _export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--to", choices=tuple(export.FORMS), required=True, help="for which tool")
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE",
-        help="the file; a folder for several runs; by itself <data>_<model> here",
+        help="the file; a folder for several; by itself <data>_<model> here",
     )  # fmt: skip
     command.add_argument("--top", type=_count, metavar="N", help="at most so many edges")
     command.add_argument(
@@ -145,7 +145,9 @@ def write_networks(arguments: argparse.Namespace) -> None:
     """Write one file a run."""
     runs = _usable(arguments.runs)
     output, ending = arguments.output, export.FORMS[arguments.to]
-    if len(runs) == 1 and output is not None and not output.is_dir():
+    # not by how many there are: that a second run has failed would turn a folder into a file
+    is_one = [each.folder.path for each in runs] == [path.resolve() for path in arguments.runs]
+    if len(runs) == 1 and is_one and output is not None and not output.is_dir():
         paths = [output]
     else:
         names = distinct_names(runs, least=2, by="_")

@@ -196,12 +196,12 @@ def pair(
     points, counts = np.unique(np.stack([regulator, target], axis=1), axis=0, return_counts=True)
     look = {"color": style.BLUE, "alpha": 0.5, "linewidths": 0}
     axes.scatter(*points.T, s=8 * np.sqrt(counts), label="cells", **look)
-    edges = np.unique(np.quantile(regulator[regulator > regulator.min()], np.linspace(0, 1, 11)))
-    groups = np.digitize(regulator, edges[:-1])  # 0: where the regulator was not seen
-    means = [
-        (regulator[groups == g].mean(), target[groups == g].mean()) for g in np.unique(groups)
-    ]
-    axes.plot(*np.array(means).T, "o-", color=style.VERMILION, markersize=4, label="mean")
+    seen = regulator[regulator > regulator.min()]
+    edges = np.unique(np.quantile(seen if len(seen) else regulator, np.linspace(0, 1, 11)))
+    # the first group: where the regulator was not seen
+    groups = np.digitize(regulator, edges[: max(len(edges) - 1, 1)])
+    means = pd.DataFrame({"x": regulator, "y": target}).groupby(groups).mean()
+    axes.plot(means["x"], means["y"], "o-", color=style.VERMILION, markersize=4, label="mean")
     axes.set(xlabel=f"{names[0]} (regulator)", ylabel=f"{names[1]} (target)")
     style.legend_above(figure, [axes], title=style.wrapped(title, style.letters(0.9 * width)))
     style.caption(figure, "", [f"{len(regulator):,} cells (larger: more in one place)", *notes])

@@ -49,6 +49,11 @@ def test_several_runs_are_a_file_each(form, outputs, command, tmp_path):
     assert all(lines_naming(out, name) for name in names)
 
 
+def test_a_folder_of_one_run_is_a_folder_too(outputs, command, tmp_path):
+    assert command("export", outputs / "runs/pbmc/deepsem", "--to", "gmt", "-o", "nets")[0] == 0
+    assert [path.name for path in (tmp_path / "nets").iterdir()] == ["pbmc_deepsem.gmt"]
+
+
 def test_one_run_is_the_file_that_is_named(outputs, command, tmp_path):
     run = outputs / "runs/pbmc/deepsem/k"
     assert command("export", run, "--to", "sif", "-o", "new/net.txt")[0] == 0

@@ -113,3 +113,28 @@ def test_a_page_holds_its_edges_and_asks_for_nothing(run):
     assert {edge["data"]["rank"] for edge in content["edges"]} == set(edges["rank"])
     assert "<title>&lt;/script&gt;" in text
     assert not re.search(r"""(?:src|href)\s*=\s*["']?https?:""", text)
+
+
+def test_two_genes_are_shown_as_the_method_saw_them(tmp_path):
+    folder = leave_network(tmp_path / "toy/deepsem/k", n_genes=60, symbol="G{:04}")
+    node = {"_target_": "grn_exp.data.edges.toy.ToyDataModule"}
+    (folder / "config.yaml").write_text(json.dumps({"data": node}))
+    cells = view.cells_of(one_run(folder))
+    x, y = cells.values[:, cells.genes.positions(["G0002", "G0050"])].T
+    figure = picture.pair(x, y, names=("G0002", "G0050"), title="A title")
+    (axes,) = figure.axes
+    drawn = {tuple(point) for point in axes.collections[0].get_offsets()}
+    assert drawn == set(zip(x.astype(float), y.astype(float), strict=True))
+    line = axes.lines[0].get_xydata()
+    assert (np.diff(line[:, 0]) > 0).all()
+    assert line[0] == pytest.approx((0, y[x == 0].mean()))
+    notes = view.told_of(one_run(folder), "G0002", "G0050")
+    edge = one_run(folder).edges.set_index(["source", "target"]).loc[("G0002", "G0050")]
+    assert f"rank {edge['rank']}" in notes
+
+
+@pytest.mark.parametrize("values", [[0, 0, 0], [0, 1, 1], [1, 2, 3]])
+def test_a_gene_of_few_values_is_drawn(values):
+    x = np.array(values, np.float32)
+    figure = picture.pair(x, x, names=("A", "B"), title="A title")
+    assert len(figure.axes[0].lines[0].get_xydata()) == len(set(values))
