@@ -104,8 +104,9 @@ def told_of(run: NetworkRun, source: str, target: str) -> list[str]:
     """Return what a run knows of one edge; nothing of one that it does not list."""
     edges = run.edges
     found = edges.loc[(edges["source"] == source) & (edges["target"] == target)]
-    names = found.loc[:, ["rank", "correlation", "stability"]].dropna(axis=1)
-    return [f"{name} {value:,.4g}" for name in names for value in names[name].astype(float)]
+    forms = {"rank": ",d", "correlation": ".2f", "stability": ".2f"}
+    known = found.loc[:, list(forms)].dropna(axis=1)
+    return [f"{name} {value:{forms[name]}}" for name in known for value in known[name]]
 
 
 def layout(graph: "nx.DiGraph") -> dict[str, NDArray[np.float64]]:

@@ -128,9 +128,15 @@ def test_two_genes_are_shown_as_the_method_saw_them(tmp_path):
     line = axes.lines[0].get_xydata()
     assert (np.diff(line[:, 0]) > 0).all()
     assert line[0] == pytest.approx((0, y[x == 0].mean()))
-    notes = view.told_of(one_run(folder), "G0002", "G0050")
-    edge = one_run(folder).edges.set_index(["source", "target"]).loc[("G0002", "G0050")]
-    assert f"rank {edge['rank']}" in notes
+
+
+def test_what_is_known_of_an_edge_is_told(tmp_path):
+    run = one_run(leave_network(tmp_path / "d/m/k", n_regulators=40, n_genes=60, stability=False))
+    edge = run.edges.iloc[1999]
+    rank, correlation = view.told_of(run, edge["source"], edge["target"])
+    assert rank.endswith(" 2,000")
+    assert correlation.endswith(f" {edge['correlation']:.2f}")
+    assert view.told_of(run, "G50", "G1") == []
 
 
 @pytest.mark.parametrize("values", [[0, 0, 0], [0, 1, 1], [1, 2, 3]])
