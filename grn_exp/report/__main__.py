@@ -5,20 +5,18 @@
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import get_args
 
 import pandas as pd
-from rich.console import Console
 
-from grn_exp.core import home, streams
 from grn_exp.core.errors import InputError
 from grn_exp.report import claims, compare, dashboard, figures, layout, published, render, tables
 from grn_exp.report.bias import files as bias_files
 from grn_exp.report.collect import Collected, by_experiment, collect, read_runs
 from grn_exp.report.html.page import write_report
+from grn_exp.report.terminal import Parser, run, say, write_csv, write_tables
 from grn_exp.storage.atomic import write_with
 
 _COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard", "publish")
@@ -26,26 +24,14 @@ _COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard
 
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
-    streams.protect()
-    home.lend()
     words = sys.argv[1:]
     if words and words[0] not in (*_COMMANDS, "-h", "--help"):
         words = ["html", *words]
-    try:
-        arguments = _parser().parse_args(words)
-        arguments.run(arguments)
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
+    run(_parser(), words)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; {self.prog} --help shows how it is called")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m grn_exp.report", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m grn_exp.report", description=__doc__)
     commands = parser.add_subparsers(required=True)
     page = commands.add_parser("html", help="write everything into one page, report.html")
     decide = commands.add_parser("claims", help="which of the papers' claims hold here")
@@ -55,12 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     bias = commands.add_parser("bias", help="what of runs' accuracy the genes' degrees explain")
     workspace = commands.add_parser("dashboard", help="a W&B workspace for the runs")
     upload = commands.add_parser("publish", help="show finished runs in a dashboard")
-    for command, run in (
+    for command, do in (
         (page, write_page), (decide, print_claims), (gather, write_rows), (table, print_table),
         (draw, draw_figures), (bias, write_biases), (upload, publish_runs),
         (workspace, dashboard.write_dashboard),
     ):  # fmt: skip
-        command.set_defaults(run=run)
+        command.set_defaults(run=do)
     bias.add_argument("runs", type=Path, nargs="+", help="run folders, figures need one split")
     upload.add_argument("--to", choices=("wandb", "trackio", "tensorboard"), required=True)
     upload.add_argument("--project", help="of the dashboard; grn_exp by itself")
@@ -108,7 +94,7 @@ def write_page(arguments: argparse.Namespace) -> None:
             f"paths.outputs, or one of {', '.join(_COMMANDS)}"
         )
     _say_what_is_left_out(write_report(arguments.outputs, path, arguments.experiment))
-    _say(path)
+    say(path)
 
 
 def publish_runs(arguments: argparse.Namespace) -> None:
@@ -121,7 +107,7 @@ def publish_runs(arguments: argparse.Namespace) -> None:
     publish(folders, arguments.to, project=arguments.project, entity=arguments.entity)
     sent = f"{len(folders)} run{'s' * (len(folders) != 1)} sent to {arguments.to}"
     where = f"; tensorboard --logdir {arguments.outputs} shows them"
-    _say(sent + where * (arguments.to == "tensorboard"))
+    say(sent + where * (arguments.to == "tensorboard"))
 
 
 def print_claims(arguments: argparse.Namespace) -> None:
@@ -132,9 +118,9 @@ def print_claims(arguments: argparse.Namespace) -> None:
     table = claims.checks_table(found) if arguments.checks else claims.claims_table(found)
     if arguments.format == "csv":
         lines = [[cell.text for cell in line] for line in table.lines]
-        _write_csv(pd.DataFrame(lines, columns=pd.Index(table.header)))
+        write_csv(pd.DataFrame(lines, columns=pd.Index(table.header)))
     else:
-        _write_tables([table], arguments.format, folded=True)
+        write_tables([table], arguments.format, folded=True)
 
 
 def write_rows(arguments: argparse.Namespace) -> None:
@@ -147,9 +133,9 @@ def write_rows(arguments: argparse.Namespace) -> None:
         write_with(output, lambda path: collected.rows.to_parquet(path, index=False))
     if not collected.problems.empty:
         table = layout.plain_table(collected.problems, name="left out")
-        _write_tables([table], "text", folded=True)
+        write_tables([table], "text", folded=True)
     counts = f"{len(collected.runs)} runs, {len(collected.rows)} rows, "
-    _say(f"{counts}{len(collected.problems)} problems" + (f": {output}" if output else ""))
+    say(f"{counts}{len(collected.problems)} problems" + (f": {output}" if output else ""))
 
 
 def print_table(arguments: argparse.Namespace) -> None:
@@ -165,9 +151,9 @@ def print_table(arguments: argparse.Namespace) -> None:
         name = arguments.experiment or "all experiments"
     frame, found = _asked_for(rows, arguments, name)
     if arguments.format == "csv":
-        _write_csv(frame)
+        write_csv(frame)
     else:
-        _write_tables(found, arguments.format)
+        write_tables(found, arguments.format)
 
 
 def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
@@ -234,19 +220,19 @@ def draw_figures(arguments: argparse.Namespace) -> None:
                 continue
             for label, figure in made.items():
                 for path in figures.save(figure, folder / f"{name}_{label}"):
-                    _say(path)
+                    say(path)
         if len(errors) == len(usable):
             impossible.append(errors[-1])
     if impossible and arguments.only:
         raise InputError("; ".join(impossible))
     for message in impossible:
-        _say(message)
+        say(message)
 
 
 def write_biases(arguments: argparse.Namespace) -> None:
     """Write what degrees explain of runs, and figures 3b and 3c of InfoSEM."""
     for line in bias_files.write(arguments.runs, arguments.output):
-        _say(line)
+        say(line)
 
 
 # -- what the commands have in common ----------------------------------------------------------
@@ -273,32 +259,6 @@ def _say_what_is_left_out(collected: Collected) -> None:
         kinds = collected.problems["kind"].value_counts().to_dict()
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect lists them\n")
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
-
-
-def _say(line: object) -> None:
-    """Print a line as it is, whatever its length."""
-    _console().print(str(line), soft_wrap=True, highlight=False, markup=False)
-
-
-def _write_csv(frame: pd.DataFrame) -> None:
-    sys.stdout.write(frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _write_tables(found: list[layout.Table], form: str, *, folded: bool = False) -> None:
-    """Print tables; ``folded`` breaks the lines of long cells instead of splitting the table."""
-    if form != "text":
-        sys.stdout.write("\n".join(getattr(render, form)(each) for each in found))
-        return
-    console = _console()
-    for table in found:
-        for part in render.rich_tables(table, sys.maxsize if folded else console.width):
-            for column in part.columns if folded else ():
-                column.overflow, column.justify = "fold", "left"
-            console.print(part)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ DTYPES = {
     "known": "Int8",
 }
 COLUMNS = tuple(DTYPES)
-AUDIT_COLUMNS = ["gene", "role", "status", "mean"]
+AUDIT_COLUMNS = ("gene", "role", "status", "mean")
 
 STABLE = 0.8  # an edge of the short list has at least this stability
 PER_REGULATOR = 10  # edges of the short list where there is no stability
@@ -76,8 +76,8 @@ def read_edges(folder: RunFolder) -> "pd.DataFrame":
         if path.name == ALL_EDGES:
             edges = pd.read_parquet(path, columns=list(COLUMNS))
         else:
-            edges = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=numbers)
-        return edges[list(COLUMNS)].astype(DTYPES)  # type: ignore[arg-type]
+            edges = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=numbers)  # type: ignore[call-overload]
+        return edges.loc[:, list(COLUMNS)].astype(DTYPES)
     except KeyError as error:
         raise UnreadableError(f"{path.name} lacks columns: {error.args[0]}") from error
     except (OSError, EOFError, ValueError, TypeError, zlib.error, gzip.BadGzipFile) as error:
@@ -85,20 +85,22 @@ def read_edges(folder: RunFolder) -> "pd.DataFrame":
 
 
 def short_list(
-    edges: "pd.DataFrame", *, top: int | None = None, stability: float = STABLE
+    edges: "pd.DataFrame", *, top: int | None = None, stability: float | None = None
 ) -> "pd.DataFrame":
     """Return the edges that are worth a look, best first.
 
     Parameters
     ----------
     top
-        At most so many. Without it, all that are stable, and where no stability was computed ten
-        a regulator on average.
+        At most so many.
     stability
-        The least that an edge must have, where it was computed.
+        The least that an edge must have. Without both, it is :data:`STABLE`, or where no
+        stability was computed, ``top`` is ten a regulator on average.
     """
-    measured = edges["stability"].notna().any()
-    found = edges[edges["stability"] >= stability] if measured else edges
-    if top is None and not measured:
-        top = PER_REGULATOR * edges["source"].nunique()
+    if top is None and stability is None:
+        if bool(edges["stability"].notna().any()):
+            stability = STABLE
+        else:
+            top = PER_REGULATOR * edges["source"].nunique()
+    found = edges if stability is None else edges.loc[edges["stability"] >= stability]
     return found if top is None else found.head(top)

@@ -66,7 +66,8 @@ def test_a_run_without_a_network_says_so(tmp_path):
 def test_the_short_list_is_stable_or_ten_a_regulator(edges):
     assert short_list(edges)["rank"].tolist() == [1, 3]
     assert short_list(edges, stability=0.5)["rank"].tolist() == [1, 2, 3]
-    assert short_list(edges, top=1)["rank"].tolist() == [1]
+    assert short_list(edges, top=2)["rank"].tolist() == [1, 2]
+    assert short_list(edges, top=2, stability=0.8)["rank"].tolist() == [1, 3]
     many = pd.concat([edges] * 20).assign(stability=np.nan)
     assert len(short_list(many)) == 30
     assert len(short_list(many, top=4)) == 4

@@ -220,11 +220,17 @@ def save(figure: "Figure", path: Path) -> tuple[Path, Path]:
     tuple of Path
         The two files.
     """
+    paths = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
+    for each in paths:
+        write(figure, each)
+    return paths
+
+
+def write(figure: "Figure", path: Path) -> None:
+    """Write a figure as what its ending says, ``.png`` or ``.pdf``."""
     import matplotlib as mpl
 
-    paths = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
+    form = path.suffix[1:].lower()
+    no_date = {"CreationDate": None} if form == "pdf" else None  # the same figure is the same file
     with mpl.rc_context(STYLE):
-        write_with(paths[0], lambda file: figure.savefig(file, format="png", dpi=200))
-        no_date = {"CreationDate": None}  # the same figure is the same file
-        write_with(paths[1], lambda file: figure.savefig(file, format="pdf", metadata=no_date))
-    return paths
+        write_with(path, lambda file: figure.savefig(file, format=form, dpi=200, metadata=no_date))

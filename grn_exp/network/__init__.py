@@ -1,0 +1,1 @@
+"""What is done with the networks that runs leave: export, comparison, judgement, drawing."""
