@@ -56,7 +56,7 @@ def _obs_only(path: Path):  # noqa: ANN202 - an AnnData, which is not imported a
 
     try:
         with h5py.File(path) as file:
-            return AnnData(obs=read_elem(file["obs"]))
+            return AnnData(obs=read_elem(file["obs"]))  # pyright: ignore[reportArgumentType]
     except Exception as error:  # libraries' own errors have no common base
         raise InputError(
             f"{path}: cannot read it as AnnData ({brief(error)}); the file may be truncated, "

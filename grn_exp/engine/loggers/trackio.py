@@ -117,7 +117,7 @@ def _shown(folder: RunFolder, *, with_curves: bool) -> dict[str, Any]:
     edges = results.top_edges(folder)
     if edges is not None:
         header, rows = edges
-        shown["top_edges"] = trackio.Table(columns=header, data=[list(row) for row in rows])
+        shown["top_edges"] = trackio.Table(columns=[*header], data=[list(row) for row in rows])
     curves = results.precision_recall(folder)
     if curves:
         shown["pr_curves"] = trackio.Image(_picture(curves), caption="precision against recall")
