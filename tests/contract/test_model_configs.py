@@ -60,8 +60,14 @@ def combinations():
     return sorted(each for each in found if is_for(each[2], each[0]))
 
 
+def needed(data):
+    """The values that a dataset's file leaves to the user."""
+    return [f"data.{key}=mine.csv" for key in DATA[data] if OmegaConf.is_missing(DATA[data], key)]
+
+
 @functools.cache
 def identify(*overrides, data, model):
+    overrides = [*needed(data), *overrides]
     config.register()
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=[f"data={data}", f"model={model}", *overrides])
