@@ -174,16 +174,15 @@ def compare_two(arguments: argparse.Namespace) -> None:
         title = (
             f"{n_differ:,} of {len(table):,} edges differ by more than the choice of cells does"
         )
-        notes.append(f"q: false discovery rate, here up to {compare.FDR:g}")
-        shown = table.head(min(_SHOWN, n_differ))
+        notes.append(f"q: false discovery rate; up to {compare.FDR:g} an edge counts as different")
     else:
-        title, shown = "largest differences of rank", table.head(_SHOWN)
+        title = "largest differences of rank"
         without = [each for each in (first, second) if each.stability is None]
         notes.append(
             f"{without[0].folder.path} has no stability: run it with stability=20 to see what "
             "differs by more than the choice of cells does"
         )
-    shown = shown.rename(columns=dict(zip(("rank_a", "rank_b"), names, strict=True)))
+    shown = table.head(_SHOWN).rename(columns=dict(zip(("rank_a", "rank_b"), names, strict=True)))
     tables = [
         _agreement_table([first, second], arguments),
         plain_table(shown, name=title, notes=notes),
