@@ -261,7 +261,7 @@ def test_the_audit_names_each_regulator_and_each_gene_that_is_left_out(counts, t
         written(counts, tmp_path / "x.h5ad"), [*REGULATORS, "NONE1"], normalise="log1p", genes=None
     )
     header, rows = data.tables(None)["audit.csv"]
-    assert header == ["gene", "role", "status", "mean"]
+    assert header == ("gene", "role", "status", "mean")
     status = {gene: (role, text.partition(":")[0]) for gene, role, text, _ in rows}
     assert len(rows) == len(status) == len(GENES) + 1
     assert status["NONE1"] == ("regulator", "not in the matrix")
