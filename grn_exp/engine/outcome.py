@@ -1,6 +1,7 @@
 """What a run has once its method is fitted: here, in an earlier run, or for several seeds."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from grn_exp.core.tables import Table
 from grn_exp.engine.artefacts import read_history, read_scores
 from grn_exp.runs.folder import PROVENANCE, RunFolder
 from grn_exp.runs.source import has_changed
+
+log = logging.getLogger(__name__)
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -105,6 +108,11 @@ def average(folders: Sequence[RunFolder], rows: Sequence[Sequence[dict[str, Any]
     scores = [read_scores(folder) for folder in folders]
     regulators, genes = scores[0].regulators, scores[0].genes
     values = np.stack([member.align(regulators, genes) for member in scores])
+    if (values == values[0]).all():
+        log.warning(
+            "all %d seeds gave the same scores: with these options nothing is drawn at random",
+            len(folders),
+        )
     mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
     return Outcome(
         prediction=EdgeScores(regulators, genes, mean),

@@ -146,6 +146,11 @@ def _check_fit(spec: RunSpec) -> None:
             f"ensemble={len(spec.members)}: model={name} chooses sets, which have no mean; drop "
             "ensemble=..., or sweep over seed=0,1,2"
         )
+    if spec.members and not model_class.draws:
+        raise InputError(
+            f"ensemble={len(spec.members)}: model={name} draws nothing at random, so all seeds "
+            "give the same scores; drop ensemble=..."
+        )
     chooses = issubclass(model_class, PooledSelector)
     for group, part in (("decoder", spec.decoder), ("retriever", spec.retriever)):
         if part is not None and not chooses:

@@ -46,6 +46,8 @@ class GRNModel(pl.LightningModule, abc.ABC):
     reads_embedding: ClassVar[bool] = False
     reads_pools: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = False
+    # whether anything in it is drawn at random, so that another seed is another fit
+    draws: ClassVar[bool] = True
     # learns from pairs without an edge as well as from edges
     needs_negatives: ClassVar[bool] = False
     # packages of an optional extra of the method's own name

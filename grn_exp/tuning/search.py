@@ -43,7 +43,7 @@ class Axis:
     def __post_init__(self) -> None:
         if self.choices:
             return
-        if not self.low < self.high:
+        if not self.low < self.high or (self.whole and math.ceil(self.low) > self.high):
             raise InputError(f"{self.key}: nothing to choose from; give values, or two ends")
         if self.log and self.low <= 0:
             raise InputError(f"{self.key}: a logarithmic interval begins above 0")
@@ -157,7 +157,7 @@ def _distribution(axis: Axis) -> Any:  # noqa: ANN401 - Optuna is imported where
     if axis.choices:
         return of.CategoricalDistribution(axis.choices)
     if axis.whole:
-        return of.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+        return of.IntDistribution(math.ceil(axis.low), math.floor(axis.high), log=axis.log)
     return of.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 

@@ -340,8 +340,9 @@ def _axis(override: Override) -> "Axis":
         raise InputError(f"{override.input_line}: give both ends of the interval")
     return Axis(
         key,
-        low=float(value.start),
-        high=float(value.end),
+        low=value.start,
+        high=value.end,
         log="log" in value.tags,
-        whole="int" in value.tags,
+        # int() around it casts its ends, as Hydra does it
+        whole="int" in value.tags or isinstance(value.start, int),
     )

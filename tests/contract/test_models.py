@@ -112,6 +112,8 @@ def test_the_same_seed_gives_the_same_scores(finished, tmp_path):
 def test_another_seed_is_another_run(finished, tmp_path, benchmark):
     found = again(finished, tmp_path, "seed=1", data=benchmark)
     assert found.spec.identity.run_key != finished.spec.identity.run_key
+    same = np.array_equal(found.arrays["scores"], finished.arrays["scores"])
+    assert same != found.spec.model_class.draws
     if issubclass(found.spec.model_class, GradientModel):
         differ = found.arrays["scores"] != finished.arrays["scores"]
         assert differ.mean() > 0.9

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.core.errors import InputError
 from grn_exp.engine.run import run
-from tests.messages import naming
+from tests.messages import lines_naming, naming
 
 pytestmark = pytest.mark.slow  # each of them makes several runs
 TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
@@ -38,6 +38,19 @@ def read(spec, name="provenance.json"):
 def scores(spec):
     with np.load(spec.identity.folder / "scores.npz") as arrays:
         return arrays["scores"]
+
+
+@pytest.mark.parametrize("model", ["pearson", "degree", "one_hot_lr"])
+def test_an_ensemble_of_a_method_that_draws_nothing_is_refused(model, tmp_path):
+    with pytest.raises(InputError, match=naming("ensemble=3", f"model={model}")):
+        run(make_spec(tmp_path, "ensemble=3", model=model))
+    assert not list(tmp_path.iterdir())
+
+
+def test_equal_seeds_are_said(tmp_path, caplog):
+    options = ("ensemble=2", "model.variant=soft_impute", "model.rank=4")
+    run(make_spec(tmp_path, *options, model="matcomp"))
+    assert lines_naming(caplog.text, 2, "seeds")
 
 
 # -- ensembles -----------------------------------------------------------------------------

@@ -35,6 +35,10 @@ def test_axes_in_hydras_grammar():
     assert axis("model.a=0.1,[1,2],x") == Axis("model.a", ("0.1", "[1,2]", "x"))
     assert axis("model.a=range(1,6,2)") == Axis("model.a", ("1", "3", "5"), ordered=True)
     assert axis("model.a=interval(1,3)") == Axis("model.a", low=1.0, high=3.0)
+    assert axis("model.a=int(interval(8.9,16))") == Axis("model.a", low=8, high=16, whole=True)
+    assert axis("model.a=tag(log,int(interval(8,16)))") == Axis(
+        "model.a", low=8, high=16, log=True, whole=True
+    )
     assert axis("+model.a=tag(int,log,interval(1,8))") == Axis(
         "+model.a", low=1.0, high=8.0, log=True, whole=True
     )
@@ -44,6 +48,7 @@ def test_axes_in_hydras_grammar():
     ("text", "parts"),
     [
         ("model.a=interval(3,1)", ["model.a"]),
+        ("model.a=tag(int,interval(1.2,1.8))", ["model.a"]),
         ("model.a=tag(log,interval(0,1))", ["model.a", 0]),
         ("model.a=tag(lgo,interval(1,2))", ["lgo", "int, log"]),
     ],
@@ -51,6 +56,13 @@ def test_axes_in_hydras_grammar():
 def test_axes_that_cannot_be_are_named(text, parts):
     with pytest.raises(InputError, match=naming(*parts)):
         axis(text)
+
+
+@pytest.mark.parametrize("text", ["int(interval(8,11))", "tag(int,interval(7.5,11.5))"])
+def test_whole_numbers_are_proposed_within_the_ends(text):
+    pytest.importorskip("optuna")
+    search = OptunaSearch([axis(f"model.a={text}")], n_trials=40, n_jobs=40, seed=0)
+    assert {setting["model.a"] for setting in search.ask()} == {"8", "9", "10", "11"}
 
 
 def test_a_grid_is_every_combination_once():

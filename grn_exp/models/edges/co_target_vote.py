@@ -26,6 +26,7 @@ class CoTargetVote(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     def score(self, view: TrainView) -> np.ndarray:
         """Let the regulators vote."""

@@ -1,6 +1,6 @@
 """Co-expression: how a regulator and a target vary together over the cells."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class Correlation(EdgeScorer):
     - Schäfer and Strimmer (2005), Statistical Applications in Genetics and Molecular Biology 4.
       doi:10.2202/1544-6115.1175
     """
+
+    draws: ClassVar[bool] = False
 
     def __init__(
         self,

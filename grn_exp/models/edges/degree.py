@@ -27,6 +27,7 @@ class Degree(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     def score(self, view: TrainView) -> np.ndarray:
         """Return the sums of shares."""

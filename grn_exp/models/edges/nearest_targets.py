@@ -42,6 +42,7 @@ class NearestTargets(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
     needs_negatives: ClassVar[bool] = True
 
     def __init__(self, *, k: int = 10, **options: Any) -> None:

@@ -53,6 +53,7 @@ class OneHotLR(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
     needs_negatives: ClassVar[bool] = True
 
     def __init__(

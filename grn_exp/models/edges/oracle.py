@@ -21,6 +21,7 @@ class Oracle(ClosedFormModel):
     """
 
     reads_labels: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = True
 
     def predict(self) -> EdgeScores:

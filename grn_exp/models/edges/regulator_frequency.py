@@ -27,6 +27,7 @@ class RegulatorFrequency(EdgeScorer):
     """
 
     reads_labels: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
     needs_negatives: ClassVar[bool] = True
 
     def score(self, view: TrainView) -> np.ndarray:
