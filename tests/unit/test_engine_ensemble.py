@@ -9,7 +9,9 @@ from hydra import compose, initialize_config_dir
 
 from grn_exp import config
 from grn_exp.core.errors import InputError
+from grn_exp.engine.outcome import average
 from grn_exp.engine.run import run
+from grn_exp.runs.folder import RunFolder
 from tests.messages import lines_naming, naming
 
 pytestmark = pytest.mark.slow  # each of them makes several runs
@@ -48,8 +50,9 @@ def test_an_ensemble_of_a_method_that_draws_nothing_is_refused(model, tmp_path):
 
 
 def test_equal_seeds_are_said(tmp_path, caplog):
-    options = ("ensemble=2", "model.variant=soft_impute", "model.rank=4")
-    run(make_spec(tmp_path, *options, model="matcomp"))
+    specs = [make_spec(tmp_path, f"seed={seed}", model="pearson") for seed in (0, 1)]
+    rows = [run(spec) for spec in specs]
+    average([RunFolder(spec.identity.folder) for spec in specs], rows)
     assert lines_naming(caplog.text, 2, "seeds")
 
 
