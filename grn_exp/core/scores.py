@@ -54,7 +54,10 @@ class EdgeScores:
 
     def self_pairs(self) -> NDArray[np.bool_]:
         """Mask of a gene with itself, shape ``(n_regulators, n_genes)``."""
-        return self.regulators.array[:, None] == self.genes.array[None, :]
+        mask = np.zeros(self.values.shape, dtype=np.bool_)
+        rows = [row for row, gene in enumerate(self.regulators) if gene in self.genes]
+        mask[rows, self.genes.positions(self.regulators.symbols[row] for row in rows)] = True
+        return mask
 
     def align(self, regulators: GeneIndex, genes: GeneIndex) -> NDArray[np.float32]:
         """Return the scores in the order of ``regulators`` x ``genes``."""
@@ -63,12 +66,16 @@ class EdgeScores:
         return self.values[np.ix_(rows, columns)]
 
     def ranked(self, n_top: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows and columns of the ``n_top`` likeliest pairs, best first, no gene with itself.
+        """Rows and columns of the ``n_top`` first of :meth:`best_first`."""
+        rows, columns = np.unravel_index(self.best_first()[:n_top], self.values.shape)
+        return rows.astype(np.int64), columns.astype(np.int64)
+
+    def best_first(self) -> NDArray[np.int64]:
+        """Flat positions of all pairs, the likeliest first, no gene with itself.
 
         Ties keep the order of the rows and columns.
         """
-        values = np.where(self.self_pairs(), -np.inf, self.values).ravel()
+        values = -self.values
+        values[self.self_pairs()] = np.inf
         n_pairs = int(np.isfinite(values).sum())
-        order = np.argsort(-values, kind="stable")[: min(n_top, n_pairs)]
-        rows, columns = np.unravel_index(order, self.values.shape)
-        return rows.astype(np.int64), columns.astype(np.int64)
+        return np.argsort(values, axis=None, kind="stable")[:n_pairs]

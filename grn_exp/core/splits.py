@@ -45,7 +45,7 @@ class EdgeSplit:
     def __post_init__(self) -> None:
         shape = (len(self.regulators), len(self.genes))
         own_column = self.genes.positions(self.regulators)
-        total = np.zeros(shape, dtype=np.int64)
+        total = np.zeros(shape, dtype=np.int8)
         for subset in SUBSETS:
             mask = self.mask(subset)
             if mask.shape != shape or mask.dtype != np.bool_:

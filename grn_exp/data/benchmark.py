@@ -160,7 +160,7 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
         known, visible = self.truth, None
         if labels:
             shown = known.universe if truth else self.training_pairs()
-            visible = np.where(shown, known.labels, UNKNOWN).astype(np.int8)
+            visible = np.where(shown, known.labels.view(np.int8), np.int8(UNKNOWN))
         return TrainView(
             expression=self.expression,
             regulators=known.regulators,

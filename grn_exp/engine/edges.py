@@ -79,27 +79,21 @@ def table_of(scores: EdgeScores, data: Benchmark, stability: Stability | None) -
     view = data.view(labels=True)
     rows = view.regulators.positions(scores.regulators)
     columns = view.genes.positions(scores.genes)
-    values = view.expression.values
-    correlation = correlations(values, view.regulator_positions)[np.ix_(rows, columns)]
-    signs = np.sign(correlation)
+    correlation = correlations(view.expression.values, view.regulator_positions)
+    correlation = correlation.astype(np.float32)[np.ix_(rows, columns)]
+    signs = np.sign(correlation).astype(np.int8)
     known_signs = data.known_signs()
     if known_signs is not None:
         given = known_signs[np.ix_(rows, columns)]
         signs = np.where(given != 0, given, signs)
     return EdgeTable(
         scores=scores,
-        order=_best_first(scores),
-        signs=signs.astype(np.int8),
-        correlation=correlation.astype(np.float32),
+        order=scores.best_first(),
+        signs=signs,
+        correlation=correlation,
         stability=None if stability is None else stability.share,
         known=view.known_labels()[np.ix_(rows, columns)],
     )
-
-
-def _best_first(scores: EdgeScores) -> NDArray[np.int64]:
-    values = np.where(scores.self_pairs(), -np.inf, scores.values).ravel()
-    n_pairs = int(np.isfinite(values).sum())
-    return np.argsort(-values, kind="stable")[:n_pairs]
 
 
 def write_edges(folder: RunFolder, table: EdgeTable, *, n_top: int, all_edges: bool) -> None:

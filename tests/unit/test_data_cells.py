@@ -1,6 +1,8 @@
 """Own cells: whatever form they come in, the same matrix; what cannot be used is one line."""
 
+import gc
 import gzip
+import tracemalloc
 import warnings
 
 import anndata as ad
@@ -15,6 +17,7 @@ from scipy import sparse
 from grn_exp.core.errors import InputError
 from grn_exp.core.views import UNKNOWN
 from grn_exp.data.cells import CellsDataModule
+from grn_exp.data.cells import module as cells_module
 from grn_exp.data.cells.groups import groups_of
 from grn_exp.data.cells.module import half_of
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
@@ -479,3 +482,53 @@ def test_duplicates_keep_the_one_with_most_expression(counts, tmp_path):
     )
     column = data.expression.values[:, data.expression.genes.positions(["GENE0"])[0]]
     np.testing.assert_allclose(column, np.log1p(counts.X[:, -1]), rtol=1e-6)
+
+
+def test_half_samples_of_a_run_read_the_file_once_and_a_changed_file_again(
+    counts, regulators, tmp_path, monkeypatch
+):
+    path = written(counts, tmp_path / "x.h5ad")
+    opened = []
+    real = cells_module.open_cells
+
+    def counting(path, **options):
+        opened.append(path)
+        return real(path, **options)
+
+    monkeypatch.setattr(cells_module, "open_cells", counting)
+    whole = module(path, regulators)
+    halves = [module(path, regulators, half=number) for number in range(2)]
+    assert len(opened) == 1
+    n_cells = [half.expression.n_cells for half in halves]
+    assert sum(n_cells) == whole.expression.n_cells == N_CELLS
+    module(path, regulators, genes=5)
+    assert len(opened) == 2, "other options, other cells"
+    counts.X[:, 0] = 1 + np.arange(N_CELLS)
+    written(counts, path)
+    again = module(path, regulators)
+    assert len(opened) == 3
+    assert not np.array_equal(again.expression.values, whole.expression.values)
+    del whole, halves, again
+    gc.collect()
+    module(path, regulators)
+    assert len(opened) == 4, "no matrix outlives the run that uses it"
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("how", ["counts", "log1p", "none"])
+def test_reading_takes_little_more_than_the_matrix(counts, regulators, tmp_path, dense, how):
+    n_cells = 4000
+    values = np.tile(counts.X, (n_cells // N_CELLS + 1, 20))[:n_cells]
+    values = np.log1p(values) if how == "none" else values
+    if not dense:
+        values = values * (np.random.default_rng(0).random(values.shape) < 0.25)
+    cells = ad.AnnData(values if dense else sparse.csr_matrix(values))
+    cells.var_names = [*GENES, *(f"COPY{i}" for i in range(cells.n_vars - len(GENES)))]
+    path = written(cells, tmp_path / "x.h5ad")
+    module(path, regulators, normalise=how, genes=None)  # what libraries need once is there
+    tracemalloc.start()
+    data = module(path, regulators, normalise=how, genes=None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert data.expression.values.nbytes > 0.9 * values.nbytes
+    assert peak < 3 * values.nbytes

@@ -12,6 +12,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import TrainView
+from grn_exp.models.edges import correlation
 from grn_exp.models.edges.correlation import Correlation, partial_correlations
 from grn_exp.models.edges.genie3 import GENIE3
 from grn_exp.models.edges.grnboost2 import GRNBoost2
@@ -224,3 +225,14 @@ def test_more_processes_give_the_same_scores():
 def test_grnboost2_refuses(changes, part):
     with pytest.raises(InputError, match=naming(part)):
         boosted(make_view(), **changes)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman", "partial"])
+def test_correlations_do_not_depend_on_how_many_cells_are_looked_at_at_a_time(name, monkeypatch):
+    view, found = make_view(), []
+    for n_cells in (N_CELLS, 7):
+        monkeypatch.setattr(correlation, "_AT_A_TIME", n_cells * N_GENES)
+        model = MODELS[name](view)
+        model.fit()
+        found.append(model.prediction().values)
+    assert found[1] == pytest.approx(found[0], abs=1e-6)

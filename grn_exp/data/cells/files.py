@@ -103,6 +103,7 @@ def _read_table(path: Path, landmarks: Collection[str]) -> "AnnData":
     )
     check_numbers(table, path)
     values = table.to_numpy(dtype=np.float32)
+    del table
     cells = AnnData(np.ascontiguousarray(values.T if genes_in_rows else values))
     cells.obs_names, cells.var_names = (columns, rows) if genes_in_rows else (rows, columns)
     return cells

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import warnings
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -43,6 +44,10 @@ class _Cells:
     means: Mapping[str, float]
     audit: Sequence[tuple[str, str, str]]  # gene, role, status
     facts: Mapping[str, Any]
+
+
+# while a run has them, its half-samples and its ensemble's members need not read them again
+_in_use: "weakref.WeakValueDictionary[tuple[Any, ...], _Cells]" = weakref.WeakValueDictionary()
 
 
 class CellsDataModule(EdgeDataModule):
@@ -142,6 +147,10 @@ class CellsDataModule(EdgeDataModule):
         self.regulator_choice = regulators
         self.known_path = None if known is None else expanded(known)
         self.unlisted = unlisted
+        self._options = (
+            *(path, str(regulators), layer, use_raw, gene_column, obs_filter),
+            *(groupby, group, sample, normalise, genes, min_cells, duplicates),
+        )
         self.layer, self.use_raw, self.gene_column = layer, use_raw, gene_column
         self.obs_filter, self.groupby, self.group, self.sample = obs_filter, groupby, group, sample
         self.steps = Steps(normalise, genes, min_cells)
@@ -158,7 +167,10 @@ class CellsDataModule(EdgeDataModule):
         asked, source = self._asked_regulators()
         with warnings.catch_warnings():  # symbols that occur twice are refused, by name
             warnings.filterwarnings("ignore", message=".*names are not unique.*")
-            cells = self._read(asked, source)
+            written = self.path.stat().st_mtime_ns if self.path.exists() else 0
+            key = (*self._options, written, tuple(asked))
+            cells = _in_use.get(key) or self._read(asked, source)
+        _in_use[key] = cells
         expression = cells.expression
         if self.known_path is not None:
             self._known = read_known(self.known_path, cells.regulators, expression.genes)
@@ -178,10 +190,10 @@ class CellsDataModule(EdgeDataModule):
         """Go from the file to the matrix of the genes that are used."""
         name = str(self.path)
         landmarks = {symbol.upper() for symbol in asked}
-        whole = open_cells(self.path, landmarks=landmarks)
-        n_read = whole.n_obs
+        cells = open_cells(self.path, landmarks=landmarks)
+        n_read = cells.n_obs
         cells = preprocess.choose_cells(
-            whole, obs_filter=self.obs_filter, groupby=self.groupby, group=self.group, source=name
+            cells, obs_filter=self.obs_filter, groupby=self.groupby, group=self.group, source=name
         )
         samples = None
         if self.sample is not None:
@@ -217,9 +229,10 @@ class CellsDataModule(EdgeDataModule):
                 f"the matrix, but none is used (the first is {reason}); give more cells, a "
                 "smaller data.min_cells, or other regulators"
             )
-        values = cells.X[:, index.positions(used)]
-        values = values.toarray() if sparse.issparse(values) else np.asarray(values)
         means = np.asarray(cells.X.mean(axis=0), dtype=np.float64).ravel()
+        values = cells.X[:, index.positions(used)]
+        del cells
+        values = values.toarray() if sparse.issparse(values) else np.asarray(values)
         return _Cells(
             Expression(np.ascontiguousarray(values, dtype=np.float32), used, "log", name),
             regulators,

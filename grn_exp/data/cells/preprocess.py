@@ -134,7 +134,7 @@ def choose_values(cells: Cells, *, layer: str | None, use_raw: bool | None, sour
                 f"data.layer={layer}: {source} has no such layer; "
                 f"{close_matches(layer, known)}choose from {', '.join(known) or 'none'}"
             )
-        return _with_x(cells, cells.layers[layer])
+        return _with_x(cells, cells.layers[layer], cells.var)
     if use_raw and cells.raw is None:
         raise InputError(f"data.use_raw=true: {source} has no .raw; drop it, or give a layer")
     scaled = not use_raw and _is_negative(cells.X)
@@ -152,15 +152,13 @@ def choose_values(cells: Cells, *, layer: str | None, use_raw: bool | None, sour
         return cells
     if scaled:
         log.warning("%s: X was scaled (it has negative values), so .raw is used instead", source)
-    raw = cells.raw.to_adata()
-    raw.obs = cells.obs
-    return raw
+    return _with_x(cells, cells.raw.X, cells.raw.var)
 
 
-def _with_x(cells: Cells, values: Any) -> Cells:
+def _with_x(cells: Cells, values: Any, genes: Any) -> Cells:
     from anndata import AnnData
 
-    return AnnData(values, obs=cells.obs, var=cells.var)
+    return AnnData(values, obs=cells.obs, var=genes)
 
 
 def _is_negative(values: Any) -> bool:
@@ -197,7 +195,8 @@ def normalise(cells: Cells, how: Normalisation, *, source: str) -> tuple[Cells, 
         )
     if how == "none":
         return cells, "none: the values are on a log scale"
-    cells = _with_x(cells, cells.X.astype(np.float32))  # a copy: the next steps write into it
+    # the next steps write into it: it was read for this alone
+    cells = _with_x(cells, cells.X.astype(np.float32, copy=False), cells.var)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*zero counts.*")
         if how == "counts":
@@ -263,7 +262,7 @@ def _most_variable(cells: Cells, mask: NDArray[np.bool_], n: int) -> NDArray[np.
     """Mark the most variable genes, as scanpy's ``highly_variable_genes`` has them (Seurat's)."""
     import scanpy
 
-    chosen = _with_x(cells, cells.X)[:, mask].copy()
+    chosen = _with_x(cells, cells.X, cells.var)[:, mask].copy()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore")
         scanpy.pp.highly_variable_genes(chosen, n_top_genes=n, flavor="seurat")

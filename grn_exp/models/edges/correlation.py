@@ -1,5 +1,6 @@
 """Co-expression: how a regulator and a target vary together over the cells."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -8,6 +9,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.views import TrainView
 from grn_exp.models.closed_form import EdgeScorer
+
+_AT_A_TIME = 2**22  # values that are float64 at a time: a copy of the whole matrix may not fit
 
 
 class Correlation(EdgeScorer):
@@ -63,9 +66,7 @@ class Correlation(EdgeScorer):
         else:
             values = view.expression.values
             if self.kind == "spearman":
-                from scipy.stats import rankdata
-
-                values = rankdata(values, axis=0)
+                values = _ranks(values)
             scores = correlations(values, positions)
         scores[np.arange(len(positions)), positions] = 0
         return np.abs(scores)
@@ -83,8 +84,10 @@ def correlations(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
     positions
         Columns of the genes that are rows of the result, shape ``(n,)``.
     """
-    standardised = _unit_columns(values)
-    return np.clip(standardised[:, positions].T @ standardised, -1, 1)
+    result = np.zeros((len(positions), values.shape[1]))
+    for cells in _unit_columns(values):
+        result += cells[:, positions].T @ cells
+    return np.clip(result, -1, 1, out=result)
 
 
 def partial_correlations(expression: Expression) -> np.ndarray:
@@ -99,7 +102,8 @@ def partial_correlations(expression: Expression) -> np.ndarray:
     """
     from sklearn.covariance import ledoit_wolf
 
-    standardised = _unit_columns(expression.values) * np.sqrt(expression.n_cells)
+    standardised = np.concatenate(list(_unit_columns(expression.values)))
+    standardised *= np.sqrt(expression.n_cells)
     varies = standardised.any(axis=0)
     if varies.sum() < 2:
         raise InputError(
@@ -121,8 +125,27 @@ def partial_correlations(expression: Expression) -> np.ndarray:
     return result
 
 
-def _unit_columns(values: np.ndarray) -> np.ndarray:
-    """Return genes with mean 0 and length 1 over the cells; 0 for a gene that is constant."""
+def _unit_columns(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield genes with mean 0 and length 1 over all cells, some cells at a time.
+
+    A gene that is constant is 0.
+    """
     constant = np.ptp(values, axis=0) == 0  # the mean may be off by a rounding
-    centred = values - values.mean(axis=0, dtype=np.float64)
-    return centred / np.where(constant, np.inf, np.sqrt(np.square(centred).sum(axis=0)))
+    mean = values.mean(axis=0, dtype=np.float64)
+    n = max(_AT_A_TIME // values.shape[1], 1)
+    parts = [values[first : first + n] for first in range(0, len(values), n)]
+    length = np.sqrt(sum(np.square(part - mean).sum(axis=0) for part in parts))
+    length[constant] = np.inf
+    for part in parts:
+        yield (part - mean) / length
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return each gene's ranks over the cells, which float32 holds exactly."""
+    from scipy.stats import rankdata
+
+    ranks = np.empty_like(values)
+    n = max(_AT_A_TIME // len(values), 1)
+    for first in range(0, values.shape[1], n):
+        ranks[:, first : first + n] = rankdata(values[:, first : first + n], axis=0)
+    return ranks
