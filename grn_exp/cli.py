@@ -6,19 +6,22 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from grn_exp import __version__, config, usage
+from grn_exp.config import refuse_other_places
 from grn_exp.core import home, streams
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.engine import stopping
@@ -34,11 +37,13 @@ _FLAGS_WITH_VALUE = (
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
     *("--package", "-p", "--cfg", "-c", "--info", "-i", "--experimental-rerun"),
 )
-# Hydra's keys for folders that we name ourselves
-_OWN_PLACES = (
-    *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
-    *("hydra.output_subdir", "hydra.job.chdir"),
-)
+_WAYS_OUT = {  # of what Hydra says without one
+    "Config group override": "give the name of a choice for each group, or leave the group out",
+    "Expecting one subcommand": "as in --shell-completion install=bash",
+    "Interpolation key 'paths.": "--cfg all --resolve knows them all",
+    "cannot read this command": "HYDRA_FULL_ERROR=1 shows where",
+}
+_FLAGS_THAT_SHOW = ("--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 _show_traceback = False
 
 
@@ -81,7 +86,7 @@ def _refuse_unasked_sweep() -> None:
 
 
 def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
-    identity = config.identify(cfg, **HydraConfig.get().runtime.choices)
+    identity = config.identify(cfg, **config.names_of(HydraConfig.get().runtime.choices))
     folder = RunFolder(identity.folder)
     if folder.state() == "finished" and not cfg.force:
         log.info("already done: %s (force=true runs it again)", folder.path)
@@ -108,13 +113,27 @@ def _import_run() -> Callable[..., list[dict[str, Any]]]:
     return run
 
 
+class OwnPlaces(Callback):
+    """Refuse other folders than ours before Hydra makes them."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401
+        """End the command; Hydra would make a warning of an error."""
+        del kwargs
+        try:
+            refuse_other_places(config)
+        except InputError as error:
+            _refuse(_one_line(error))
+
+    on_multirun_start = on_run_start
+
+
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
     global _show_traceback  # noqa: PLW0603 - Hydra calls the task, so it cannot be handed over
     streams.protect()
     home.lend()
     before = os.environ.get("HYDRA_FULL_ERROR")
-    _show_traceback = bool(before)
+    _show_traceback = before == "1"  # as for Hydra
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     try:
         with stopping.stoppable():
@@ -127,20 +146,28 @@ def main() -> None:
         if _show_traceback:
             raise
         _refuse(_one_line(error))
-    except ValueError as error:  # Hydra's own kind for model=null
-        if _show_traceback or "Config group override" not in str(error):
-            raise
-        _refuse(f"{error}; give the name of a choice for each group")
     except stopping.Stopped as error:
         sys.stderr.write(
             f"{error}; the same command goes on, from the last checkpoint if there is one\n"
         )
         sys.exit(error.exit_code)
+    except Exception as error:
+        if _show_traceback or not _is_hydras(error):
+            raise
+        _refuse(_one_line(error))
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _is_hydras(error: Exception) -> bool:
+    """Say whether Hydra found no answer to a command, rather than our code or what that calls."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    rooms = [frame.f_globals.get("__name__", "").partition(".")[0] for frame in frames]
+    known = [room for room in rooms if room in ("grn_exp", "hydra_plugins", "hydra", "omegaconf")]
+    return bool(known) and known[-1] in ("hydra", "omegaconf")
 
 
 def _added_folders(arguments: list[str]) -> Iterator[Path]:
@@ -175,17 +202,17 @@ def _ordered(arguments: list[str]) -> list[str]:
     Raises
     ------
     InputError
-        If a plan is asked for with no truth value, or another folder than ours for a run.
+        If a plan is asked for with no truth value, a choice like a value, or a run by a file.
     """
     flags, rest, plan = [], [], []
     words = list(arguments)
     while words:
         word = words.pop(0)
-        key = word.partition("=")[0].lstrip("+")
-        if key in _OWN_PLACES:
+        if re.fullmatch(r"\+*hydra\.(launcher|sweeper|\w+_logging)=\w+", word):
+            raise InputError(f"{word}: a choice has a slash, {word.replace('.', '/', 1)}")
+        if word.partition("=")[0] == "--experimental-rerun":
             raise InputError(
-                f"{word}: a run's folder is named after its configuration, so that the same "
-                "command finds it again; paths.outputs=... and paths.experiment=... move it"
+                f"{word}: no run leaves the file it reads; give the run's command again"
             )
         if re.match(r"\+*plan=", word):
             plan.append(word)
@@ -193,7 +220,8 @@ def _ordered(arguments: list[str]) -> list[str]:
             rest.append(word)
         else:
             flags.append(word)
-            if word in _FLAGS_WITH_VALUE and words and "=" not in words[0]:
+            is_optional = word in ("--info", "-i")
+            if word in _FLAGS_WITH_VALUE and words and not (is_optional and "=" in words[0]):
                 flags.append(words.pop(0))
     if plan:
         value = plan[-1].partition("=")[2]
@@ -203,7 +231,8 @@ def _ordered(arguments: list[str]) -> list[str]:
     keys = {word.partition("=")[0].lstrip("+") for word in rest}
     grouped = "data.groupby" in keys and "data.group" not in keys
     several = any(re.match("hydra/sweeper=tune|experiment=.*,", word) for word in rest)
-    if plan or grouped or several:
+    shows = any(flag.partition("=")[0] in _FLAGS_THAT_SHOW for flag in flags)
+    if (plan or grouped or several) and not shows:
         flags.append("-m")
     return flags + rest
 
@@ -223,18 +252,22 @@ def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, yaml.YAMLError):
         return f"a file of the configuration is not YAML: {text}"
-    choice = re.search(r"Could not find '([^']*/[^']*)'", text)
-    if choice:
-        return _unknown_choice(choice.group(1))
+    if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
+        return _unknown_choice(str(error.missing_cfg_file), error.options or [])
     key = re.search(r"Could not override '([^']+)'", text)
     if key:
         return f"{key.group(1)}: no such key; {_nearby_keys(key.group(1))}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: does not parse; give key=value, special characters in quotes"
-    return text.split(" Set the environment variable")[0][:400]
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        text += f": {error.__cause__}".partition("\n")[0]  # why it could not be merged
+    if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
+        text = f"Hydra cannot read this command, {type(error).__name__}: {text}"
+    text = text.split(" Set the environment variable")[0][:400]
+    return "; ".join([text, *(way for sign, way in _WAYS_OUT.items() if sign in text)])
 
 
-def _unknown_choice(path: str) -> str:
+def _unknown_choice(path: str, of_hydra: Sequence[str]) -> str:
     """Return the choices of the group that lacks ``group/name``."""
     group, _, name = path.rpartition("/")
     for argument in sys.argv[1:]:
@@ -245,15 +278,15 @@ def _unknown_choice(path: str) -> str:
     if group == "data" and Path(name).expanduser().exists():
         return f"data={name}: to use your own cells, give data=anndata data.path={name}"
     folder = name.rpartition("/")[0]
-    names = config.choices(f"{group}/{folder}" if folder else group)
-    known = [f"{folder}/{each}" if folder else each for each in names]
+    known = [f"{folder}/{each}" for each in config.choices(f"{group}/{folder}") if folder]
+    known = known or (of_hydra if group.startswith("hydra/") else config.choices(group))
     return f"{group}={name}: {close_matches(name, known)}choose from {', '.join(known)}"
 
 
 def _nearby_keys(path: str) -> str:
     """Return close matches for a misspelt key among those of the command's configuration."""
-    if path.startswith("hydra."):
-        return "see --cfg hydra"
+    if re.match(r"hydra\b", path):
+        return "see --cfg hydra; what is not in it needs a + in front"
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 

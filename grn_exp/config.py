@@ -21,17 +21,19 @@ from grn_exp.core.home import expanded
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
 from grn_exp.presets import preset_value
 from grn_exp.runs.files import part
-from grn_exp.runs.key import run_key
+from grn_exp.runs.key import flattened, run_key
 from grn_exp.storage import conf
 from grn_exp.storage.conf import conf_dir
 
+_RESOLVING = "InputError raised while resolving interpolation: "
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
 
 
 @functools.cache
 def register() -> None:
-    """Make ``${preset:...}`` known to OmegaConf, once in a process."""
+    """Make ``${preset:...}`` and ``${expanded:...}`` known to OmegaConf, once in a process."""
     OmegaConf.register_new_resolver("preset", preset_value, replace=True)
+    OmegaConf.register_new_resolver("expanded", lambda path: str(expanded(path)), replace=True)
 
 
 def choices(group: str) -> list[str]:
@@ -42,6 +44,54 @@ def choices(group: str) -> list[str]:
 # -- identity ------------------------------------------------------------------------------
 
 
+def names_of(chosen: Mapping[Any, str | None]) -> dict[str, str]:
+    """Return what Hydra was told to choose, every choice by its one name.
+
+    Hydra takes ``degree``, ``degree.yaml`` and ``../model/degree`` for the same file; here names
+    are folders and columns of tables.
+
+    Parameters
+    ----------
+    chosen
+        Hydra's ``runtime.choices``.
+
+    Raises
+    ------
+    InputError
+        If benchmark or method is no name of one file, or a choice is named by a path.
+    """
+    names = {str(group): str(name).removesuffix(".yaml") for group, name in chosen.items()}
+    for group in ("data", "model"):
+        if group not in names:
+            raise InputError(f"{group}: choose one of {', '.join(choices(group))}")
+    for group, name in names.items():
+        in_folder = "" if group in ("data", "model") else "(/[^/.][^/]*)*"
+        if not re.fullmatch(rf"[^/.][^/]*{in_folder}", name):
+            raise InputError(
+                f"{group}={name}: give the name of a file in {group}/, not a path; "
+                "--help lists them"
+            )
+    return names
+
+
+def refuse_other_places(cfg: DictConfig) -> None:
+    """Refuse other folders than ours for what Hydra writes, from a command or a file.
+
+    Raises
+    ------
+    InputError
+        If there is one.
+    """
+    given, ours = (flattened(OmegaConf.to_container(node.hydra)) for node in (cfg, _root()))
+    for key in ("run.dir", "sweep.dir", "sweep.subdir", "output_subdir", "job.chdir"):
+        if given.get(key) != ours[key]:
+            raise InputError(
+                f"hydra.{key}={given.get(key)}: a run's folder is named after its configuration, "
+                "so that the same command finds it again; drop it, paths.outputs=... and "
+                "paths.experiment=... move runs"
+            )
+
+
 def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
     """Return a run's identity.
 
@@ -50,7 +100,8 @@ def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
     cfg
         The composed configuration.
     chosen
-        The names of the choices by group, of which ``data`` and ``model`` are needed.
+        The names of the choices by group, as :func:`names_of` returns them; ``data`` and
+        ``model`` are needed.
 
     Raises
     ------
@@ -63,8 +114,8 @@ def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
         key = error.full_key or "a value"
         raise InputError(f"{key}=???: no value; set it, as in {key}=...") from error
     except InterpolationResolutionError as error:
-        cause = error.__cause__
-        raise InputError(str(cause if isinstance(cause, InputError) else error)) from error
+        text = str(error).partition("\n")[0]  # the rest is where in OmegaConf
+        raise InputError(text.removeprefix(_RESOLVING)) from error
     _check_root(config)
     return RunIdentity(
         experiment=str(config["paths"]["experiment"]),
@@ -87,9 +138,14 @@ def _data_name(data: Mapping[str, Any], choice: str) -> str:
 
 
 @functools.cache
+def _root() -> Any:  # noqa: ANN401 - a YAML tree
+    return OmegaConf.load(conf_dir() / "config.yaml")
+
+
+@functools.cache
 def _root_keys() -> tuple[list[str], list[str], list[str]]:
     """Return the keys of ``config.yaml``, those of its ``paths``, and the groups."""
-    root: Any = OmegaConf.load(conf_dir() / "config.yaml")
+    root = _root()
     own = [str(key) for key in root if key not in ("defaults", "hydra")]
     groups = [path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "hydra"]
     groups.append("retriever")
@@ -129,7 +185,7 @@ def _check_root(config: Mapping[str, Any]) -> None:
     check_value(config.get("force"), bool, "force")
     paths_of = config.get("paths") or {}
     experiment, outputs = paths_of.get("experiment"), paths_of.get("outputs")
-    if not re.fullmatch(r"[\w-][\w.-]*", str(experiment)):
+    if experiment is None or not re.fullmatch(r"[\w-][\w.-]*", str(experiment)):
         raise InputError(
             f"paths.experiment={experiment!r}: give the name of a folder, without slashes"
         )

@@ -35,7 +35,7 @@ def preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wha
 
 @functools.cache
 def _preset(name: str) -> Any:  # noqa: ANN401 - a YAML tree
-    own = conf_dir() / "presets" / f"{name}.yaml"
+    own = conf_dir() / "presets" / f"{name.removesuffix('.yaml')}.yaml"
     path = own if own.is_file() else expanded(name, "preset")
     if not path.is_file():
         raise InputError(

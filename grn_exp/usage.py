@@ -31,7 +31,7 @@ def _choices() -> str:
     loader = GlobalHydra.instance().config_loader()
     found: dict[str, list[str]] = {}
     for path in sorted(_groups(loader, "")):
-        names = [name for name in loader.get_group_options(path) if not name.startswith("_")]
+        names = loader.get_group_options(path)
         group, _, folder = path.partition("/")
         if group == _WITH_FOLDERS and folder:
             found.setdefault(group, []).extend(f"{folder}/{name}" for name in names)
@@ -87,5 +87,4 @@ def complete(answer: Callable[[], None]) -> None:
         found += out.getvalue().split()
     names = (re.sub(rf"^{re.escape(key)}/([^=]+)=", rf"{key}=\1/", each) for each in found)
     names = (re.sub(rf"^{_WITH_FOLDERS}$", rf"{_WITH_FOLDERS}=", name) for name in names)
-    shown = [name for name in names if not re.search("[=/]_", name)]
-    sys.stdout.write("\n".join(shown) + "\n" * bool(shown))
+    sys.stdout.writelines(f"{name}\n" for name in names)

@@ -9,6 +9,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from grn_exp.config import names_of, refuse_other_places
+
 Composed = tuple[DictConfig, dict[str, str]]
 
 
@@ -61,7 +63,8 @@ class Composer:
 
     def _composed(self, overrides: tuple[str, ...]) -> Composed:
         config = self.loader.load_sweep_config(self.config, list(overrides))
-        names = {str(k): str(v) for k, v in config.hydra.runtime.choices.items()}
+        refuse_other_places(config)
+        names = names_of(config.hydra.runtime.choices)
         task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         OmegaConf.set_struct(task, value=True)
         return task, names

@@ -15,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from grn_exp import config
 from grn_exp.core.errors import InputError
 from grn_exp.engine import stopping
 
@@ -108,15 +109,16 @@ def show(ended: Ended) -> None:
 
 def _run(sweep: Sweep, number: int, overrides: Sequence[str]) -> JobReturn:
     setup_globals()
+    config.register()  # before Hydra makes the folder of the sweep
     Singleton.set_state(sweep.singletons)
-    config = sweep.context.config_loader.load_sweep_config(sweep.config, list(overrides))
-    with open_dict(config):
-        config.hydra.job.id = f"{config.hydra.job.name}_{number}"
-        config.hydra.job.num = number
-    HydraConfig.instance().set_config(config)
+    cfg = sweep.context.config_loader.load_sweep_config(sweep.config, list(overrides))
+    with open_dict(cfg):
+        cfg.hydra.job.id = f"{cfg.hydra.job.name}_{number}"
+        cfg.hydra.job.num = number
+    HydraConfig.instance().set_config(cfg)
     return run_job(
         hydra_context=sweep.context,
-        config=config,
+        config=cfg,
         task_function=sweep.task_function,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",

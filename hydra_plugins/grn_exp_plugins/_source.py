@@ -55,13 +55,14 @@ class PythonDefaultsSource(FileConfigSource):
         return not any("retriever" in str(content.get("defaults")) for content in files)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return the groups and choices at a path."""
+        """Return the groups and choices at a path, without what is only built upon."""
         if config_path == "retriever":
             if results_filter is ObjectType.GROUP:
                 return []
-            names = super().list("model", ObjectType.CONFIG)
-            return [n for n in names if n[0] != "_" and self.is_config(f"retriever/{n}")]
+            names = self.list("model", ObjectType.CONFIG)
+            return [name for name in names if self.is_config(f"retriever/{name}")]
         found = super().list(config_path, results_filter)
+        found = [name for name in found if not name.startswith("_")]
         is_root = not config_path and results_filter is not ObjectType.CONFIG
         return [*found, "retriever"] if is_root and self.is_group("retriever") else found
 

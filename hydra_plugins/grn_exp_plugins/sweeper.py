@@ -101,6 +101,8 @@ class GridSweeper(BasicSweeper):
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
         jobs: list[list[str]] = []
         for overrides in self._of_experiments(arguments):
+            for swept in filter(Override.is_sweep_override, overrides):
+                values_of(swept)
             jobs += self.split_arguments(overrides, max_batch_size=None)[0]
         return jobs
 
@@ -211,5 +213,19 @@ def quoted(text: str) -> str:
 def refuse_empty(overrides: Sequence[Override]) -> None:
     """Refuse a sweep over no value, such as a range that ends where it begins."""
     for override in overrides:
-        if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
+        try:
+            is_empty = override.is_discrete_sweep() and not list(override.sweep_string_iterator())
+        except ValueError as error:  # a range with steps of 0
+            raise InputError(f"{override.input_line}: {error}; give another step") from error
+        if is_empty:
             raise InputError(f"{override.input_line}: a sweep over no value; give some")
+
+
+def values_of(override: Override) -> list[str]:
+    """Return the values of a sweep, which an interval does not have."""
+    if not override.is_discrete_sweep():
+        raise InputError(
+            f"{override.input_line}: an interval is for what is tuned; give values, or name the "
+            "key in hydra.sweeper.tune"
+        )
+    return list(override.sweep_string_iterator())

@@ -18,7 +18,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from grn_exp.core.errors import InputError
 from hydra_plugins.grn_exp_plugins._options import require_mapping, require_whole
-from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper
+from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper, values_of
 
 if TYPE_CHECKING:  # Hydra imports this module at every start, so it imports little itself
     from grn_exp.sweep import Job
@@ -151,7 +151,7 @@ class _CrossValidation(GridSweeper):
                 tuned[key] = override
             else:
                 swept.add(key)
-                kept[key] = [f"{key}={value}" for value in _values(override)]
+                kept[key] = [f"{key}={value}" for value in values_of(override)]
         shown = [key in swept and key not in ("data", "model") for key in kept]
         studies = []
         for combination in itertools.product(*kept.values()):
@@ -317,15 +317,6 @@ def _score(job: "Job", problems: dict[object, str]) -> tuple[tuple[str, float] |
     return (validation_score(folder.metrics()) if folder.state() == "finished" else None), ""
 
 
-def _values(override: Override) -> list[str]:
-    if not override.is_discrete_sweep():
-        raise InputError(
-            f"{override.input_line}: an interval is for what is tuned; give values, or name the "
-            "key in hydra.sweeper.tune"
-        )
-    return list(override.sweep_string_iterator())
-
-
 def _axis(override: Override) -> "Axis":
     """Return the values of a sweep: a,b or range() or interval() or tag(log, interval())."""
     from grn_exp.tuning.search import Axis
@@ -335,7 +326,7 @@ def _axis(override: Override) -> "Axis":
     if unknown:
         raise InputError(f"{override.input_line}: unknown tag {min(unknown)}; known: int, log")
     if not isinstance(value, IntervalSweep):
-        return Axis(key, choices=tuple(_values(override)), ordered=override.is_range_sweep())
+        return Axis(key, choices=tuple(values_of(override)), ordered=override.is_range_sweep())
     if value.start is None or value.end is None:
         raise InputError(f"{override.input_line}: give both ends of the interval")
     return Axis(

@@ -61,7 +61,13 @@ def test_unknown_choices_and_overrides_that_do_not_parse(command, overrides, wor
         ("+paths.output=x", "paths.output|'outputs'"),
         ("hydra.foo=1", "hydra.foo|--cfg hydra"),
         ("hydra.run.dir=x", "hydra.run.dir=x|paths.outputs"),
-        ("++hydra.job.chdir=true", "hydra.job.chdir=true|paths.outputs"),
+        ("++hydra.job.chdir=true", "hydra.job.chdir=True|paths.outputs"),
+        ("callbacks=[early]", "callbacks=early|'early_stopping'"),
+        ("model=[random]", "model"),
+        ("hydra/job_logging=colorlog", "hydra/job_logging=colorlog|disabled, none, stdout"),
+        ("hydra.job_logging=none", "hydra/job_logging=none"),
+        ("hydra.job.env_set.X=1", "hydra.job.env_set.X|+"),
+        ("hydra.mode=BOTH", "hydra.mode=BOTH|MULTIRUN"),
         ("callbacks=early_stopping callbacks.early_stopping.monitr=x", "monitr|monitor"),
     ],
 )
@@ -102,6 +108,7 @@ def test_misspelt_keys_at_any_depth(command, overrides, words):
         ("model._target_=os.system", "model._target_=os.system"),
         ("model._target_=grn_exp.models.Nope", "model._target_=grn_exp.models.Nope"),
         ("paths.outputs=", "paths.outputs=''"),
+        ("paths.experiment=null", "paths.experiment=None"),
         ("paths.outputs='~nobody_at_all/x'", "~nobody_at_all/x"),
     ],
 )
