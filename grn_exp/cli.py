@@ -261,6 +261,10 @@ def _one_line(error: Exception) -> str:
         return f"{error.override}: does not parse; give key=value, special characters in quotes"
     if isinstance(error.__cause__, OmegaConfBaseException):
         text += f": {error.__cause__}".partition("\n")[0]  # why it could not be merged
+    group = re.search(r"Multiple values for ([\w/]+)\.|force-add .*: '\+\+([\w/]+)=", text)
+    words = [w for w in sys.argv if group and w.lstrip("+").startswith(f"{group[1] or group[2]}=")]
+    if words and words[0].startswith("+"):
+        text = f"{words[0]}: there is one already; write it without +, {words[0].lstrip('+')}"
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         text = f"Hydra cannot read this command, {type(error).__name__}: {text}"
     text = text.split(" Set the environment variable")[0][:400]

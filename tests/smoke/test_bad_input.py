@@ -35,6 +35,9 @@ def assert_refused(outcome, *words: str) -> None:
         ("experiment=nowhere", "experiment=nowhere"),
         ("model.foo=[", "model.foo=["),
         ("seed=1=2=[}", "seed=1=2=[}"),
+        ("+experiment=smoke/hos2_table1 debug=fast", " experiment=smoke/hos2_table1"),
+        ("+model=pearson", " model=pearson"),
+        ("++data=toy", " data=toy"),
         ("paths.outputs=~/x", "paths.outputs=~/x|quotes"),
     ],
 )
