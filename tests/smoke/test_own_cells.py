@@ -1,6 +1,9 @@
 """Own cells from the command line: a network for each group, half-samples, cross-validation."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import anndata as ad
@@ -85,6 +88,40 @@ def test_stability_counts_the_half_samples_that_have_an_edge(command, own):
         ((t["source"] == first["source"]) & (t["target"] == first["target"])).any() for t in top
     ]
     assert first["stability"] == np.mean(hits)
+
+
+# killed as it puts its n-th file in place
+_KILLED = """
+import os, pathlib, signal, sys
+left, replace = int(sys.argv.pop(1)), pathlib.Path.replace
+def counting(self, target):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+pathlib.Path.replace = counting
+from grn_exp.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_a_stability_run_ends_as_an_unbroken_one(command, own, tmp_path):
+    words = ["model=grnboost2", "model.n_estimators=3", *own, "stability=4"]
+    unbroken = folder_of(command(*words))
+    again = [*words, f"paths.outputs={tmp_path / 'again'}"]
+    rng = np.random.default_rng()
+    for place in rng.integers(2, 25, size=3).tolist():
+        killed = subprocess.run([sys.executable, "-c", _KILLED, str(place), *again], check=False)
+        assert killed.returncode == -signal.SIGKILL, place
+    outcome = command(*again)
+    assert outcome.code == 0, outcome.err
+    repeated = folder_of(outcome)
+    assert repeated.name == unbroken.name
+    for name in ("network.parquet", "network.csv.gz", "audit.csv", "metrics.json"):
+        assert (repeated / name).read_bytes() == (unbroken / name).read_bytes()
+    assert len(list(repeated.parent.iterdir())) == 5
 
 
 def test_known_interactions_are_learnt_from_and_a_split_of_them_is_judged(command, own):
