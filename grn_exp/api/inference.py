@@ -162,8 +162,8 @@ def _written(cells: "AnnData | str | os.PathLike[str]", folder: Path) -> str | o
 
     if not isinstance(cells, AnnData):
         raise InputError(f"cells: {type(cells).__name__}; give an AnnData or a file's path")
-    given = cells.to_memory() if cells.isbacked else cells
-    own = AnnData(given.X, given.obs.copy(), given.var.copy(), layers=dict(given.layers))
+    given: Any = cells.to_memory() if cells.isbacked else cells
+    own: Any = AnnData(given.X, given.obs.copy(), given.var.copy(), layers=dict(given.layers))
     own.raw = None if given.raw is None else given.raw.to_adata()
     try:
         own.write_h5ad(folder / _CELLS)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_ENDS = ["source", "target"]
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Network:
@@ -81,7 +83,7 @@ class Network:
                 f"choose from {', '.join(self.groups) or 'none: this is one network'}"
             )
         edges, audit = (
-            table[table[GROUP] == name].drop(columns=GROUP).reset_index(drop=True)
+            _of_group(table, name).drop(columns=GROUP).reset_index(drop=True)
             for table in (self.edges, self.audit)
         )
         return Network(edges, audit, self.facts[name])
@@ -99,7 +101,7 @@ class Network:
         """
         if not self.groups:
             return short_list(self.edges, top=top, stability=stability)
-        of_groups = (self.edges[self.edges[GROUP] == group] for group in self.groups)
+        of_groups = (_of_group(self.edges, group) for group in self.groups)
         return pd.concat([short_list(each, top=top, stability=stability) for each in of_groups])
 
     def score(self, pairs: "pd.DataFrame | np.ndarray | Iterable[Sequence[str]]") -> pd.DataFrame:
@@ -116,23 +118,12 @@ class Network:
         InputError
             If it has no such regulator or gene.
         """
-        ends = ["source", "target"]
-        if isinstance(pairs, pd.DataFrame):
-            if not set(ends) <= set(pairs.columns):
-                has = ", ".join(map(str, pairs.columns))
-                raise InputError(f"pairs: the columns are {has}; give source and target")
-            asked = pairs[ends].astype(str)
-        else:
-            listed = [tuple(map(str, pair)) for pair in pairs]
-            if any(len(pair) != len(ends) for pair in listed):
-                raise InputError("pairs: give a regulator and a gene each, [('SPI1', 'CD14')]")
-            asked = pd.DataFrame(listed, columns=ends, dtype=object)
+        asked = _pairs(pairs)
         self._require(asked["source"], self.regulators, "regulator")
         self._require(asked["target"], self.genes, "gene")
-        rows = self.edges["source"].isin(asked["source"])
-        rows &= self.edges["target"].isin(asked["target"])
-        found = asked.merge(self.edges[rows], how="left", on=ends)
-        return found[self.edges.columns.tolist()]
+        edges: Any = self.edges
+        rows = edges["source"].isin(asked["source"]) & edges["target"].isin(asked["target"])
+        return asked.merge(edges[rows], how="left", on=_ENDS)[edges.columns.tolist()]
 
     def _require(self, symbols: Iterable[str], known: list[str], role: str) -> None:
         unknown = next(iter(set(symbols) - set(known)), None)
@@ -256,19 +247,32 @@ class Network:
         )
 
 
+def _of_group(table: Any, name: str) -> Any:
+    return table[table[GROUP] == name]
+
+
+def _pairs(given: Any) -> Any:
+    """Return pairs of genes as a table."""
+    if isinstance(given, pd.DataFrame):
+        if not set(_ENDS) <= set(given.columns):
+            has = ", ".join(map(str, given.columns))
+            raise InputError(f"pairs: the columns are {has}; give source and target")
+        return given[_ENDS].astype(str)
+    pairs = [tuple(map(str, pair)) for pair in given]
+    if any(len(pair) != len(_ENDS) for pair in pairs):
+        raise InputError("pairs: give a regulator and a gene each, as in [('SPI1', 'CD14')]")
+    return pd.DataFrame(pairs, columns=pd.Index(_ENDS), dtype=object)
+
+
 def joined(networks: Mapping[str, Network]) -> Network:
     """Return the networks of several groups as one, with the column ``group`` first."""
-    edges, audit = (
-        pd.concat(
-            [getattr(each, name).assign(**{GROUP: group}) for group, each in networks.items()]
-        )
-        for name in ("edges", "audit")
-    )
-    edges, audit = (
-        table[[GROUP, *table.columns.drop(GROUP)]].reset_index(drop=True)
-        for table in (edges, audit)
-    )
-    return Network(edges, audit, {group: each.facts for group, each in networks.items()})
+    facts = {group: each.facts for group, each in networks.items()}
+    tables: dict[str, Any] = {}
+    for name in ("edges", "audit"):
+        found = [getattr(each, name).assign(**{GROUP: group}) for group, each in networks.items()]
+        table = pd.concat(found, ignore_index=True)
+        tables[name] = table[[GROUP, *table.columns.drop(GROUP)]]
+    return Network(**tables, facts=facts)
 
 
 def load(folder: str | os.PathLike[str]) -> Network:
@@ -299,7 +303,7 @@ def load(folder: str | os.PathLike[str]) -> Network:
 
 def _read_audit(path: Path) -> pd.DataFrame:
     if not path.is_file():
-        return pd.DataFrame(columns=AUDIT_COLUMNS)
+        return pd.DataFrame(columns=pd.Index(AUDIT_COLUMNS))
     try:
         audit = pd.read_csv(path, dtype=str, keep_default_na=False, na_values={"mean": [""]})
         return audit.astype({"mean": "float64"})
