@@ -1,6 +1,7 @@
 """Own cells in, a network out, by the same way as from the command line."""
 
 import contextlib
+import logging
 import os
 import signal
 import tempfile
@@ -22,6 +23,8 @@ from grn_exp.runs.source import warn_if_changed
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+log = logging.getLogger(__name__)
 
 
 def infer(
@@ -117,7 +120,9 @@ def _infer(method: str, options: Mapping[str, Any], keys: Mapping[str, Any]) -> 
     if data["groupby"] is None or data["group"] is not None:
         return _run(whole)
     groups_of.cache_clear()  # a file may have been written again since
-    groups = groups_of(data["path"], data["groupby"], data["obs_filter"])
+    groups, left_out = groups_of(data["path"], data["groupby"], data["obs_filter"])
+    if left_out:
+        log.warning("%s", left_out)
     runs = {group: identify(group=group) for group in groups}
     return joined({group: _run(identity) for group, identity in runs.items()})
 

@@ -370,7 +370,7 @@ def test_a_trainer_of_ones_own(cells, tmp_path):
     options = {"alpha": 2.0, "beta": 1.0, "adjacency_learning_rate": 1e-3, "hidden_width": 8}
 
     def trained(*, by_view: bool) -> tuple[pl.Trainer, DeepSEM]:
-        model = DeepSEM(**options)
+        model = DeepSEM(regulators="known", **options)
         trainer = pl.Trainer(
             max_epochs=2,
             accelerator="cpu",
