@@ -19,7 +19,6 @@ from grn_exp.runs.edges import (
     AUDIT,
     AUDIT_COLUMNS,
     GROUP,
-    STABLE,
     read_edges,
     short_list,
 )
@@ -88,16 +87,16 @@ class Network:
         )
         return Network(edges, audit, self.facts[name])
 
-    def short_list(self, stability: float = STABLE, top: int | None = None) -> pd.DataFrame:
+    def short_list(self, stability: float | None = None, top: int | None = None) -> pd.DataFrame:
         """Return the edges that are worth a look, best first.
 
         Parameters
         ----------
         stability
-            The least that an edge must have, where it was computed.
+            The least that an edge must have.
         top
-            At most so many (of each group). Without it all that are stable, and where no
-            stability was computed ten a regulator on average.
+            At most so many, of each group. Without both: a stability of 0.8, or where none was
+            computed ten edges a regulator on average.
         """
         if not self.groups:
             return short_list(self.edges, top=top, stability=stability)
@@ -173,8 +172,8 @@ class Network:
         return EdgeScores(rows, columns, values)
 
     def to_networkx(
-        self, *, top: int | None = None, stability: float = STABLE
-    ) -> "nx.DiGraph[str]":
+        self, *, top: int | None = None, stability: float | None = None
+    ) -> "nx.DiGraph":
         """Return the edges of :meth:`short_list` as a directed graph, with their columns.
 
         Raises
@@ -182,18 +181,10 @@ class Network:
         InputError
             If it is of several groups.
         """
-        import networkx as nx
+        from grn_exp.network.export import as_graph
 
         self._require_one("to_networkx()")
-        graph: Any = nx.DiGraph()
-        for edge in self.short_list(stability, top).to_dict("records"):
-            source, target = edge.pop("source"), edge.pop("target")
-            values = {name: value for name, value in edge.items() if not pd.isna(value)}
-            graph.add_edge(source, target, **values)
-        regulators = set(self.regulators)
-        for gene, attributes in graph.nodes(data=True):
-            attributes["role"] = "regulator" if gene in regulators else "gene"
-        return graph
+        return as_graph(self.short_list(stability, top))
 
     def _require_one(self, what: str) -> None:
         if self.groups:

@@ -66,7 +66,7 @@ def test_a_network_is_all_that_a_run_left(network):
     assert tuple(network.edges.columns) == COLUMNS
     assert len(network.edges) == len(REGULATORS) * (len(GENES) - 1)
     assert (network.regulators, network.genes) == (sorted(REGULATORS), sorted(GENES))
-    assert list(network.audit.columns) == AUDIT_COLUMNS
+    assert tuple(network.audit.columns) == AUDIT_COLUMNS
     assert set(network.audit["status"]) == {"used"}
     assert network.facts["choices"]["model"] == "pearson"
     text = repr(network)
@@ -287,7 +287,7 @@ def test_a_graph_has_what_stands_beside_an_edge(network, tmp_path):
     assert edge["score"] == pytest.approx(best["score"])
     assert (edge["rank"], edge["sign"]) == (1, best["sign"])
     assert not {"stability", "known"} & edge.keys()
-    assert graph.nodes[best["source"]]["role"] == "regulator"
+    assert graph.nodes[best["source"]]["regulator"] is True
     import networkx as nx
 
     nx.write_graphml(graph, tmp_path / "graph.graphml")  # refuses what is no plain number
