@@ -1,6 +1,7 @@
 """Own cells in, a network out, by the same way as from the command line."""
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -182,13 +183,25 @@ def _written(cells: "AnnData | str | os.PathLike[str]", folder: Path) -> str | o
 
 @contextlib.contextmanager
 def _as_a_guest() -> Iterator[None]:
-    """Leave the caller's random numbers, warnings and signals as they were."""
+    """Leave the caller's random numbers, warnings and signals as they were.
+
+    Each run ends with a collection of garbage, which is spared what the caller holds: with a few
+    libraries loaded it would take most of the time of a short run.
+    """
     from pytorch_lightning.utilities.seed import isolate_rng
 
+    import grn_exp.engine.run  # noqa: F401 - its modules are no garbage either
+
+    freezes = not gc.get_freeze_count()
     try:
+        if freezes:
+            gc.freeze()
         with isolate_rng(), warnings.catch_warnings(), stopping.stoppable():
             yield
     except stopping.Stopped as error:
         if error.signum == signal.SIGINT:
             raise KeyboardInterrupt from error
         raise SystemExit(error.exit_code) from error
+    finally:
+        if freezes:
+            gc.unfreeze()
