@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.home import expanded
 from grn_exp.core.scores import EdgeScores
 from grn_exp.runs.edges import (
     ALL_EDGES,
@@ -193,7 +193,7 @@ class Network:
                 f"network.group({self.groups[0]!r})"
             )
 
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write it to a folder, from which :func:`load` reads it.
 
         Parameters
@@ -206,7 +206,7 @@ class Network:
         InputError
             If there is one already, or the folder cannot be written.
         """
-        path = Path(folder).expanduser()
+        path = expanded(folder)
         if not overwrite and path.exists() and (path.is_file() or any(path.iterdir())):
             raise InputError(f"{path}: it exists; give another folder, or overwrite=True")
         if (path / STATUS).is_file():
@@ -266,7 +266,7 @@ def joined(networks: Mapping[str, Network]) -> Network:
     return Network(**tables, facts=facts)
 
 
-def load(folder: str | os.PathLike[str]) -> Network:
+def load(folder: str | Path) -> Network:
     """Read a network that was saved, or that a run from the command line left.
 
     Parameters
@@ -279,7 +279,7 @@ def load(folder: str | os.PathLike[str]) -> Network:
     InputError
         If there is no network in it, or its files are broken.
     """
-    path = Path(folder).expanduser()
+    path = expanded(folder)
     run = RunFolder(path)
     try:
         state = run.status().get("state", "finished")  # a saved network has none
