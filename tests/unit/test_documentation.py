@@ -43,7 +43,9 @@ def test_the_site(tmp_path):
         assert [title for title, _ in sections] == ["notes", "references"], name
         assert all(len(re.findall(r"<(?:p|li)>", text)) for _, text in sections), name
     assert "test_unseen/ap_ratio" in page("tutorial")
-    assert re.search(r"3 groups, \d+ regulators, .*stability of 10 half-samples", page("own_cells"))
+    assert re.search(
+        r"3 groups, \d+ regulators, .*stability of 10 half-samples", page("own_cells")
+    )
     # parameters that share a description have their own defaults
     rows = re.findall(r'<tr class="doc-section-item">(.*?)</tr>', page("methods/infosem_b"), re.S)
     cells = [re.findall(r"<code>(.*?)</code>", re.sub(r"</?span[^>]*>", "", row)) for row in rows]
