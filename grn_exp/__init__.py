@@ -9,8 +9,7 @@ are made of is in its rooms, ``grn_exp.core`` (containers), ``grn_exp.metrics``,
 ``grn_exp.simulate``, ``grn_exp.data``, ``grn_exp.models``, ``grn_exp.engine``.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing would take ten times as long to import as this package
 if TYPE_CHECKING:
     from grn_exp.api import InputError, Network, evaluate, infer, load, load_benchmark
 
@@ -18,7 +17,7 @@ __version__ = "0.1.0"
 __all__ = ["InputError", "Network", "evaluate", "infer", "load", "load_benchmark"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of them
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from grn_exp import api
