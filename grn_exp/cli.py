@@ -291,26 +291,17 @@ def _nearby_keys(path: str) -> str:
     """Return close matches for a misspelt key among those of the command's configuration."""
     if re.match(r"hydra\b", path):
         return "see --cfg hydra; what is not in it needs a + in front"
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
+    from grn_exp.compose import compose, nearby
 
-    GlobalHydra.instance().clear()
     group = r"(model|data|prior|retriever|trainer|callbacks|model/\w+)=\w+$"
     groups = [argument for argument in sys.argv[1:] if re.match(group, argument)]
     try:
-        with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-            added = ",".join(f"file://{folder}" for folder in _added_folders(sys.argv[1:]))
-            node: Any = compose("config", overrides=[*groups, f"hydra.searchpath=[{added}]"])
+        added = ",".join(f"file://{folder}" for folder in _added_folders(sys.argv[1:]))
+        cfg, _ = compose([*groups, f"hydra.searchpath=[{added}]"])
     except (HydraException, OmegaConfBaseException):
         return "see --cfg job"
     if path in ("decoder", "retriever", "pool", "prior"):
         return f"this command's model or benchmark takes none; drop {path}=..."
-    parent, _, name = path.rpartition(".")
-    for part in parent.split(".") if parent else []:
-        if not isinstance(node, DictConfig) or part not in node:
-            return f"{close_matches(part, map(str, node))}there is no {parent!r}; see --cfg job"
-        node = node._get_node(part)
-    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
-    if name in known:  # it exists, but not with another choice of this command
-        return f"not every choice of this command has {name} (controls have no epochs); drop it"
-    return f"{close_matches(name, known)}{parent or 'config'} has {', '.join(known)}"
+    name = path.rpartition(".")[2]  # if it exists, then not with another choice of this command
+    of_some = f"not every choice of this command has {name} (controls have no epochs); drop it"
+    return nearby(cfg, path) or of_some

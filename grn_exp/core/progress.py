@@ -1,5 +1,6 @@
 """A bar for work that takes its time."""
 
+import importlib.util
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -9,8 +10,14 @@ from rich.progress import track as rich_track
 Item = TypeVar("Item")
 
 
+def is_watched(console: Console) -> bool:
+    """Say whether a bar would be seen: on a terminal, or in a notebook that has widgets."""
+    has_widgets = importlib.util.find_spec("ipywidgets") is not None
+    return console.is_terminal or (console.is_jupyter and has_widgets)
+
+
 def track(items: Iterable[Item], *, title: str, total: int | None = None) -> Iterable[Item]:
-    """Pass ``items`` on, with a bar and the time left where a terminal is watching.
+    """Pass ``items`` on, with a bar and the time left where somebody is watching.
 
     Parameters
     ----------
@@ -27,6 +34,6 @@ def track(items: Iterable[Item], *, title: str, total: int | None = None) -> Ite
         description=title,
         total=total,
         console=console,
-        disable=not console.is_terminal,
+        disable=not is_watched(console),
         transient=True,
     )

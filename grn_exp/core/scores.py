@@ -1,12 +1,15 @@
 """What an edge method returns."""
 
 import dataclasses
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
+
+Prediction = TypeVar("Prediction")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,3 +82,17 @@ class EdgeScores:
         values[self.self_pairs()] = np.inf
         n_pairs = int(np.isfinite(values).sum())
         return np.argsort(values, axis=None, kind="stable")[:n_pairs]
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """What has scores of its edges: a network that was inferred."""
+
+    def to_scores(self) -> EdgeScores:
+        """Return the scores of all pairs."""
+        ...
+
+
+def scores_of(prediction: "Prediction | Scored") -> "Prediction | EdgeScores":
+    """Return the scores of a network; a prediction as it is."""
+    return prediction.to_scores() if isinstance(prediction, Scored) else prediction

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.progress import is_watched
 from grn_exp.engine import stopping
 from grn_exp.storage.atomic import make_folder, unwritable
 
@@ -178,9 +179,9 @@ class TimedCheckpoint(Checkpoint):
 
 
 class ProgressBar(Checkpoint):
-    """How far a training is: a bar on a terminal, and a line of ``run.log`` now and then.
+    """How far a training is: a bar where somebody watches, and a line of ``run.log`` now and then.
 
-    Where standard error is no terminal, the line goes there too.
+    Where there is no bar, the line goes there too.
 
     Parameters
     ----------
@@ -196,14 +197,14 @@ class ProgressBar(Checkpoint):
         self.bar: Progress | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar where a terminal is watching."""
+        """Show the bar where somebody is watching."""
         self.first, self.began = trainer.current_epoch, time.monotonic()
         self.logged_at = self.began
         console = Console(stderr=True)
         # until a job of a sweep is done; then nobody watches it
         is_kept = isinstance(console.file, io.StringIO)
-        self.aloud = self.shown and not console.is_terminal and not is_kept
-        if not (self.shown and console.is_terminal):
+        self.aloud = self.shown and not is_watched(console) and not is_kept
+        if not (self.shown and is_watched(console)):
             return
         columns: Iterable[Any] = (
             TextColumn("{task.description}"),

@@ -33,6 +33,7 @@ DTYPES = {
 }
 COLUMNS = tuple(DTYPES)
 AUDIT_COLUMNS = ("gene", "role", "status", "mean")
+GROUP = "group"  # comes before them in a network of several groups of cells
 
 STABLE = 0.8  # an edge of the short list has at least this stability
 PER_REGULATOR = 10  # edges of the short list where there is no stability
@@ -61,6 +62,8 @@ def _number(text: str) -> float | int | None:
 def read_edges(folder: RunFolder) -> "pd.DataFrame":
     """Return a run's edges, best first, with the columns of :data:`DTYPES`.
 
+    A network of several groups that was saved has the column ``group`` before them.
+
     Raises
     ------
     UnreadableError
@@ -74,10 +77,11 @@ def read_edges(folder: RunFolder) -> "pd.DataFrame":
     numbers = {name: [""] for name in COLUMNS[2:]}  # a gene may be called NA
     try:
         if path.name == ALL_EDGES:
-            edges = pd.read_parquet(path, columns=list(COLUMNS))
+            edges = pd.read_parquet(path)
         else:
             edges = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=numbers)  # type: ignore[call-overload]
-        return edges.loc[:, list(COLUMNS)].astype(DTYPES)
+        group = [GROUP] if GROUP in edges.columns else []
+        return edges.loc[:, [*group, *COLUMNS]].astype(DTYPES)
     except KeyError as error:
         raise UnreadableError(f"{path.name} lacks columns: {error.args[0]}") from error
     except (OSError, EOFError, ValueError, TypeError, zlib.error, gzip.BadGzipFile) as error:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_the_site(tmp_path):
-    """One test, so that the site is built once; the tutorial runs meanwhile."""
+    """One test, so that the site is built once; the notebooks run meanwhile."""
     if importlib.util.find_spec("mkdocs") is None:
         pytest.skip("mkdocs is not installed")
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
@@ -43,6 +43,9 @@ def test_the_site(tmp_path):
         assert [title for title, _ in sections] == ["notes", "references"], name
         assert all(len(re.findall(r"<(?:p|li)>", text)) for _, text in sections), name
     assert "test_unseen/ap_ratio" in page("tutorial")
+    assert re.search(
+        r"3 groups, \d+ regulators, .*stability of 10 half-samples", page("own_cells")
+    )
     # parameters that share a description have their own defaults
     rows = re.findall(r'<tr class="doc-section-item">(.*?)</tr>', page("methods/infosem_b"), re.S)
     cells = [re.findall(r"<code>(.*?)</code>", re.sub(r"</?span[^>]*>", "", row)) for row in rows]

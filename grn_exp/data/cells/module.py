@@ -188,7 +188,7 @@ class CellsDataModule(EdgeDataModule):
 
     def _read(self, asked: list[str], source: str) -> _Cells:
         """Go from the file to the matrix of the genes that are used."""
-        name = str(self.path)
+        name = self.path.name
         landmarks = {symbol.upper() for symbol in asked}
         cells = open_cells(self.path, landmarks=landmarks)
         n_read = cells.n_obs

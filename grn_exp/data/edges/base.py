@@ -9,7 +9,7 @@ import numpy as np
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
-from grn_exp.core.scores import EdgeScores
+from grn_exp.core.scores import EdgeScores, Scored, scores_of
 from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask, Subset
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.data.benchmark import Benchmark
@@ -115,13 +115,13 @@ class EdgeDataModule(Benchmark):
         return own.take(expression.genes)
 
     def evaluate(
-        self, prediction: EdgeScores, subsets: Sequence[Any] | None = None
+        self, prediction: EdgeScores | Scored, subsets: Sequence[Any] | None = None
     ) -> list[RankingRow]:
-        """Judge scores on every subset that holds both classes."""
+        """Judge scores, or an inferred network, on every subset that holds both classes."""
         truth = self.truth
         if not truth.universe.any():
             return []
-        values = prediction.align(truth.regulators, truth.genes)
+        values = scores_of(prediction).align(truth.regulators, truth.genes)
         scale = float(values[truth.universe].max())
         rows: list[RankingRow] = []
         for subset in EVALUATED if subsets is None else subsets:

@@ -8,7 +8,7 @@ import numpy as np
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.network import Network
-from grn_exp.core.scores import EdgeScores
+from grn_exp.core.scores import EdgeScores, Scored, scores_of
 from grn_exp.core.sets import (
     ROLES,
     CandidatePools,
@@ -206,9 +206,10 @@ class SetDataModule(Benchmark):
     # -- judgement -------------------------------------------------------------------------------
 
     def evaluate(
-        self, prediction: EdgeScores | RegulatorSets, subsets: Sequence[Any] | None = None
+        self, prediction: EdgeScores | RegulatorSets | Scored, subsets: Sequence[Any] | None = None
     ) -> Sequence[Row]:
-        """Judge a prediction on the held-out targets, validation and test apart."""
+        """Judge a prediction, or an inferred network, on the held-out targets of each role."""
+        prediction = scores_of(prediction)
         rows: list[Row] = []
         for role in EVALUATED if subsets is None else subsets:
             if not self.can_judge(role):

@@ -1,0 +1,68 @@
+"""A benchmark by its name, and a network judged on it."""
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+from grn_exp import compose
+from grn_exp.api.network import Network
+from grn_exp.config import build_spec
+from grn_exp.core.scores import EdgeScores
+from grn_exp.data.benchmark import Benchmark
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+
+def load_benchmark(name: str, split_seed: int = 0, **options: Any) -> Benchmark:
+    """Return a benchmark, a Lightning DataModule; its files are downloaded when they are needed.
+
+    Parameters
+    ----------
+    name
+        What ``data=`` takes: ``mesc``, ``sergio_ds1``, ``toy``.
+    split_seed
+        Which division into training and test.
+    options
+        Of the dataset (``gene_set=``), of the division (``validation_fraction=``), or ``prior=``.
+
+    Raises
+    ------
+    InputError
+        If there is no such benchmark or option.
+    """
+    identity = compose.identify(
+        {"data": name, "model": "random"},  # any method: its part is not used
+        options,
+        {"split.seed": split_seed},
+        sections=("data", "split"),
+    )
+    return build_spec(identity).make_data()
+
+
+def evaluate(
+    network: Network | EdgeScores,
+    benchmark: Benchmark,
+    *,
+    missing: Literal["refuse", "lowest"] = "refuse",
+) -> "pd.DataFrame":
+    """Judge a network on the held-out pairs of a benchmark: one row a metric and subset.
+
+    Parameters
+    ----------
+    missing
+        A pair of the benchmark that the network lacks is refused, or scored below all others: a
+        network that lacks many then does worse than its method would.
+
+    Raises
+    ------
+    InputError
+        If pairs are missing and that is not allowed.
+    """
+    import pandas as pd
+
+    if missing == "lowest" and isinstance(network, Network):
+        truth = benchmark.truth
+        network = network.to_scores(truth.regulators, truth.genes)
+    return pd.DataFrame([row.as_dict() for row in benchmark.evaluate(network)])
