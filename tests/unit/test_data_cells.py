@@ -16,10 +16,8 @@ from scipy import sparse
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.views import UNKNOWN
-from grn_exp.data.cells import CellsDataModule
-from grn_exp.data.cells import module as cells_module
+from grn_exp.data.cells import CellsDataModule, prepare
 from grn_exp.data.cells.groups import groups_of
-from grn_exp.data.cells.module import half_of
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.models.edges.genelink import GENELink
 from grn_exp.models.edges.grnboost2 import GRNBoost2
@@ -286,7 +284,7 @@ def test_half_samples_are_the_two_halves_of_one_division_within_samples(
 ):
     path = written(counts, tmp_path / "x.h5ad")
     data = module(path, regulators, sample="donor")
-    halves = [half_of(data._cells, number) for number in range(4)]
+    halves = [data._cells.half(number) for number in range(4)]
     for first, second in (halves[:2], halves[2:]):
         assert sorted([*first, *second]) == list(range(N_CELLS))
         donors = counts.obs["donor"].to_numpy()
@@ -489,13 +487,13 @@ def test_half_samples_of_a_run_read_the_file_once_and_a_changed_file_again(
 ):
     path = written(counts, tmp_path / "x.h5ad")
     opened = []
-    real = cells_module.open_cells
+    real = prepare.open_cells
 
     def counting(path, **options):
         opened.append(path)
         return real(path, **options)
 
-    monkeypatch.setattr(cells_module, "open_cells", counting)
+    monkeypatch.setattr(prepare, "open_cells", counting)
     whole = module(path, regulators)
     halves = [module(path, regulators, half=number) for number in range(2)]
     assert len(opened) == 1

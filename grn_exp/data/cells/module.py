@@ -1,18 +1,12 @@
 """Own cells as a data module: no network is needed, and nothing is judged unless one is given."""
 
-import dataclasses
 import logging
-import warnings
-import weakref
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from scipy import sparse
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
-from grn_exp.core.genes import GeneIndex
 from grn_exp.core.home import expanded
 from grn_exp.core.network import Network
 from grn_exp.core.ranges import require_in
@@ -21,10 +15,10 @@ from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.data.benchmark import Method
-from grn_exp.data.cells import preprocess, symbols
-from grn_exp.data.cells.files import open_cells
+from grn_exp.data.cells import symbols
 from grn_exp.data.cells.known import Known, read_known, symbols_in
-from grn_exp.data.cells.preprocess import Normalisation, Steps
+from grn_exp.data.cells.prepare import Asked, Choices, Prepared, prepare
+from grn_exp.data.cells.preprocess import Normalisation
 from grn_exp.data.edges.base import EdgeDataModule
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.priors.base import DatasetPrior, Prior
@@ -32,22 +26,6 @@ from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.runs.edges import AUDIT, AUDIT_COLUMNS
 
 log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Cells:
-    """What comes out of a file: the matrix, its regulators, and what became of all others."""
-
-    expression: Expression
-    regulators: GeneIndex
-    samples: np.ndarray | None
-    means: Mapping[str, float]
-    audit: Sequence[tuple[str, str, str]]  # gene, role, status
-    facts: Mapping[str, Any]
-
-
-# while a run has them, its half-samples and its ensemble's members need not read them again
-_in_use: "weakref.WeakValueDictionary[tuple[Any, ...], _Cells]" = weakref.WeakValueDictionary()
 
 
 class CellsDataModule(EdgeDataModule):
@@ -147,107 +125,46 @@ class CellsDataModule(EdgeDataModule):
         self.regulator_choice = regulators
         self.known_path = None if known is None else expanded(known)
         self.unlisted = unlisted
-        self._options = (
-            *(path, str(regulators), layer, use_raw, gene_column, obs_filter),
-            *(groupby, group, sample, normalise, genes, min_cells, duplicates),
+        self.choices = Choices(
+            layer=layer,
+            use_raw=use_raw,
+            gene_column=gene_column,
+            obs_filter=obs_filter,
+            groupby=groupby,
+            group=group,
+            sample=sample,
+            normalise=normalise,
+            genes=genes,
+            min_cells=min_cells,
+            duplicates=duplicates,
         )
-        self.layer, self.use_raw, self.gene_column = layer, use_raw, gene_column
-        self.obs_filter, self.groupby, self.group, self.sample = obs_filter, groupby, group, sample
-        self.steps = Steps(normalise, genes, min_cells)
-        self.duplicates = duplicates
         self.half = half
         self.top_edges = top_edges
-        self._cells: _Cells | None = None
+        self._cells: Prepared | None = None
         self._known: Known | None = None
 
     # -- reading -------------------------------------------------------------------------------
 
     def load(self) -> tuple[Expression, Network]:
         """Read the cells, and the known interactions among them."""
-        asked, source = self._asked_regulators()
-        with warnings.catch_warnings():  # symbols that occur twice are refused, by name
-            warnings.filterwarnings("ignore", message=".*names are not unique.*")
-            written = self.path.stat().st_mtime_ns if self.path.exists() else 0
-            key = (*self._options, written, tuple(asked))
-            cells = _in_use.get(key) or self._read(asked, source)
-        _in_use[key] = cells
+        cells = self._cells = prepare(self.path, self.choices, self._asked())
         expression = cells.expression
+        warning = symbols.species_warning(self.regulator_choice, expression.genes)
+        if warning:
+            log.warning(warning)
         if self.known_path is not None:
             self._known = read_known(self.known_path, cells.regulators, expression.genes)
-        self._cells = cells
         if self.half is not None:
-            expression = expression.take_cells(half_of(cells, self.half))
+            expression = expression.take_cells(cells.half(self.half))
         nothing = np.zeros(0, dtype=np.int64)
         return expression, Network(expression.genes, nothing, nothing, source=str(self.path))
 
-    def _asked_regulators(self) -> tuple[list[str], str]:
+    def _asked(self) -> Asked:
         if self.regulator_choice is not None:
-            return symbols.read_regulators(self.regulator_choice)
+            return Asked(*symbols.read_regulators(self.regulator_choice))
         assert self.known_path is not None  # noqa: S101 - one of them is given
-        return list(dict.fromkeys(symbols_in(self.known_path)[0])), str(self.known_path)
-
-    def _read(self, asked: list[str], source: str) -> _Cells:
-        """Go from the file to the matrix of the genes that are used."""
-        name = self.path.name
-        landmarks = {symbol.upper() for symbol in asked}
-        cells = open_cells(self.path, landmarks=landmarks)
-        n_read = cells.n_obs
-        cells = preprocess.choose_cells(
-            cells, obs_filter=self.obs_filter, groupby=self.groupby, group=self.group, source=name
-        )
-        samples = None
-        if self.sample is not None:
-            samples = preprocess.column_of_obs(cells, self.sample, "sample", name)
-        cells = preprocess.choose_values(
-            cells, layer=self.layer, use_raw=self.use_raw, source=name
-        )
-        names = symbols.name_genes(cells, self.gene_column, source=name)
-        cells, done = preprocess.normalise(cells, self.steps.normalise, source=name)
-        totals = np.asarray(cells.X.sum(axis=0), dtype=np.float64).ravel()
-        one_each, repeated = preprocess.without_repetitions(
-            names, totals, self.duplicates, source=name
-        )
-        cells = cells[:, one_each].copy() if not one_each.all() else cells
-        cells.var_names = [names[place] for place in np.flatnonzero(one_each)]
-        index = GeneIndex(cells.var_names, name=name)
-        found = symbols.find(asked, index)
-        if not any(found):
-            symbols.refuse_unfound(asked, index, source=source)
-        mask, reasons = preprocess.choose_genes(
-            cells, self.steps, kept={gene for gene in found if gene}, source=name
-        )
-        used = GeneIndex(sorted(np.asarray(index.array)[mask].tolist()), name=name)
-        regulators = GeneIndex(sorted({g for g in found if g and g in used}), name=source)
-        log.info("%d of %d regulators of %s are used", len(regulators), len(asked), source)
-        warning = symbols.species_warning(self.regulator_choice, index)
-        if warning:
-            log.warning(warning)
-        if not regulators:
-            reason = reasons[next(gene for gene in found if gene)]
-            raise InputError(
-                f"{name}: {sum(map(bool, found))} of {len(asked)} regulators of {source} are in "
-                f"the matrix, but none is used (the first is {reason}); give more cells, a "
-                "smaller data.min_cells, or other regulators"
-            )
-        means = np.asarray(cells.X.mean(axis=0), dtype=np.float64).ravel()
-        values = cells.X[:, index.positions(used)]
-        del cells
-        values = values.toarray() if sparse.issparse(values) else np.asarray(values)
-        return _Cells(
-            Expression(np.ascontiguousarray(values, dtype=np.float32), used, "log", name),
-            regulators,
-            samples,
-            dict(zip(index, means.tolist(), strict=True)),
-            _audit(asked, found, index, reasons, repeated),
-            {
-                "n_cells_read": n_read,
-                "normalisation": done,
-                "n_genes_read": len(names),
-                "n_genes_without_symbol": names.count(""),
-                "n_regulators_asked": len(asked),
-                "regulators_source": source,
-            },
-        )
+        found = symbols_in(self.known_path)[0]
+        return Asked(list(dict.fromkeys(found)), str(self.known_path))
 
     # -- what is shown and judged --------------------------------------------------------------
 
@@ -279,7 +196,7 @@ class CellsDataModule(EdgeDataModule):
         return expression, self.splitter.judged(truth, split), split
 
     @property
-    def _read_cells(self) -> _Cells:
+    def _read_cells(self) -> Prepared:
         if self._cells is None:
             self._require()
         assert self._cells is not None  # noqa: S101 - just read
@@ -344,45 +261,3 @@ class CellsDataModule(EdgeDataModule):
     def describe(self) -> dict[str, object]:
         """Return facts for the run's provenance."""
         return {**super().describe(), **self._read_cells.facts}
-
-
-def half_of(cells: _Cells, number: int) -> np.ndarray:
-    """Return the cells of a half-sample, half of each sample's.
-
-    Numbers 2k and 2k + 1 share a division and take its two halves (Shah & Samworth 2013,
-    complementary pairs).
-    """
-    n_cells = cells.expression.n_cells
-    rng = np.random.default_rng([number // 2, 0x4A1F])
-    groups = np.zeros(n_cells) if cells.samples is None else cells.samples
-    chosen = []
-    for group in np.unique(groups):
-        order = rng.permutation(np.flatnonzero(groups == group))
-        middle = len(order) // 2
-        chosen.append(order[middle:] if number % 2 else order[:middle])
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
-
-
-def _audit(
-    asked: Sequence[str],
-    found: Sequence[str | None],
-    genes: GeneIndex,
-    reasons: Mapping[str, str],
-    repeated: Mapping[str, str],
-) -> list[tuple[str, str, str]]:
-    """Say what became of each regulator that was asked for, and of each gene of the file."""
-    rows = [
-        (
-            gene or symbol,
-            "regulator",
-            "not in the matrix" if gene is None else reasons.get(gene, "used"),
-        )
-        for symbol, gene in zip(asked, found, strict=True)
-    ]
-    regulators = {gene for gene in found if gene}
-    rows += [
-        (gene, "gene", reasons.get(gene) or repeated.get(gene, "used"))
-        for gene in genes
-        if gene not in regulators
-    ]
-    return rows

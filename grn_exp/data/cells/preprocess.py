@@ -1,6 +1,5 @@
 """From the values in a file to log-normalised ones of the genes that are used."""
 
-import dataclasses
 import logging
 import warnings
 from collections.abc import Collection, Mapping
@@ -20,15 +19,6 @@ Normalisation = Literal["auto", "counts", "log1p", "none"]
 FEWEST_CELLS = 20
 FEW_CELLS = 100
 _TARGET_SUM = 1e4
-
-
-@dataclasses.dataclass(frozen=True)
-class Steps:
-    """What is done to the values, as in :class:`~grn_exp.data.cells.module.CellsDataModule`."""
-
-    normalise: Normalisation
-    genes: int | None
-    min_cells: int
 
 
 # -- which cells, which values ---------------------------------------------------------------
@@ -218,7 +208,7 @@ def _stored(values: Any, source: str) -> NDArray[Any]:
 
 
 def choose_genes(
-    cells: Cells, steps: Steps, *, kept: Collection[str], source: str
+    cells: Cells, *, n_genes: int | None, min_cells: int, kept: Collection[str], source: str
 ) -> tuple[NDArray[np.bool_], dict[str, str]]:
     """Say which genes are used, and why the others are not.
 
@@ -226,6 +216,10 @@ def choose_genes(
     ----------
     cells
         On a log scale; unique symbols in ``var_names``.
+    n_genes
+        How many of the most variable genes to use; None for all.
+    min_cells
+        Fewer expressing cells, and a gene is left out.
     kept
         Genes that need not be among the most variable: the regulators, and known targets.
 
@@ -242,16 +236,16 @@ def choose_genes(
         for part in (least, cells.X.max(axis=0))
     )
     constant = least == largest
-    rare = n_expressing < steps.min_cells
+    rare = n_expressing < min_cells
     mask = ~constant & ~rare
     reasons = dict.fromkeys(names[constant], "constant")
     reasons |= dict.fromkeys(
-        names[rare & ~constant], f"filtered: expressed in fewer than {steps.min_cells} cells"
+        names[rare & ~constant], f"filtered: expressed in fewer than {min_cells} cells"
     )
-    if steps.genes is not None and mask.sum() > steps.genes:
-        variable = mask & (_most_variable(cells, mask, steps.genes) | np.isin(names, list(kept)))
+    if n_genes is not None and mask.sum() > n_genes:
+        variable = mask & (_most_variable(cells, mask, n_genes) | np.isin(names, list(kept)))
         reasons |= dict.fromkeys(
-            names[mask & ~variable], f"filtered: not among the {steps.genes} most variable genes"
+            names[mask & ~variable], f"filtered: not among the {n_genes} most variable genes"
         )
         mask = variable
     log.info("%s: %d of %d genes are used", source, int(mask.sum()), len(mask))
