@@ -1,5 +1,6 @@
 """The jobs of a sweep: which are done, what is left, how it ended."""
 
+import contextlib
 import dataclasses
 import math
 import shlex
@@ -10,6 +11,7 @@ from statistics import fmean
 from typing import Literal, get_args
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.memory import in_words
 from grn_exp.engine.spec import RunIdentity
 from grn_exp.metrics.titles import title
 from grn_exp.runs.files import UnreadableError, part
@@ -101,12 +103,16 @@ class PlanLine:
         Number of jobs by state.
     seconds
         What a run of these took, on average; missing (nan) where none is finished.
+    n_bytes
+        The memory that one takes: of own cells at most, by the sizes that their file tells at
+        once; else what a finished one held; missing (nan) where neither is known.
     """
 
     data: str
     model: str
     states: Counter[State]
     seconds: float
+    n_bytes: float
 
     @property
     def n_left(self) -> int:
@@ -121,6 +127,7 @@ def plan(jobs: Sequence[Job]) -> list[PlanLine]:
     """
     states: dict[tuple[str, str], Counter[State]] = defaultdict(Counter)
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    n_bytes: dict[tuple[str, str], float] = {}
     for job in jobs:
         if job.identity is None:
             continue
@@ -128,13 +135,36 @@ def plan(jobs: Sequence[Job]) -> list[PlanLine]:
         states[key][job.state] += 1
         if job.state == "done":
             seconds[key].append(_seconds(RunFolder(job.identity.folder)))
+        if math.isnan(n_bytes.get(key, math.nan)):
+            n_bytes[key] = _memory(job)
     lines = []
     for (data, model), counts in states.items():
         own = seconds[data, model] or [
             s for key in seconds if key[1] == model for s in seconds[key]
         ]
-        lines.append(PlanLine(data, model, counts, fmean(own) if own else math.nan))
+        mean = fmean(own) if own else math.nan
+        lines.append(PlanLine(data, model, counts, mean, n_bytes[data, model]))
     return lines
+
+
+def _memory(job: Job) -> float:
+    """Return the bytes that a finished run held, or that one of own cells will hold at most."""
+    assert job.identity is not None  # noqa: S101 - of a job that is not refused
+    if job.state == "done":
+        with contextlib.suppress(UnreadableError):
+            peak = RunFolder(job.identity.folder).facts().get("peak_memory_mb")
+            return peak * 2**20 if is_number(peak) else math.nan
+    if part(job.identity.config, "data").get("network") != "own":
+        return math.nan  # and nothing heavy is imported for a plan
+    from grn_exp.config import build_spec
+    from grn_exp.engine.needs import expected
+
+    try:
+        spec = build_spec(job.identity)
+        sizes = spec.make_data().sizes()
+    except InputError:  # its own job will say so
+        return math.nan
+    return math.nan if sizes is None else expected(spec.make_model(), sizes)
 
 
 def _seconds(folder: RunFolder) -> float:
@@ -165,11 +195,12 @@ def print_plan(jobs: Sequence[Job], *, n_at_once: int) -> None:
         console.print(text + (f": {job.problem}" if job.problem else ""), soft_wrap=True)
     lines = plan(jobs)
     shown: list[State] = [state for state in _SHOWN if any(line.states[state] for line in lines)]
-    table = Table("data", "model", *shown, "s a run", box=SIMPLE_HEAD)
+    table = Table("data", "model", *shown, "s a run", "memory", box=SIMPLE_HEAD)
     for line in lines:
         counts = [str(line.states[state] or "-") for state in shown]
         each = "?" if math.isnan(line.seconds) else f"{line.seconds:.1f}"
-        table.add_row(line.data, line.model, *counts, each)
+        memory = "?" if math.isnan(line.n_bytes) else in_words(line.n_bytes)
+        table.add_row(line.data, line.model, *counts, each, memory)
     console.print(table)
     console.print(time_left(lines, n_at_once))
 

@@ -14,6 +14,7 @@ from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.home import expanded
+from grn_exp.core.memory import Sizes
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.splits import EdgeTruth, Mask
@@ -210,6 +211,17 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
     @abc.abstractmethod
     def can_judge(self, subset: str) -> bool:
         """Say whether a subset holds what a metric needs."""
+
+    # -- size and files ------------------------------------------------------------------------
+
+    def sizes(self) -> Sizes | None:
+        """Return the most that the sizes can be, where a look at the file tells them."""
+        return None
+
+    def option_for(self, *, n_genes: int) -> str | None:
+        """Return the option that leaves so many genes beside the regulators, if there is one."""
+        del n_genes
+        return None
 
     # how many edges a run writes for reading, and whether it writes all of them too
     top_edges: int = 100_000

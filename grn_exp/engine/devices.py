@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 PER_GPU = "GRN_EXP_JOBS_PER_GPU"  # set by a launcher for its jobs
 _SECONDS_BETWEEN_TRIES = 0.5
-_NO_LIMIT = 1 << 60  # what cgroups say where there is none
 
 
 # -- counting ----------------------------------------------------------------------------------
@@ -35,42 +34,6 @@ def n_gpus() -> int:
     if visible is not None:
         return len(_listed(visible))
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-
-
-def available_gb() -> float:
-    """Return the memory that is free for jobs, in GB, within this process's cgroup."""
-    kilobytes = _field(Path("/proc/meminfo"), "MemAvailable:") or 0
-    free = [kilobytes * 1024 or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for limit, usage, stat, cache in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        (
-            "memory/memory.limit_in_bytes",
-            "memory/memory.usage_in_bytes",
-            "memory/memory.stat",
-            "total_inactive_file",
-        ),
-    ):
-        most = _number(Path("/sys/fs/cgroup") / limit)
-        if most is not None and most < _NO_LIMIT:
-            used = _number(Path("/sys/fs/cgroup") / usage) or 0
-            given_back = _field(Path("/sys/fs/cgroup") / stat, cache) or 0
-            free.append(most - used + given_back)
-    return max(min(free), 0) / 1e9
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
-
-
-def _field(path: Path, name: str) -> int | None:
-    try:
-        lines = path.read_text(encoding="ascii").splitlines()
-        return next((int(line.split()[1]) for line in lines if line.split()[0] == name), None)
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def _listed(visible: str) -> list[str]:

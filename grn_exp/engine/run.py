@@ -28,6 +28,7 @@ from grn_exp.engine.fit import (
     resolve_accelerator,
 )
 from grn_exp.engine.loggers import EpochLogger, Mirror
+from grn_exp.engine.needs import check_needs
 from grn_exp.engine.outcome import Outcome, average, earlier_fit, with_spread
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
@@ -80,6 +81,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
         data.setup()
         if spec.decoder is not None:
             data.check_decoder(spec.decoder)
+    needs = check_needs(spec.identity.model, spec.make_model(), data)
     if issubclass(spec.model_class, GradientModel):
         check_trainer(spec.trainer, data)
     if spec.retriever is not None:
@@ -101,6 +103,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
                     folder.warn_of_damage()
                 folder.clear(keep_checkpoint=True)
             with limited_threads(spec.trainer.num_threads):
+                log.info(str(needs))
                 return _run_in(folder, spec, data, model, seconds, force=force)
     finally:
         del model, data

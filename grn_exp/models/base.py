@@ -11,6 +11,7 @@ from torch import Tensor
 
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
+from grn_exp.core.memory import Sizes
 from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets
@@ -235,6 +236,13 @@ class GRNModel(pl.LightningModule, abc.ABC):
         max_epochs
             Length of the training; None for a method that has no epochs.
         """
+
+    def memory(self, sizes: Sizes) -> int:
+        """Return about how many bytes a fit takes beside the expression matrix.
+
+        Called before there are data. Here: a few numbers for each value and each pair.
+        """
+        return 2 * sizes.matrix + 4 * sizes.pairs
 
     def facts(self) -> dict[str, Any]:
         """Return what the fitted model wants in the run's provenance, as JSON types."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
+from grn_exp.core import memory
 from grn_exp.core.errors import InputError
 from grn_exp.engine import devices, stopping
 from hydra_plugins.grn_exp_plugins import _worker
@@ -73,7 +74,7 @@ class JoblibLauncher(SweepLauncher):
         trainer = self.config.get("trainer", {})
         threads = trainer.get("num_threads")  # a text where the sweep is over it
         by_cores = n_cores // threads if is_whole(threads) and threads > 0 else n_cores
-        by_memory = int(devices.available_gb() / self.memory_gb_per_job)
+        by_memory = int(memory.available() / 1e9 / self.memory_gb_per_job)
         on_gpus = trainer.get("accelerator") != "cpu"
         by_gpus = devices.n_gpus() * self.jobs_per_gpu if on_gpus else 0
         return max(min(by_cores, by_memory, by_gpus or n_cores), 1)

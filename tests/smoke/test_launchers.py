@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from grn_exp.core import memory
 from grn_exp.core.errors import InputError
 from grn_exp.engine import devices
 from tests.messages import lines_naming, naming
@@ -134,7 +135,7 @@ def launcher(monkeypatch):
     from hydra_plugins.grn_exp_plugins.joblib_launcher import JoblibLauncher
 
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
-    monkeypatch.setattr(devices, "available_gb", lambda: 9.0)
+    monkeypatch.setattr(memory, "available", lambda: 9e9)
     monkeypatch.setattr(devices, "n_gpus", lambda: 0)
 
     def make(accelerator="auto", num_threads=1, **options):

@@ -1,7 +1,6 @@
 """What a machine has for its jobs, and whose turn it is on a GPU. No GPU needed."""
 
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ import pytest
 
 from grn_exp.core.errors import InputError
 from grn_exp.engine import devices
-from grn_exp.engine.devices import PER_GPU, available_gb, leased_gpu, n_gpus
+from grn_exp.engine.devices import PER_GPU, leased_gpu, n_gpus
 from tests.messages import lines_naming, naming
 
 HOLD = """
@@ -94,27 +93,3 @@ def test_several_jobs_on_a_gpu_spread_over_the_gpus_first(monkeypatch):
 def test_visible_gpus_are_counted(visible, number, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert n_gpus() == number
-
-
-def test_memory_is_what_the_machine_has_free():
-    page_gb = os.sysconf("SC_PAGE_SIZE") / 1e9
-    assert 0 < available_gb() <= page_gb * os.sysconf("SC_PHYS_PAGES")
-
-
-def test_memory_is_bounded_by_the_cgroup(monkeypatch):
-    files = {
-        "/proc/meminfo": "MemTotal: 64000000 kB\nMemAvailable: 32000000 kB\n",
-        "/sys/fs/cgroup/memory.max": "8000000000\n",
-        "/sys/fs/cgroup/memory.current": "6000000000\n",
-        "/sys/fs/cgroup/memory.stat": "anon 1\ninactive_file 1000000000\n",
-    }
-
-    def read_text(self: Path, encoding: str) -> str:
-        if str(self) not in files:
-            raise FileNotFoundError
-        return files[str(self)]
-
-    monkeypatch.setattr(Path, "read_text", read_text)
-    assert available_gb() == pytest.approx(3.0)
-    files["/sys/fs/cgroup/memory.max"] = "max\n"
-    assert available_gb() == pytest.approx(32.768)

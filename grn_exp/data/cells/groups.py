@@ -2,11 +2,16 @@
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from grn_exp.core.errors import InputError, brief
 from grn_exp.core.home import expanded
 from grn_exp.data.cells.files import open_cells
 from grn_exp.data.cells.preprocess import FEWEST_CELLS, column_of_obs, filtered
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
 
 
 @functools.cache
@@ -29,7 +34,7 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str
     """
     import numpy as np
 
-    cells = _obs_only(expanded(path))
+    cells = without_matrix(expanded(path))
     values = column_of_obs(cells, groupby, "groupby", path)
     if obs_filter is not None:
         values = values[filtered(cells, obs_filter, path)]
@@ -46,7 +51,14 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str
     return kept, f"{path}: left out, with fewer than {FEWEST_CELLS} cells: {', '.join(small)}"
 
 
-def _obs_only(path: Path):  # noqa: ANN202 - an AnnData, which is not imported at start-up
+def without_matrix(path: Path) -> "AnnData":
+    """Return the tables of a .h5ad file; of another kind of file, all of it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
     from anndata import AnnData
 
     if not path.name.lower().endswith(".h5ad") or not path.is_file():
@@ -56,7 +68,9 @@ def _obs_only(path: Path):  # noqa: ANN202 - an AnnData, which is not imported a
 
     try:
         with h5py.File(path) as file:
-            return AnnData(obs=read_elem(file["obs"]))  # pyright: ignore[reportArgumentType]
+            group: Any = file
+            obs, var = (cast("pd.DataFrame", read_elem(group[name])) for name in ("obs", "var"))
+            return AnnData(obs=obs, var=var)
     except Exception as error:  # libraries' own errors have no common base
         raise InputError(
             f"{path}: cannot read it as AnnData ({brief(error)}); the file may be truncated, "

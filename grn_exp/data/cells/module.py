@@ -8,6 +8,7 @@ import numpy as np
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.home import expanded
+from grn_exp.core.memory import Sizes
 from grn_exp.core.network import Network
 from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
@@ -16,8 +17,9 @@ from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.data.benchmark import Method
 from grn_exp.data.cells import symbols
+from grn_exp.data.cells.groups import without_matrix
 from grn_exp.data.cells.known import Known, read_known, symbols_in
-from grn_exp.data.cells.prepare import Asked, Choices, Prepared, prepare
+from grn_exp.data.cells.prepare import Asked, Choices, Prepared, choose_cells, prepare
 from grn_exp.data.cells.preprocess import Normalisation
 from grn_exp.data.edges.base import EdgeDataModule
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
@@ -165,6 +167,20 @@ class CellsDataModule(EdgeDataModule):
         assert self.known_path is not None  # noqa: S101 - one of them is given
         found = symbols_in(self.known_path)[0]
         return Asked(list(dict.fromkeys(found)), str(self.known_path))
+
+    def sizes(self) -> Sizes | None:
+        """Return the most that the sizes can be; None but for a .h5ad, whose tables are small."""
+        if self.path.suffix.lower() != ".h5ad":
+            return None
+        cells = choose_cells(without_matrix(self.path), self.choices, self.path.name)
+        n_regulators = min(len(self._asked().symbols), cells.n_vars)
+        most = cells.n_vars if self.choices.genes is None else self.choices.genes + n_regulators
+        n_cells = cells.n_obs if self.half is None else cells.n_obs // 2
+        return Sizes(n_cells, min(most, cells.n_vars), n_regulators)
+
+    def option_for(self, *, n_genes: int) -> str:
+        """Return the option that leaves so many genes beside the regulators."""
+        return f"data.genes={n_genes}"
 
     # -- what is shown and judged --------------------------------------------------------------
 

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from grn_exp.core import memory
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
+from grn_exp.core.memory import Sizes
 from grn_exp.data.cells import preprocess, symbols
 from grn_exp.data.cells.files import open_cells
 from grn_exp.data.cells.preprocess import Normalisation
@@ -114,13 +116,7 @@ def _prepare(path: Path, choices: Choices, asked: Asked) -> Prepared:
     name = path.name
     cells = open_cells(path, landmarks={symbol.upper() for symbol in asked.symbols})
     facts: dict[str, Any] = {"n_cells_read": cells.n_obs}
-    cells = preprocess.choose_cells(
-        cells,
-        obs_filter=choices.obs_filter,
-        groupby=choices.groupby,
-        group=choices.group,
-        source=name,
-    )
+    cells = choose_cells(cells, choices, name)
     samples = None
     if choices.sample is not None:
         samples = preprocess.column_of_obs(cells, choices.sample, "sample", name)
@@ -144,6 +140,9 @@ def _prepare(path: Path, choices: Choices, asked: Asked) -> Prepared:
     used = GeneIndex(sorted(genes.array[mask].tolist()), name=name)
     regulators = _used_regulators(used, asked, found, reasons)
     means = np.asarray(cells.X.mean(axis=0), dtype=np.float64).ravel()
+    sizes = Sizes(cells.n_obs, len(used), len(regulators))
+    way_out = "give data.genes=3000 or fewer, or fewer cells (data.obs_filter)"
+    memory.require(memory.held() + sizes.matrix, f"{name}, {sizes}", way_out)
     values = cells.X[:, genes.positions(used)]
     del cells
     values = values.toarray() if sparse.issparse(values) else np.asarray(values)
@@ -160,6 +159,17 @@ def _prepare(path: Path, choices: Choices, asked: Asked) -> Prepared:
         means=dict(zip(genes, means.tolist(), strict=True)),
         audit=_audit(asked, found, genes, reasons, repeated),
         facts=facts,
+    )
+
+
+def choose_cells(cells: Cells, choices: Choices, source: str) -> Cells:
+    """Return the cells of the filter and of the group."""
+    return preprocess.choose_cells(
+        cells,
+        obs_filter=choices.obs_filter,
+        groupby=choices.groupby,
+        group=choices.group,
+        source=source,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
+from grn_exp.core.memory import Sizes
 from grn_exp.core.views import TrainView
 from grn_exp.models.closed_form import EdgeScorer
 
@@ -57,6 +58,12 @@ class Correlation(EdgeScorer):
     ) -> None:
         super().__init__(**options)
         self.kind = kind
+
+    def memory(self, sizes: Sizes) -> int:
+        """Return about how many bytes a fit takes beside the expression matrix."""
+        if self.kind != "partial":
+            return super().memory(sizes)
+        return 6 * sizes.matrix + 10 * sizes._replace(n_regulators=sizes.n_genes).pairs
 
     def score(self, view: TrainView) -> np.ndarray:
         """Correlate."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.memory import Sizes
 from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.models.closed_form import EdgeScorer
@@ -72,6 +73,10 @@ class RegDiffusion(EdgeScorer):
                 f"model=regdiffusion: {int(genes.sum())} of {len(genes)} genes vary "
                 "over the cells; it needs 2, check the matrix"
             )
+
+    def memory(self, sizes: Sizes) -> int:
+        """Return about how many bytes a fit takes beside the expression matrix."""
+        return 4 * sizes.matrix + 8 * sizes._replace(n_regulators=sizes.n_genes).pairs
 
     def score(self, view: TrainView) -> np.ndarray:
         """Train, and return the magnitudes."""

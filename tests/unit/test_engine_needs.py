@@ -1,0 +1,126 @@
+"""What a run will take is said beforehand, and refused where it is more than there is."""
+
+import itertools
+import resource
+
+import anndata as ad
+import numpy as np
+import psutil
+import pytest
+from hydra import compose, initialize_config_dir
+
+from grn_exp import config
+from grn_exp.core import memory
+from grn_exp.core.errors import InputError
+from grn_exp.core.memory import Sizes
+from grn_exp.engine.needs import expected
+from grn_exp.engine.run import run
+from grn_exp.models.edges.deepsem import DeepSEM
+from grn_exp.sweep import Job, plan
+from tests.messages import lines_naming, naming
+
+N_CELLS, N_GENES, N_REGULATORS = 50, 3000, 20
+SIZES = Sizes(N_CELLS, N_GENES, N_REGULATORS)
+
+
+@pytest.fixture
+def own(tmp_path) -> list[str]:
+    """Return options of own cells."""
+    cells = ad.AnnData(np.random.default_rng(0).poisson(3, (N_CELLS, N_GENES)).astype(np.float32))
+    cells.var_names = [f"G{i}" for i in range(N_GENES)]
+    cells.write_h5ad(tmp_path / "x.h5ad")
+    (tmp_path / "tfs.txt").write_text("\n".join(f"G{i}" for i in range(N_REGULATORS)))
+    return [f"data.path={tmp_path}/x.h5ad", f"data.regulators={tmp_path}/tfs.txt"]
+
+
+def make_spec(outputs, *overrides, data="anndata", model="deepsem"):
+    config.register()
+    given = [f"data={data}", f"model={model}", f"paths.outputs={outputs}", *overrides]
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        cfg = compose("config", overrides=[*given, "trainer.enable_progress_bar=false"])
+    return config.build_spec(config.identify(cfg, data=data, model=model))
+
+
+def limited_to(monkeypatch, n_bytes, *, beside=10**9):
+    """Let the process hold ``beside`` before there are data, and be allowed ``n_bytes`` more."""
+    held = itertools.chain([beside], itertools.repeat(beside + SIZES.matrix))
+    monkeypatch.setattr(memory, "held", lambda: next(held))
+    monkeypatch.setattr(memory, "limit", lambda: int((beside + n_bytes) / 0.8) + 1)
+
+
+def needed(**options) -> int:
+    return expected(DeepSEM(**options), SIZES, 0)
+
+
+@pytest.mark.parametrize("model", ["pearson", "grnboost2", "deepsem", "one_hot_lr"])
+def test_too_much_is_refused_before_there_is_a_folder(model, tmp_path, monkeypatch):
+    limited_to(monkeypatch, 1000)
+    with pytest.raises(InputError, match=naming(f"model={model}", "80%")):
+        run(make_spec(tmp_path / "out", data="toy", model=model))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("share", "option"),
+    [(0.8, "data.genes=2000"), (0.15, "model=pearson")],
+)
+def test_the_refusal_names_the_option_that_fits(share, option, own, tmp_path, monkeypatch):
+    limited_to(monkeypatch, int(share * needed(regulators="known")))
+    with pytest.raises(InputError, match=naming("model=deepsem", option)):
+        run(make_spec(tmp_path / "out", *own, "data.genes=null"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_fits_runs_and_says_what_it_takes(own, tmp_path, monkeypatch, caplog):
+    limited_to(monkeypatch, 10**9)
+    with caplog.at_level("INFO"):
+        run(make_spec(tmp_path / "out", *own, "data.genes=100", model="pearson"))
+    assert lines_naming(caplog.text, N_CELLS, N_REGULATORS, "memory")
+
+
+def test_a_plan_has_the_memory_of_own_cells_that_were_never_run(own, tmp_path):
+    jobs = [
+        Job.of((), make_spec(tmp_path, *own, model=model).identity, force=False)
+        for model in ("pearson", "partial_correlation")
+    ]
+    pearson, partial = (line.n_bytes for line in plan(jobs))
+    assert 0 < pearson < partial
+
+
+# -- what a process may hold -----------------------------------------------------------------
+
+
+@pytest.fixture
+def groups(tmp_path, monkeypatch):
+    """Return the folder of control groups of a process that is in ``/a/b``, version 1 and 2."""
+    (tmp_path / "cgroup").write_text("9:cpu:/c\n5:memory:/a/b\n0::/a/b\n")
+    monkeypatch.setattr(memory, "_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path / "fs")
+    return tmp_path / "fs"
+
+
+@pytest.mark.parametrize("above", ["", "a", "a/b"])
+@pytest.mark.parametrize(
+    ("root", "names"),
+    [
+        ("", ("memory.max", "memory.current", "inactive_file")),
+        ("memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
+    ],
+)
+def test_a_control_group_counts_and_so_do_those_above_it(above, root, names, groups):
+    limit, usage, cache = names
+    free, folder = memory.available(), groups / root / above
+    folder.mkdir(parents=True)
+    (folder / limit).write_text("max\n" if not root else f"{2**63 - 4096}\n")
+    assert memory.available() > 0.5 * free
+    (folder / limit).write_text("1000000\n")
+    (folder / usage).write_text("600000\n")
+    (folder / "memory.stat").write_text(f"anon 1\n{cache} 100000\n")
+    assert memory.available() == 500_000
+
+
+def test_the_machine_and_addresses_count(groups, monkeypatch):
+    assert 0 < memory.available() <= psutil.virtual_memory().total
+    addresses = psutil.Process().memory_info().vms
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (addresses, addresses))
+    assert memory.limit() < 2 * memory.held()
