@@ -85,6 +85,8 @@ def collect(outputs: Path, experiment: str | None = None) -> Collected:
 def read_runs(outputs: Path, experiment: str | None = None) -> list[Run | Problem]:
     """Read every run below an outputs folder, and what is wrong with the others.
 
+    Fits to half of the cells are no runs of their own.
+
     Raises
     ------
     InputError
@@ -92,11 +94,12 @@ def read_runs(outputs: Path, experiment: str | None = None) -> list[Run | Proble
     """
     folder, of = _folder_of(outputs, experiment)
     pattern = "[!.]*" if folder is None else glob.escape(folder)
-    found = [
+    read = [
         read_run(path)
         for path in sorted(outputs.glob(f"{pattern}/[!.]*/[!.]*/[!.]*"))
         if any((path / mark).exists() for mark in _MARKS)
     ]
+    found = [item for item in read if not (isinstance(item, Run) and item.is_half)]
     if of is not None:
         found = [item for item in with_tuned(found) if of.has(item)]
     if not found:

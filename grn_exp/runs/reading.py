@@ -60,6 +60,11 @@ class Run:
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
     @property
+    def is_half(self) -> bool:
+        """Say whether it is on half of the cells: another run's stability is of it."""
+        return self.parameters.get("data.half") is not None
+
+    @property
     def hidden(self) -> dict[str, object]:
         """The parameters that no column shows."""
         return without(self.parameters, _SHOWN)

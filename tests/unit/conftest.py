@@ -65,10 +65,10 @@ def write_run(tmp_path) -> Callable[..., Path]:
             {"metric": metric, "subset": subset, "value": value, "n": 100, "n_positive": 20}
             | {"prevalence": 0.2, "k": None, "set_size": None}
             | (row or {})
-            for subset, value in (values or {"test_unseen": 0.5}).items()
+            for subset, value in ({"test_unseen": 0.5} if values is None else values).items()
         ]
         files = {
-            "metrics.json": {"schema": METRICS_SCHEMA, "rows": rows},
+            "metrics.json": {"schema": METRICS_SCHEMA, "rows": rows, "nothing_held_out": not rows},
             "status.json": {"state": "finished", "at": at},
             "provenance.json": {"results_version": RESULTS_VERSION, "seconds": {"fit": 1.5}},
         }

@@ -255,6 +255,23 @@ def test_only_problems_are_a_page_too(write_run, tmp_path):
     assert len(page.tables["all-runs"]) == 1
 
 
+def test_judged_runs_are_not_among_the_networks(outputs):
+    assert "networks" not in report(outputs).tables
+
+
+def test_networks_without_a_judgement_are_listed_and_halves_of_cells_are_no_runs(
+    write_run, tmp_path
+):
+    own = {"data": {"path": "x.h5ad", "network": "own"}}
+    folder = write_run({}, data="x-B", model="pearson", config=own)
+    write_run({}, data="x-B", model="pearson", config={"data": {**own["data"], "half": 0}})
+    page = report(tmp_path / "outputs")
+    (line,) = page.lines("networks")
+    assert (line["dataset"], line["run"]) == ("x-B", folder.name)
+    assert len(page.tables["versions"]) > 1
+    assert {line["runs"] for line in page.lines("versions")} == {"1"}
+
+
 def test_a_figure_is_in_the_page_or_says_what_it_lacks(outputs, monkeypatch):
     def drawn(rows, *, width):
         """Draw one thing (figure 1)."""

@@ -100,8 +100,14 @@ def _sections(
         summary.data_table(runs),
         summary.versions_table(runs),
     ]
+    networks = summary.networks_table(of_experiment, page)
     return [
         *(experiment_section(name, part) for name, part in rows.items()),
+        *(
+            [Section("unjudged", "Networks that nothing was judged in", [networks])]
+            if networks.lines
+            else []
+        ),
         _claims_section(whole),
         Section("runs", "Runs", [summary.runs_table(rows, of_experiment, page)]),
         Section("run", "What was run", what),

@@ -137,6 +137,34 @@ def runs_table(
     return Table(text, header, lines, notes, n_names=5, name="all-runs")
 
 
+def networks_table(of_experiment: Mapping[str, Collected], page: Path) -> Table:
+    """Return every run that nothing was judged in: networks of own cells."""
+    lines = []
+    for experiment, collected in of_experiment.items():
+        for folder, run in collected.runs.items():
+            if len(run.columns["value"]):
+                continue
+            data, network = part(run.facts, "data"), part(run.facts, "network")
+            facts = (data.get("n_cells"), data.get("n_regulators"), data.get("n_genes"))
+            of_network = (network.get("n_edges"), network.get("stability_fits"))
+            link = _relative_link(folder, page)
+            lines.append(
+                [
+                    *line_of(experiment, dataset_name(run.names["data"])),
+                    *line_of(display_name(run.names["model"])),
+                    Cell(run.names["run_key"], link=f"{link}/"),
+                    *line_of(*("-" if fact is None else fact for fact in (*facts, *of_network))),
+                ]
+            )
+    header = ["experiment", "dataset", "method", "run", "cells", "regulators", "genes", "edges"]
+    header.append("half-samples")
+    note = (
+        "No known edges were given to judge these runs by. python -m grn_exp.network draws, "
+        "exports and compares their networks, and judges them by a file of true edges."
+    )
+    return Table("Networks", header, lines, [note], n_names=4, name="networks")
+
+
 def total_seconds(facts: dict[str, Any]) -> float:
     """Return the seconds of all stages of a run."""
     return float(sum(value for value in part(facts, "seconds").values() if is_number(value)))
