@@ -66,37 +66,44 @@ def _read(path: Path, transform: Transform) -> Expression:
     )
 
 
-def check_numbers(table: pd.DataFrame, path: Path) -> None:
+def check_numbers(
+    table: pd.DataFrame, path: Path, rows: str = "gene", columns: str = "cell"
+) -> None:
     """Refuse words, and a last row that stops before its end.
+
+    Parameters
+    ----------
+    rows, columns
+        What they are, for messages.
 
     Raises
     ------
     InputError
         Naming the value.
     """
-    for position, cell in enumerate(table.columns):
+    for position, name in enumerate(table.columns):
         column = table.iloc[:, position]
         if column.dtype.kind in "iuf":
             continue
         as_number = pd.to_numeric(column.astype(str), errors="coerce")
         row = int(np.argmax(np.isnan(np.asarray(as_number)) & column.notna().to_numpy()))
         raise InputError(
-            f"{path}: cell {cell!r} has {str(column.iloc[row])!r} for gene "
-            f"{table.index[row]!r}, which is not a number{_hint(str(column.iloc[row]))}"
+            f"{path}: {columns} {name!r} has {str(column.iloc[row])!r} for {rows} "
+            f"{table.index[row]!r}, which is not a number; "
+            f"{_decimals(str(column.iloc[row])) or f'rows are {rows}s, columns are {columns}s'}"
         )
     missing = table.isna().to_numpy()
     n_read = missing.shape[1] - int(missing[-1].sum())
     if missing[-1].any() and missing[-1, n_read:].all() and not missing[:-1].any():
         raise InputError(
-            f"{path}: the last row (gene {table.index[-1]!r}) ends after {n_read} of "
-            f"{missing.shape[1]} cells; the file is truncated, copy or download it again"
+            f"{path}: the last row ({rows} {table.index[-1]!r}) ends after {n_read} of "
+            f"{missing.shape[1]} {columns}s; the file is truncated, copy or download it again"
         )
 
 
-def _hint(value: str) -> str:
-    if re.fullmatch(r"\s*-?\d+,\d+\s*", value):
-        return "; write decimals with a point, not a comma"
-    return "; rows are genes, columns are cells"
+def _decimals(value: str) -> str:
+    is_one = re.fullmatch(r"\s*-?\d+,\d+\s*", value)
+    return "write decimals with a point, not a comma" if is_one else ""
 
 
 def open_h5ad(path: Path) -> "AnnData":

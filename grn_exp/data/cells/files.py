@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from grn_exp.core import extras
 from grn_exp.core.errors import InputError, brief
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _KINDS = "a .h5ad, .h5 (10x), .loom, .csv or .tsv file, or a 10x folder with matrix.mtx"
 
 
@@ -46,7 +47,7 @@ def open_cells(path: Path, *, landmarks: Collection[str]) -> "AnnData":
         raise InputError(f"data.path={path}: no such file; give {_KINDS}")
     if name.endswith(".h5ad"):
         return open_h5ad(path)
-    if name.endswith(_TABLES):
+    if name.endswith(TABLES):
         return _read_table(path, landmarks)
     if name.endswith(".h5"):
         return _with_scanpy(path, "read_10x_h5")
@@ -79,6 +80,16 @@ def _with_scanpy(path: Path, reader: str, **options: bool) -> "AnnData":
         ) from error
 
 
+def _refuse_unnamed(names: pd.Index, path: Path) -> None:
+    """Refuse values in place of names, as a table has that was written without them."""
+    numbers = np.asarray(pd.to_numeric(names.to_series(), errors="coerce"), dtype=np.float64)
+    if names.has_duplicates and not np.isnan(numbers).any():
+        raise InputError(
+            f"data.path={path}: its first column ({names.name!r}) holds numbers that occur more "
+            "than once, not names; write the table with the names of its rows"
+        )
+
+
 def _read_table(path: Path, landmarks: Collection[str]) -> "AnnData":
     from anndata import AnnData
 
@@ -101,7 +112,8 @@ def _read_table(path: Path, landmarks: Collection[str]) -> "AnnData":
         "%s: genes are in the %s (%d regulators are named there)",
         *(path, "rows" if genes_in_rows else "columns", max(n_rows, n_columns)),
     )
-    check_numbers(table, path)
+    check_numbers(table, path, *(("gene", "cell") if genes_in_rows else ("cell", "gene")))
+    _refuse_unnamed(table.index, path)
     values = table.to_numpy(dtype=np.float32)
     del table
     cells = AnnData(np.ascontiguousarray(values.T if genes_in_rows else values))
