@@ -279,7 +279,7 @@ def _unknown_choice(path: str, of_hydra: Sequence[str]) -> str:
         for each in value.split(","):
             if f"{key.lstrip('+')}/{each}" == path:  # groups and names may both have a slash
                 group, name = key.lstrip("+"), each
-    if group == "data" and Path(name).expanduser().exists():
+    if group == "data" and (Path(name).suffix or Path(name).expanduser().exists()):
         return f"data={name}: to use your own cells, give data=anndata data.path={name}"
     folder = name.rpartition("/")[0]
     known = [f"{folder}/{each}" for each in config.choices(f"{group}/{folder}") if folder]

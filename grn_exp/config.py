@@ -117,6 +117,8 @@ def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
         text = str(error).partition("\n")[0]  # the rest is where in OmegaConf
         raise InputError(text.removeprefix(_RESOLVING)) from error
     _check_root(config)
+    if _is_own(config["data"]) and config["data"].get("group") is not None:
+        config["data"]["group"] = str(config["data"]["group"])  # groups may be numbers
     return RunIdentity(
         experiment=str(config["paths"]["experiment"]),
         data=_data_name(config["data"], str(chosen["data"])),
@@ -128,9 +130,14 @@ def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
     )
 
 
+def _is_own(data: Mapping[str, Any]) -> bool:
+    """Say whether a benchmark is made of the user's own cells."""
+    return data.get("network") == "own"
+
+
 def _data_name(data: Mapping[str, Any], choice: str) -> str:
     """Return what a benchmark's folder is called: own cells after their file and their group."""
-    if data.get("network") != "own":
+    if not _is_own(data):
         return choice
     stem = re.sub(r"(\.(h5ad|h5|csv|tsv|txt|loom|gz))+$", "", Path(str(data["path"])).name)
     parts = [stem, *([str(data["group"])] if data.get("group") is not None else [])]

@@ -153,6 +153,10 @@ def _known(
 ) -> str | os.PathLike[str] | None:
     if known is None or isinstance(known, str | os.PathLike):
         return known if known is None else os.fspath(known)
+    import pandas as pd
+
+    if not isinstance(known, pd.DataFrame):
+        raise InputError(f"known: {type(known).__name__}; give a table or a file's path")
     known.to_csv(folder / _KNOWN, index=False)
     return str(folder / _KNOWN)
 

@@ -68,14 +68,15 @@ class Network:
         """The genes of its edges, regulators among them, by name."""
         return sorted({*self.edges["source"].unique(), *self.edges["target"].unique()})
 
-    def group(self, name: str) -> "Network":
-        """Return the network of one group.
+    def group(self, name: object) -> "Network":
+        """Return the network of one group; a number means the group of that name.
 
         Raises
         ------
         InputError
             If there is no such group.
         """
+        name = str(name)
         if name not in self.groups:
             raise InputError(
                 f"group={name}: {close_matches(name, self.groups)}"

@@ -158,8 +158,9 @@ def test_what_cannot_be_used_is_one_line_and_leaves_nothing(command, words, part
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_file_in_place_of_a_data_set(command, own):
-    path = own[1].split("=", 1)[1]
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_file_in_place_of_a_data_set(command, own, exists):
+    path = own[1].split("=", 1)[1] if exists else "/none/x.h5ad"
     outcome = command("model=pearson", f"data={path}")
     assert outcome.code == 2
     assert lines_naming(outcome.err, f"data.path={path}")

@@ -138,6 +138,17 @@ def test_groups_are_networks_of_their_own(cells):
     refused(lambda: both.group("B cells"), "B cell")
 
 
+@pytest.mark.parametrize("values", [[0, 1], [False, True], [0.5, 1.0]])
+def test_groups_may_be_numbers(cells, values, tmp_path):
+    cells.obs["louvain"] = np.repeat(values, 80)
+    given = {"regulators": REGULATORS, "groupby": "louvain", "outputs": tmp_path}
+    both = grn_exp.infer(cells, "pearson", **given)
+    assert both.groups == [str(value) for value in values]
+    one = grn_exp.infer(cells, "pearson", group=values[1], **given)
+    pd.testing.assert_frame_equal(one.edges, both.group(values[1]).edges)
+    assert len(list(tmp_path.glob("*/*/*/*/network.parquet"))) == 2
+
+
 def test_a_file_that_was_written_again_has_other_groups(cells, tmp_path):
     path = tmp_path / "own.h5ad"
     for names in (["a", "b"], ["c", "d"]):
@@ -228,6 +239,7 @@ def test_options_go_where_they_belong():
         ({"regulators": ["X", "Y"]}, ("data.regulators", "'X'")),
         ({"regulators": None}, ("data.regulators",)),
         ({"known": pd.DataFrame({"a": ["b"]})}, ("data.known=known", "a")),
+        ({"known": [("SPI1", "GENE3")]}, ("known", "list")),
         ({"method": "infosem_bc"}, ("InfoSEMBC", "data.known=FILE")),
         ({"cells": 5}, ("cells", "int")),
         ({"cells": "nowhere.h5ad"}, ("data.path=nowhere.h5ad",)),

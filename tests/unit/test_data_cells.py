@@ -69,8 +69,9 @@ def module(path, regulators, **options):
 
 
 def refused(path, regulators, *parts, **options):
-    with pytest.raises(InputError, match=naming(*parts)):
+    with pytest.raises(InputError, match=naming(*parts)) as caught:
         module(path, regulators, **options)
+    assert "np." not in str(caught.value)
 
 
 def written(cells: ad.AnnData, path):
@@ -248,6 +249,30 @@ def test_groups_with_too_few_cells_are_left_out_and_named(counts, tmp_path):
         groups_of(str(path), "none", None)
 
 
+@pytest.mark.parametrize("kind", ["category", "object", "float", "Int64"])
+def test_cells_without_a_value_are_no_group(kind, counts, tmp_path):
+    values = pd.Series(["1"] * 30 + [None] * 30, index=counts.obs_names, dtype=object)
+    numbers = kind in ("float", "Int64")
+    counts.obs["g"] = (pd.to_numeric(values) if numbers else values).astype(kind)
+    names, left_out = groups_of(str(written(counts, tmp_path / "x.h5ad")), "g", None)
+    assert names == ["1.0" if kind == "float" else "1"]
+    assert lines_naming(left_out, 30, "g")
+    counts.obs["g"] = np.nan
+    with pytest.raises(InputError, match=naming("data.groupby=g")):
+        groups_of(str(written(counts, tmp_path / "y.h5ad")), "g", None)
+
+
+def test_a_table_has_no_groups(counts, tmp_path):
+    counts.to_df().to_csv(tmp_path / "x.csv")
+    with pytest.raises(InputError, match=naming("data.groupby=kind", "none")):
+        groups_of(str(tmp_path / "x.csv"), "kind", None)
+
+
+def test_a_group_of_few_cells_is_named(counts, regulators, tmp_path, caplog):
+    module(written(counts, tmp_path / "x.h5ad"), regulators, groupby="kind", group="a")
+    assert lines_naming(caplog.text, "kind=a", 30)
+
+
 def test_the_most_variable_genes_beside_all_regulators(counts, regulators, tmp_path):
     data = module(written(counts, tmp_path / "x.h5ad"), regulators, genes=6)
     assert set(REGULATORS) <= set(data.expression.genes)
@@ -403,6 +428,14 @@ def _fractions(cells):
     cells.X = cells.X * 100 + 0.5
 
 
+def _each_its_own(cells):
+    cells.obs["own"] = cells.obs_names
+
+
+def _one_expressed(cells):
+    cells.X[:, 1:] = 0
+
+
 def _negative(cells):
     sc.pp.scale(cells)
     cells.layers["counts"] = np.abs(cells.X)
@@ -438,6 +471,11 @@ def file_of(counts, tmp_path):
         (None, {"groupby": "kind", "group": "x"}, ["data.group=x", "kind"]),
         (None, {"groupby": "kind", "group": "c"}, ["kind=c", 5]),
         (None, {"group": "a"}, ["data.groupby"]),
+        (None, {"groupby": "kind", "group": "aa"}, ["data.group=aa", "'a'"]),
+        (None, {"obs_filter": "donor"}, ["data.obs_filter='donor'", "condition"]),
+        (None, {"obs_filter": "x = donor"}, ["data.obs_filter='x = donor'"]),
+        (_each_its_own, {"sample": "own"}, ["data.sample=own", 60, 0]),
+        (_one_expressed, {}, ["SPI1", "data.min_cells"]),
         (None, {"sample": "batch"}, ["data.sample=batch"]),
         (None, {"genes": 0}, ["data.genes=0"]),
         (None, {"known": "missing.csv"}, ["data.known=missing.csv"]),
@@ -453,7 +491,8 @@ def test_cells_that_cannot_be_used(change, options, parts, file_of, regulators):
         (None, ["data.regulators"]),
         ("humann", ["data.regulators=humann"]),
         (["X1", "X2"], ["data.regulators", "'X1'", "'SPI1'"]),
-        ([], ["data.regulators"]),
+        ([], ["no symbol"]),
+        (["", " "], ["no symbol"]),
     ],
 )
 def test_regulators_that_cannot_be_used(given, parts, counts, tmp_path):
@@ -470,6 +509,19 @@ def test_one_regulator_is_enough_for_a_network(counts, tmp_path):
 def test_a_table_that_does_not_show_which_way_round_it_is(counts, tmp_path):
     counts.to_df().to_csv(tmp_path / "x.csv")
     refused(tmp_path / "x.csv", ["X1"], "data.path", "x.csv")
+
+
+@pytest.mark.parametrize("genes_in", ["rows", "columns"])
+def test_a_word_among_the_numbers_is_named_the_right_way_round(genes_in, counts, tmp_path):
+    table = counts.to_df().astype(object)
+    table.iloc[3, 4] = "low"
+    (table if genes_in == "columns" else table.T).to_csv(tmp_path / "x.csv")
+    refused(tmp_path / "x.csv", REGULATORS, "cell 'cell3'", "gene 'GENE0'", "'low'")
+
+
+def test_a_table_without_the_names_of_its_cells(counts, tmp_path):
+    counts.to_df().to_csv(tmp_path / "x.csv", index=False)
+    refused(tmp_path / "x.csv", REGULATORS, "data.path", "x.csv", "'SPI1'")
 
 
 def test_duplicates_keep_the_one_with_most_expression(counts, tmp_path):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from grn_exp.core.errors import InputError, brief
 from grn_exp.core.home import expanded
-from grn_exp.data.cells.files import open_cells
+from grn_exp.data.cells.files import TABLES, open_cells
 from grn_exp.data.cells.preprocess import FEWEST_CELLS, column_of_obs, filtered
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str
     values = column_of_obs(cells, groupby, "groupby", path)
     if obs_filter is not None:
         values = values[filtered(cells, obs_filter, path)]
-    names, counts = np.unique(values, return_counts=True)
+    names, counts = np.unique(values[values != ""], return_counts=True)
     kept = [str(name) for name in names[counts >= FEWEST_CELLS]]
     if not kept:
         raise InputError(
@@ -46,9 +46,12 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str
             "choose another column, or drop it"
         )
     small = [f"{name} ({n})" for name, n in zip(names, counts, strict=True) if name not in kept]
-    if not small:
-        return kept, ""
-    return kept, f"{path}: left out, with fewer than {FEWEST_CELLS} cells: {', '.join(small)}"
+    n_without = int((values == "").sum())
+    left_out = [
+        *([f"groups with fewer than {FEWEST_CELLS} cells: {', '.join(small)}"] if small else []),
+        *([f"{n_without} cells without a value of {groupby}"] if n_without else []),
+    ]
+    return kept, f"{path}: left out: {'; '.join(left_out)}" if left_out else ""
 
 
 def without_matrix(path: Path) -> "AnnData":
@@ -61,6 +64,8 @@ def without_matrix(path: Path) -> "AnnData":
     """
     from anndata import AnnData
 
+    if path.is_file() and path.name.lower().endswith(TABLES):
+        return AnnData()  # a table has no obs
     if not path.name.lower().endswith(".h5ad") or not path.is_file():
         return open_cells(path, landmarks=())
     import h5py

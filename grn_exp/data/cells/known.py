@@ -85,7 +85,7 @@ def read_known(path: Path, regulators: GeneIndex, genes: GeneIndex) -> Known:
     if not at_hand.all():
         log.warning(
             "%s: %d of %d interactions have a gene that is not used and were left out",
-            *(path, int((~at_hand).sum()), len(pairs)),
+            *(path.name, int((~at_hand).sum()), len(pairs)),
         )
     return known
 

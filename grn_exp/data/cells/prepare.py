@@ -120,6 +120,7 @@ def _prepare(path: Path, choices: Choices, asked: Asked) -> Prepared:
     samples = None
     if choices.sample is not None:
         samples = preprocess.column_of_obs(cells, choices.sample, "sample", name)
+        preprocess.refuse_tiny_samples(samples, choices.sample, name)
     cells = preprocess.choose_values(
         cells, layer=choices.layer, use_raw=choices.use_raw, source=name
     )
@@ -198,6 +199,11 @@ def _used_regulators(
             f"{used.name}: {sum(map(bool, found))} of {len(asked.symbols)} regulators of "
             f"{asked.source} are in the matrix, but none is used (the first is {reason}); give "
             "more cells, a smaller data.min_cells, or other regulators"
+        )
+    if len(used) == 1:
+        raise InputError(
+            f"{used.name}: {used.symbols[0]} is the only gene that is used, so it has no target; "
+            "give more genes, more cells or a smaller data.min_cells"
         )
     return regulators
 

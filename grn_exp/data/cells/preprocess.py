@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -47,24 +48,24 @@ def choose_cells(
             raise InputError(f"data.group={group}: give data.groupby=..., the column of obs")
         values = column_of_obs(cells, groupby, "groupby", source)
         if group not in set(values):
-            known = sorted(set(values))
+            known = sorted({*values.tolist()} - {""})
             raise InputError(
                 f"data.group={group}: no cell of {source} has it in {groupby}; "
                 f"{close_matches(group, known)}choose from {', '.join(known[:20])}"
             )
         kept &= values == group
     n_kept = int(kept.sum())
+    what = f" with {groupby}={group}" if group is not None else ""
     if n_kept < FEWEST_CELLS:
-        what = f" with {groupby}={group}" if group is not None else ""
         raise InputError(
             f"{source}: {n_kept} cells{what}; a network needs at least {FEWEST_CELLS} to be "
             f"inferred and more than {FEW_CELLS} to mean much: merge groups or drop the filter"
         )
     if n_kept < FEW_CELLS:
         log.warning(
-            "%s: %d cells only: the order of the edges depends on which cells these are; "
+            "%s: %d cells only%s: the order of the edges depends on which cells these are; "
             "stability=20 shows how much",
-            *(source, n_kept),
+            *(source, n_kept, what),
         )
     return cells if kept.all() else cells[kept].copy()
 
@@ -75,23 +76,23 @@ def filtered(cells: Cells, obs_filter: str, source: str) -> NDArray[np.bool_]:
     Raises
     ------
     InputError
-        If it does not parse, or names no column of ``obs``.
+        If it does not parse, names no column of ``obs``, or is no condition.
     """
     try:
-        index = cells.obs.reset_index(drop=True).query(obs_filter).index
+        marks: Any = cells.obs.reset_index(drop=True).eval(obs_filter)
+        if np.shape(marks) != (cells.n_obs,) or not pd.api.types.is_bool_dtype(marks):
+            raise TypeError("it is no condition, which holds or not for each cell")
     except Exception as error:  # pandas and Python's parser raise what they like
         raise InputError(
             f"data.obs_filter={obs_filter!r}: {brief(error)}; write it as for "
             f"DataFrame.query, over the columns of obs of {source}: "
             f"{', '.join(map(str, cells.obs.columns))}"
         ) from error
-    kept = np.zeros(cells.n_obs, dtype=np.bool_)
-    kept[index.to_numpy()] = True
-    return kept
+    return pd.Series(marks).fillna(value=False).to_numpy(dtype=np.bool_)
 
 
 def column_of_obs(cells: Cells, name: str, key: str, source: str) -> NDArray[np.str_]:
-    """Return a column of ``obs`` as strings.
+    """Return a column of ``obs`` as strings, empty ones where it has no value.
 
     Raises
     ------
@@ -104,7 +105,24 @@ def column_of_obs(cells: Cells, name: str, key: str, source: str) -> NDArray[np.
             f"data.{key}={name}: {source} has no such column of obs; "
             f"{close_matches(name, known)}choose from {', '.join(known) or 'none'}"
         )
-    return cells.obs[name].astype(str).to_numpy(dtype=np.str_)
+    values = cells.obs[name]
+    return np.where(values.isna(), "", values.astype(str)).astype(np.str_)
+
+
+def refuse_tiny_samples(samples: NDArray[np.str_], column: str, source: str) -> None:
+    """Refuse samples so small that there are no halves of them.
+
+    Raises
+    ------
+    InputError
+        If half of each sample's cells are fewer than half of those a network needs.
+    """
+    _, counts = np.unique(samples, return_counts=True)
+    if (n_half := int((counts // 2).sum())) < FEWEST_CELLS // 2:
+        raise InputError(
+            f"data.sample={column}: {source} has {len(samples)} cells of {len(counts)} samples, "
+            f"so half of each sample's are {n_half} cells; choose a column with fewer samples"
+        )
 
 
 def choose_values(cells: Cells, *, layer: str | None, use_raw: bool | None, source: str) -> Cells:

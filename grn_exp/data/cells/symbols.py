@@ -114,7 +114,10 @@ def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
         If there is no such file, or no symbol in it.
     """
     if not isinstance(choice, str):
-        return list(dict.fromkeys(stripped(choice, name="data.regulators"))), "data.regulators"
+        given = [symbol for symbol in stripped(choice, name="data.regulators") if symbol]
+        if not given:
+            raise InputError("data.regulators: no symbol in this list; give one at least")
+        return list(dict.fromkeys(given)), "data.regulators"
     if choice in SPECIES:
         path, source = store.fetch(f"tf_lists/{choice}-tfs.csv"), f"the {choice} list"
     else:
