@@ -1,4 +1,4 @@
-"""Time GRNBoost2 as run and as arboreto's core does it, where that package is installed.
+"""Time GRNBoost2 on scikit-learn and as arboreto's core does it, where that package is installed.
 
 Its wheel brings a package ``tests`` that hides ours: use an environment other than the tests'.
 """
@@ -49,7 +49,7 @@ def measure(dataset: str = "mDC", *, n_targets: int = 20) -> BoostingTimes:
     except ImportError as error:
         raise InputError(f"{error}; pip install arboreto 'dask[dataframe]' distributed") from error
     view = training_view(dataset)
-    model = GRNBoost2(seed=_SEED).attach(view)
+    model = GRNBoost2(seed=_SEED, backend="sklearn").attach(view)
     names, symbols = list(view.regulators), list(view.genes)
     inputs = np.asfortranarray(view.expression.values[:, view.regulator_positions])
     targets = np.setdiff1d(np.arange(len(view.genes)), view.regulator_positions)[:n_targets]

@@ -1,10 +1,19 @@
 """Methods that read expression alone, against naive references and by hand."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rustscenic import grn
 from scipy.stats import spearmanr
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 
@@ -15,7 +24,7 @@ from grn_exp.core.views import TrainView
 from grn_exp.models.edges import correlation
 from grn_exp.models.edges.correlation import Correlation, partial_correlations
 from grn_exp.models.edges.genie3 import GENIE3
-from grn_exp.models.edges.grnboost2 import GRNBoost2
+from grn_exp.models.edges.grnboost2 import GRNBoost2, _batches
 from grn_exp.models.edges.regdiffusion import RegDiffusion
 from tests.messages import naming
 
@@ -50,6 +59,7 @@ MODELS = {
     "spearman": lambda view: Correlation(kind="spearman").attach(view),
     "partial": lambda view: Correlation(kind="partial").attach(view),
     "grnboost2": boosted,
+    "grnboost2 sklearn": lambda view: boosted(view, backend="sklearn"),
     "genie3": lambda view: GENIE3(n_estimators=20, max_features="sqrt").attach(view),
 }
 
@@ -169,7 +179,7 @@ def test_regdiffusion_leaves_out_what_its_package_cannot_scale(tmp_path, monkeyp
 def test_grnboost2_is_a_loop_with_the_published_stopping_rule():
     """The reference adds trees one by one and looks at the last 25 out-of-bag improvements."""
     view = make_view()
-    found = predicted(boosted(view)).values
+    found = predicted(boosted(view, backend="sklearn")).values
     ordered = view.by_symbol()
     inputs = ordered.expression.values[:, ordered.regulator_positions]
     target = view.expression.values[:, 6].astype(np.float64)
@@ -206,11 +216,89 @@ def test_genie3_is_the_mean_variance_that_the_splits_take_away():
 
 @pytest.mark.slow
 def test_more_processes_give_the_same_scores():
-    expected = predicted(boosted(make_view(), n_estimators=40)).values
+    few = {"backend": "sklearn", "n_estimators": 40}
+    expected = predicted(boosted(make_view(), **few)).values
     torch.set_num_threads(2)
-    np.testing.assert_array_equal(
-        predicted(boosted(make_view(), n_estimators=40)).values, expected
+    np.testing.assert_array_equal(predicted(boosted(make_view(), **few)).values, expected)
+
+
+def test_both_backends_name_the_same_regulators():
+    planted = slice(4, 7)  # how many trees a gene gets, and so the sum, varies with the draws
+    found, exact = (
+        predicted(boosted(make_view(), backend=name)).values[:, planted]
+        for name in ("rustscenic", "sklearn")
     )
+    shares = (found / found.sum(axis=0), exact / exact.sum(axis=0))
+    assert np.corrcoef(*map(np.ravel, shares))[0, 1] > 0.95
+
+
+BATCHES = """
+import sys
+from grn_exp.models.edges import grnboost2
+from tests.unit.test_models_unsupervised import boosted, make_view, predicted
+grnboost2._MOST_BATCHES, grnboost2._SHARE_FITTED_AGAIN = int(sys.argv[1]), 100.0
+model = boosted(make_view(), seed=int(sys.argv[2]))
+sys.stdout.write(predicted(model).values.tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_seed_alone_decides_what_rustscenic_gives():
+    """Not the number of threads, which a process fixes at its first call, nor the batches."""
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", BATCHES, n_batches, seed],
+            env={**os.environ, "RAYON_NUM_THREADS": n_threads},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for n_threads, n_batches, seed in (("1", "1", "0"), ("8", "3", "0"), ("1", "1", "1"))
+    ]
+    assert printed[0] == printed[1] != printed[2]
+
+
+def test_batches_hold_every_gene_that_varies_and_refit_few_regulators():
+    for n_genes, n_regulators in ((1, 1), (9, 4), (821, 20), (10_243, 49), (900, 400), (30, 30)):
+        varying = np.arange(n_genes) % 5 > 0
+        regulators = np.arange(n_regulators)
+        batches = list(_batches(varying, regulators))
+        assert {*np.flatnonzero(varying)} <= {*np.concatenate(batches)}
+        assert all(np.isin(regulators, batch).all() for batch in batches)
+        assert (len(batches) - 1) * n_regulators <= 0.1 * n_genes
+
+
+def test_a_signal_is_heard_while_a_batch_is_fitted(monkeypatch):
+    """Native code does not look for signals."""
+    ended = threading.Event()
+    monkeypatch.setattr(grn, "infer", lambda *_args, **_options: ended.wait(60))
+
+    def stop(*_):
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    start = time.monotonic()
+    try:
+        with pytest.raises(InterruptedError):
+            boosted(make_view()).fit()
+    finally:
+        ended.set()
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - start < 20
+
+
+def test_a_run_on_rustscenic_says_which_version():
+    view = make_view()
+    assert boosted(view).facts() == {"rustscenic": version("rustscenic")}
+    assert not boosted(view, backend="sklearn").facts()
+
+
+def test_grnboost2_without_rustscenic_names_the_other_backend(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rustscenic", None)
+    with pytest.raises(InputError, match=naming("model.backend=rustscenic", "=sklearn")):
+        boosted(make_view())
+    assert boosted(make_view(), backend="sklearn")
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,12 @@ class TreeEnsemble(EdgeScorer):
     def _fit_gene(
         self, inputs: NDArray[np.float32], target: NDArray[np.float32], itself: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
+        from sklearn import config_context
+
         column = np.zeros(inputs.shape[1])
         if not itself.all():
             others = inputs[:, ~itself] if itself.any() else inputs
-            column[~itself] = self.importances(others, target.astype(np.float64))
+            # an ensemble would check options and numbers again for every tree
+            with config_context(skip_parameter_validation=True, assume_finite=True):
+                column[~itself] = self.importances(others, target.astype(np.float64))
         return column
