@@ -1,4 +1,4 @@
-"""``make bench``: every speed claim, measured against the plain form in the same run."""
+"""``make bench``: every speed claim, against the plain form or a peer's code in the same run."""
 
 import argparse
 import statistics
@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import boosting, classifiers, decoding, retrieval, sem, simulation, sweeps
+from benchmarks import (
+    boosting,
+    classifiers,
+    decoding,
+    loading,
+    methods,
+    retrieval,
+    sem,
+    simulation,
+    sweeps,
+)
 from grn_exp.core.errors import InputError
 
 Notes = list[str]
@@ -20,6 +30,10 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--data", nargs="+", default=["mESC", "mDC"], help="deepsem: on which")
     parser.add_argument("--epochs", type=int, default=6, help="deepsem: of each form")
+    parser.add_argument("--methods", nargs="+", help="methods: which, in place of all")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="methods: most that a fit may take"
+    )
     parser.add_argument(
         "--smoke", action="store_true", help="smallest sizes: does it run, not how fast is it"
     )
@@ -34,6 +48,60 @@ def main(given: Sequence[str] | None = None) -> None:
         for note in notes:
             console.print(note)
         console.print()
+
+
+def every_method(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Fits of every method that scores pairs, and of its peers' own code."""
+    table = Table(
+        "data",
+        "method",
+        "code",
+        "CPU s",
+        "ratio to the fastest",
+        "peak memory, MB",
+        "of our best 1,000 edges",
+        title="A fit, one thread; start-up and reading not counted, but their memory is",
+    )
+    datasets, chosen = ["mDC", "semrau"], arguments.methods
+    if arguments.smoke:
+        datasets, chosen = ["toy"], ["random", "grnboost2"]
+    notes = [f"Fits were given up after {arguments.seconds:.0f} CPU seconds."]
+    for data in datasets:
+        try:
+            for row in methods.measure(
+                data, seconds=arguments.seconds, methods=chosen, smoke=arguments.smoke
+            ):
+                table.add_row(*_method_cells(row))
+        except InputError as error:
+            notes.append(f"{data}: left out: {error}")
+    return table, notes
+
+
+def _method_cells(row: methods.Row) -> list[str]:
+    seconds, peak = "given up", ""
+    if row.cost is not None:
+        seconds, peak = f"{row.cost.seconds:.2f}", f"{row.cost.peak_mb:.0f}"
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    shared = "" if row.shared is None else f"{row.shared}"
+    return [row.data, row.method, row.code, seconds, ratio, peak, shared]
+
+
+def reading(arguments: argparse.Namespace) -> tuple[Table, Notes]:
+    """Read matrices, and say what it takes."""
+    found, notes = loading.measure(smoke=arguments.smoke)
+    table = Table(
+        "file",
+        "CPU s",
+        "dense size, MB",
+        "peak memory, MB",
+        "ratio",
+        title="Reading a matrix; memory beyond what the process had",
+    )
+    for each in found:
+        sizes = (f"{each.dense_mb:.1f}", f"{each.peak_mb:.1f}")
+        ratio = f"{each.peak_mb / each.dense_mb:.1f} x"
+        table.add_row(each.name, f"{each.seconds:.2f}", *sizes, ratio)
+    return table, notes
 
 
 def deepsem(arguments: argparse.Namespace) -> tuple[Table, Notes]:
@@ -182,7 +250,7 @@ def sergio(arguments: argparse.Namespace) -> tuple[Table, Notes]:
 
 def grnboost2(arguments: argparse.Namespace) -> tuple[Table, Notes]:
     """Boosting of genes on regulators."""
-    title = "GRNBoost2 on mDC, CPU seconds a target on one thread"
+    title = "GRNBoost2 on scikit-learn, mDC, CPU seconds a target on one thread"
     small = {"dataset": "toy", "n_targets": 2} if arguments.smoke else {}
     try:
         found = boosting.measure(**small)
@@ -210,6 +278,8 @@ def sweep(arguments: argparse.Namespace) -> tuple[Table, Notes]:
 
 
 SECTIONS: dict[str, Section] = {
+    "methods": every_method,
+    "loading": reading,
     "deepsem": deepsem,
     "retrieval": context_attention,
     "grnboost2": grnboost2,

@@ -1,7 +1,6 @@
 """Time DeepSEM as the package runs it and as :mod:`benchmarks.plain_deepsem` writes it out."""
 
 import dataclasses
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.plain_deepsem import PlainDeepSEM
-from benchmarks.processes import apart
+from benchmarks.processes import apart, peak_mb
 from grn_exp.core.views import TrainView
 from grn_exp.data.edges.beeline import BeelineDataModule
 from grn_exp.data.edges.toy import ToyDataModule
@@ -117,8 +116,7 @@ def _run(name: str, dataset: str, n_epochs: int) -> Form:
     else:
         seconds, losses = _time(_package_epochs(model), n_epochs)
         scores = model.adjacency().abs().detach()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return Form(name, dataset, seconds, losses, peak_mb, scores.numpy())
+    return Form(name, dataset, seconds, losses, peak_mb(), scores.numpy())
 
 
 def _package_epochs(model: DeepSEM) -> Callable[[int], float]:
