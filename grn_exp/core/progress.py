@@ -1,13 +1,19 @@
 """A bar for work that takes its time."""
 
 import importlib.util
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sized
+from datetime import timedelta
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track as rich_track
 
+log = logging.getLogger(__name__)
+
 Item = TypeVar("Item")
+SECONDS_BETWEEN_LINES = 30.0
 
 
 def is_watched(console: Console) -> bool:
@@ -17,7 +23,9 @@ def is_watched(console: Console) -> bool:
 
 
 def track(items: Iterable[Item], *, title: str, total: int | None = None) -> Iterable[Item]:
-    """Pass ``items`` on, with a bar and the time left where somebody is watching.
+    """Pass ``items`` on, with a bar where somebody is watching, else a line now and then.
+
+    Both say how much time is left.
 
     Parameters
     ----------
@@ -29,11 +37,17 @@ def track(items: Iterable[Item], *, title: str, total: int | None = None) -> Ite
         How many there are, where ``items`` does not know.
     """
     console = Console(stderr=True)
-    return rich_track(
-        items,
-        description=title,
-        total=total,
-        console=console,
-        disable=not is_watched(console),
-        transient=True,
-    )
+    if not is_watched(console):
+        return _with_lines(items, title, len(items) if isinstance(items, Sized) else total)
+    return rich_track(items, description=title, total=total, console=console, transient=True)
+
+
+def _with_lines(items: Iterable[Item], title: str, total: int | None) -> Iterator[Item]:
+    began = said = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if total and now - said >= SECONDS_BETWEEN_LINES:
+            said = now
+            left = timedelta(seconds=round((now - began) * (total - number) / number))
+            log.info("%s: %d of %d, %s left", title, number, total, left)

@@ -15,13 +15,13 @@ from pytorch_lightning.callbacks import Checkpoint
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from grn_exp.core import progress
 from grn_exp.core.errors import InputError
-from grn_exp.core.progress import is_watched
 from grn_exp.engine import stopping
 from grn_exp.storage.atomic import make_folder, unwritable
 
 log = logging.getLogger(__name__)
-_SECONDS_BETWEEN_LINES = 30.0
+_PATIENCE = 20.0  # seconds that a signal waits for the end of an epoch
 
 
 def diverged(epoch: int) -> InputError:
@@ -129,7 +129,8 @@ class History(Checkpoint):
 class TimedCheckpoint(Checkpoint):
     """Write ``last.ckpt`` at the end of an epoch, but no more often than asked.
 
-    Where a signal asked for it, the training stops there, saved.
+    Where a signal asked for it, the training stops there, saved; within an epoch that takes longer
+    than whoever sent it will wait, it stops after a batch, and goes on from the epoch before.
 
     Parameters
     ----------
@@ -143,10 +144,26 @@ class TimedCheckpoint(Checkpoint):
         self.path = path
         self.seconds = seconds
         self.written_at = time.monotonic()
+        self.asked_at: float | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals back from Lightning, which would break an epoch off."""
         stopping.listen()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's signature
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Stop if the training is to stop, and its epoch does not end."""
+        if not stopping.asked():
+            return
+        self.asked_at = self.asked_at or time.monotonic()
+        if time.monotonic() - self.asked_at >= _PATIENCE:
+            stopping.stop_if_asked()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save if it is time, or if the training is to stop."""
@@ -203,8 +220,8 @@ class ProgressBar(Checkpoint):
         console = Console(stderr=True)
         # until a job of a sweep is done; then nobody watches it
         is_kept = isinstance(console.file, io.StringIO)
-        self.aloud = self.shown and not is_watched(console) and not is_kept
-        if not (self.shown and is_watched(console)):
+        self.aloud = self.shown and not progress.is_watched(console) and not is_kept
+        if not (self.shown and progress.is_watched(console)):
             return
         columns: Iterable[Any] = (
             TextColumn("{task.description}"),
@@ -225,8 +242,21 @@ class ProgressBar(Checkpoint):
         if self.bar is not None:
             values = "  ".join(_values(trainer))
             self.bar.update(self.task, completed=trainer.current_epoch + 1, values=values)
-        if time.monotonic() - self.logged_at >= _SECONDS_BETWEEN_LINES:
+        if time.monotonic() - self.logged_at >= progress.SECONDS_BETWEEN_LINES:
             self._log(trainer, trainer.current_epoch + 1, ended=False)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's signature
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Say how far a long epoch is."""
+        share = (batch_idx + 1) / trainer.num_training_batches
+        if share < 1 and time.monotonic() - self.logged_at >= progress.SECONDS_BETWEEN_LINES:
+            self._log(trainer, round(trainer.current_epoch + share, 2), ended=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bar away, and say where the training ended."""
@@ -244,13 +274,13 @@ class ProgressBar(Checkpoint):
             self.bar.stop()
             self.bar = None
 
-    def _log(self, trainer: pl.Trainer, n_done: int, *, ended: bool) -> None:
+    def _log(self, trainer: pl.Trainer, n_done: float, *, ended: bool) -> None:
         """Log how far it is after so many epochs, in the run's own log if nobody else listens."""
         self.logged_at = time.monotonic()
         seconds, time_is = self.logged_at - self.began, "in all"
         n_epochs = trainer.max_epochs or -1  # -1: until something else ends it
         if not ended and n_epochs > 0:
-            seconds *= (n_epochs - n_done) / max(n_done - self.first, 1)
+            seconds *= (n_epochs - n_done) / max(n_done - self.first, 0.01)
             time_is = "left"
         epochs = f"epoch {n_done}" + f" of {n_epochs}" * (n_epochs > 0)
         text = ", ".join(

@@ -9,6 +9,7 @@ from grn_exp.data.benchmark import Benchmark
 from grn_exp.models.base import GRNModel
 
 _EDGE_TABLE = 8  # numbers for each pair of a regulator and a gene
+_WORTH_A_LINE = 10**8  # bytes beside what Python and its libraries take
 _FEWER_GENES = (10_000, 5_000, 3_000, 2_000, 1_000, 500)
 
 
@@ -22,10 +23,18 @@ class Needs:
         Of its data.
     n_bytes
         The most that the process will hold.
+    beside
+        What of that is not for the data.
     """
 
     sizes: Sizes
     n_bytes: int
+    beside: int
+
+    @property
+    def worth_a_line(self) -> bool:
+        """Whether anybody would want to know."""
+        return self.n_bytes - self.beside >= _WORTH_A_LINE
 
     def __str__(self) -> str:
         return (
@@ -66,7 +75,7 @@ def check_needs(name: str, model: GRNModel, data: Benchmark) -> Needs:
     expression = data.expression
     sizes = Sizes(expression.n_cells, expression.n_genes, len(data.truth.regulators))
     beside = memory.held() - sizes.matrix
-    needs = Needs(sizes, expected(model, sizes, beside))
+    needs = Needs(sizes, expected(model, sizes, beside), beside)
     if not memory.fits(needs.n_bytes):
         options = (
             option

@@ -103,7 +103,8 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
                     folder.warn_of_damage()
                 folder.clear(keep_checkpoint=True)
             with limited_threads(spec.trainer.num_threads):
-                log.info(str(needs))
+                if needs.worth_a_line:
+                    log.info(str(needs))
                 return _run_in(folder, spec, data, model, seconds, force=force)
     finally:
         del model, data

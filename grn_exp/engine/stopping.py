@@ -110,7 +110,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
         _received = number
         if number == signal.SIGINT:
             # not through sys.stderr, which may be in the middle of a write
-            text = b"\nstopping at the end of this epoch, which is saved; Ctrl-C again stops now\n"
+            text = b"\nstopping at the end of this epoch if it is near; Ctrl-C again stops now\n"
             os.write(_STDERR, text)
         return
     _received = None

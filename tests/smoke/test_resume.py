@@ -203,6 +203,30 @@ def test_a_signal_waits_for_the_end_of_the_epoch(command, tmp_path, monkeypatch,
     assert results(resumed) == results(command(*run, outputs=tmp_path / "unbroken"))
 
 
+def test_a_signal_does_not_wait_for_the_end_of_a_long_epoch(command, tmp_path, monkeypatch):
+    from grn_exp.engine import callbacks
+    from grn_exp.models.edges.infosem import InfoSEMBC
+
+    run = (*SHORT, "trainer.checkpoint_seconds=0", "model.batch_size=8")
+    batches = []
+
+    def loss(self, batch, original=InfoSEMBC.loss):
+        batches.append(self.current_epoch)
+        if batches[-2:] == [3, 3]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch)
+
+    monkeypatch.setattr(callbacks, "_PATIENCE", 0)
+    monkeypatch.setattr(InfoSEMBC, "loss", loss)
+    stopped = command(*run)
+    assert stopped.code == 128 + signal.SIGTERM
+    assert batches.count(3) == 2 < batches.count(2)
+    monkeypatch.undo()
+    resumed = command(*run)
+    assert resumed.code == 0, resumed.err
+    assert results(resumed) == results(command(*run, outputs=tmp_path / "unbroken"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["status.json", "config.yaml", "split.npz", "scores.npz"])
 def test_a_kill_at_any_file_leaves_a_folder_that_is_taken_up_again(
@@ -258,7 +282,7 @@ def test_the_history_grows_in_one_file_and_goes_on(command, tmp_path, outputs, m
 
 
 def test_lines_show_how_far_a_training_is(command, monkeypatch):
-    monkeypatch.setattr("grn_exp.engine.callbacks._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("grn_exp.core.progress.SECONDS_BETWEEN_LINES", 0.0)
     outcome = command(*SHORT)
     in_log = (outcome.folder / "run.log").read_text().splitlines()
     for lines in (outcome.lines, in_log):

@@ -289,9 +289,10 @@ def test_the_progress_bar_is_for_terminals(monkeypatch, terminal, shown):
 def test_a_training_that_ends_early_has_no_time_left(monkeypatch, caplog, n_epochs, expected):
     from types import SimpleNamespace
 
+    from grn_exp.core import progress
     from grn_exp.engine import callbacks
 
-    monkeypatch.setattr(callbacks, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     trainer = SimpleNamespace(max_epochs=n_epochs, current_epoch=0, callback_metrics={})
     bar = callbacks.ProgressBar("toy random")
     with caplog.at_level("INFO"):

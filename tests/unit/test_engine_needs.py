@@ -13,6 +13,7 @@ from grn_exp import config
 from grn_exp.core import memory
 from grn_exp.core.errors import InputError
 from grn_exp.core.memory import Sizes
+from grn_exp.engine import needs
 from grn_exp.engine.needs import expected
 from grn_exp.engine.run import run
 from grn_exp.models.edges.deepsem import DeepSEM
@@ -73,6 +74,7 @@ def test_the_refusal_names_the_option_that_fits(share, option, own, tmp_path, mo
 
 def test_what_fits_runs_and_says_what_it_takes(own, tmp_path, monkeypatch, caplog):
     limited_to(monkeypatch, 10**9)
+    monkeypatch.setattr(needs, "_WORTH_A_LINE", 0)
     with caplog.at_level("INFO"):
         run(make_spec(tmp_path / "out", *own, "data.genes=100", model="pearson"))
     assert lines_naming(caplog.text, N_CELLS, N_REGULATORS, "memory")
