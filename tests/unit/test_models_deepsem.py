@@ -137,6 +137,13 @@ def test_plain_standardisation_by_hand():
     assert (weight == 1).all()
 
 
+def test_zeros_and_ones_name_the_scaling_that_takes_them():
+    values = (np.random.default_rng(0).random((12, 5)) < 0.5).astype(np.float32)
+    with pytest.raises(InputError, match=naming("model.standardise=all")):
+        standardise_expression(values, "nonzero")
+    assert np.isfinite(standardise_expression(values, "all")[0]).all()
+
+
 @pytest.mark.parametrize("how", ["nonzero", "all"])
 def test_expression_that_never_varies_is_refused(how):
     with pytest.raises(InputError, match=naming("4 cells")):

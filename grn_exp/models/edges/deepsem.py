@@ -296,6 +296,11 @@ def standardise_expression(
     mean = (wide * counted).sum(axis=0) / n
     variance = (np.square(wide - mean) * counted).sum(axis=0) / n
     if not (variance > 0).any():
+        if np.ptp(values, axis=0).any():
+            raise InputError(
+                "model.standardise=nonzero: the values of each gene are alike in all cells in "
+                "which they are not 0, as in a 0/1 matrix; give model.standardise=all"
+            )
         raise InputError(
             f"no gene varies over the {len(values)} cells, so nothing can be inferred; "
             "check that the matrix holds expression values"
