@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from grn_exp import compose
 from grn_exp.api.network import Network
 from grn_exp.config import build_spec
+from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
+from grn_exp.core.sets import RegulatorSets
 from grn_exp.data.benchmark import Benchmark
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ def load_benchmark(name: str, split_seed: int = 0, **options: Any) -> Benchmark:
     Parameters
     ----------
     name
-        What ``data=`` takes: ``mesc``, ``sergio_ds1``, ``toy``.
+        What ``data=`` takes: ``mesc``, ``sergio_ds1``, ``toy``; ``anndata`` with ``path=``,
+        ``known=`` and ``split="seen_unseen"``.
     split_seed
         Which division into training and test.
     options
@@ -42,7 +45,7 @@ def load_benchmark(name: str, split_seed: int = 0, **options: Any) -> Benchmark:
 
 
 def evaluate(
-    network: Network | EdgeScores,
+    network: Network | EdgeScores | RegulatorSets,
     benchmark: Benchmark,
     *,
     missing: Literal["refuse", "lowest"] = "refuse",
@@ -58,10 +61,16 @@ def evaluate(
     Raises
     ------
     InputError
-        If pairs are missing and that is not allowed.
+        If pairs are missing and that is not allowed, or ``network`` or ``benchmark`` is none.
     """
     import pandas as pd
 
+    if not isinstance(benchmark, Benchmark):
+        kind = type(benchmark).__name__
+        raise InputError(f"benchmark: {kind}; give one of load_benchmark(...)")
+    if not isinstance(network, Network | EdgeScores | RegulatorSets):
+        kind = type(network).__name__
+        raise InputError(f"network: {kind}; give a Network, as infer or load returns it")
     if missing == "lowest" and isinstance(network, Network):
         truth = benchmark.truth
         network = network.to_scores(truth.regulators, truth.genes)

@@ -98,7 +98,14 @@ class Network:
         top
             At most so many, of each group. Without both: a stability of 0.8, or where none was
             computed ten edges a regulator on average.
+
+        Raises
+        ------
+        InputError
+            If ``top`` is below 1.
         """
+        if top is not None and top < 1:
+            raise InputError(f"top={top}: give 1 or more")
         if not self.groups:
             return short_list(self.edges, top=top, stability=stability)
         of_groups = (_of_group(self.edges, group) for group in self.groups)
@@ -281,6 +288,8 @@ def load(folder: str | Path) -> Network:
         If there is no network in it, or its files are broken.
     """
     path = expanded(folder)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; give that of a run, or of a saved network")
     run = RunFolder(path)
     try:
         state = run.status().get("state", "finished")  # a saved network has none

@@ -291,6 +291,11 @@ def test_pairs_that_it_lacks_are_one_line(network, pairs, parts):
     refused(lambda: network.score(pairs), *parts)
 
 
+@pytest.mark.parametrize("top", [0, -1])
+def test_a_short_list_has_an_edge_at_least(network, top):
+    refused(lambda: network.short_list(top=top), f"top={top}")
+
+
 def test_a_graph_has_what_stands_beside_an_edge(network, tmp_path):
     graph = network.to_networkx(top=10)
     best = network.edges.iloc[0]
@@ -320,6 +325,7 @@ def test_what_was_saved_is_loaded(cells, groupby, tmp_path):
 
 def test_a_folder_without_a_network_is_one_line(network, tmp_path):
     refused(lambda: grn_exp.load(tmp_path), tmp_path, "network.csv.gz")
+    refused(lambda: grn_exp.load(tmp_path / "none"), tmp_path / "none", "no such folder")
     (tmp_path / "status.json").write_text('{"state": "running"}')
     refused(lambda: grn_exp.load(tmp_path), tmp_path, "running")
     refused(lambda: network.save(tmp_path, overwrite=True), tmp_path)
@@ -369,6 +375,24 @@ def test_a_network_is_judged_as_its_scores_are(caplog):
     assert "200" in caplog.text
     foreign = grn_exp.Network(edges.assign(source="X"), pd.DataFrame(), {})
     refused(lambda: grn_exp.evaluate(foreign, benchmark, missing="lowest"), "0")
+    refused(lambda: grn_exp.evaluate(edges, benchmark), "network", "DataFrame")
+    refused(lambda: grn_exp.evaluate(network, "toy"), "benchmark", "str")
+
+
+def test_own_cells_are_a_benchmark_too(cells, tmp_path):
+    cells.write_h5ad(tmp_path / "x.h5ad")
+    rng = np.random.default_rng(0)
+    pairs = [(tf, gene) for tf in GENES[:12] for gene in GENES if rng.random() < 0.3]
+    pd.DataFrame(pairs, columns=["source", "target"]).to_csv(tmp_path / "known.csv", index=False)
+    benchmark = grn_exp.load_benchmark(
+        "anndata",
+        path=tmp_path / "x.h5ad",
+        known=tmp_path / "known.csv",
+        split="seen_unseen",
+        seen_fraction=0.5,
+    )
+    network = grn_exp.infer(tmp_path / "x.h5ad", "pearson", regulators=GENES[:12])
+    assert "test_unseen" in set(grn_exp.evaluate(network, benchmark)["subset"])
 
 
 # -- the classes -----------------------------------------------------------------------------
