@@ -582,3 +582,15 @@ def test_reading_takes_little_more_than_the_matrix(counts, regulators, tmp_path,
     tracemalloc.stop()
     assert data.expression.values.nbytes > 0.9 * values.nbytes
     assert peak < 3 * values.nbytes
+
+
+def test_sizes_are_those_of_the_matrix_that_is_read(counts, regulators, tmp_path):
+    cells = logs(counts)
+    cells.raw = cells.copy()
+    cells = cells[:, 2:10].copy()
+    sc.pp.scale(cells)
+    path = written(cells, tmp_path / "x.h5ad")
+    read = module(path, regulators)
+    sizes = CellsDataModule(str(path), regulators=regulators).sizes()
+    assert (sizes.n_cells, sizes.n_genes, sizes.n_regulators) == (N_CELLS, len(GENES), 4)
+    assert read.expression.n_genes <= sizes.n_genes

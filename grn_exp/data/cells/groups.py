@@ -57,6 +57,8 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str
 def without_matrix(path: Path) -> "AnnData":
     """Return the tables of a .h5ad file; of another kind of file, all of it.
 
+    ``uns["n_raw"]`` is the number of genes of ``.raw``, if there is one.
+
     Raises
     ------
     InputError
@@ -75,7 +77,10 @@ def without_matrix(path: Path) -> "AnnData":
         with h5py.File(path) as file:
             group: Any = file
             obs, var = (cast("pd.DataFrame", read_elem(group[name])) for name in ("obs", "var"))
-            return AnnData(obs=obs, var=var)
+            cells = AnnData(obs=obs, var=var)
+            if "raw" in group:
+                cells.uns["n_raw"] = len(read_elem(group["raw/var"]))
+            return cells
     except Exception as error:  # libraries' own errors have no common base
         raise InputError(
             f"{path}: cannot read it as AnnData ({brief(error)}); the file may be truncated, "

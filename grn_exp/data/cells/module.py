@@ -173,10 +173,12 @@ class CellsDataModule(EdgeDataModule):
         if self.path.suffix.lower() != ".h5ad":
             return None
         cells = choose_cells(without_matrix(self.path), self.choices, self.path.name)
-        n_regulators = min(len(self._asked().symbols), cells.n_vars)
-        most = cells.n_vars if self.choices.genes is None else self.choices.genes + n_regulators
+        in_raw = self.choices.layer is None and self.choices.use_raw is not False
+        n_read = max(cells.n_vars, cells.uns.get("n_raw", 0)) if in_raw else cells.n_vars
+        n_regulators = min(len(self._asked().symbols), n_read)
+        most = n_read if self.choices.genes is None else self.choices.genes + n_regulators
         n_cells = cells.n_obs if self.half is None else cells.n_obs // 2
-        return Sizes(n_cells, min(most, cells.n_vars), n_regulators)
+        return Sizes(n_cells, min(most, n_read), n_regulators)
 
     def option_for(self, *, n_genes: int) -> str:
         """Return the option that leaves so many genes beside the regulators."""
