@@ -258,7 +258,9 @@ def _one_line(error: Exception) -> str:
     if key:
         return f"{key.group(1)}: no such key; {_nearby_keys(key.group(1))}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: does not parse; give key=value, special characters in quotes"
+        key, _, value = str(error.override).partition("=")
+        quoted = f"'{key}=\"{value}\"'"  # the outer quotes are the shell's
+        return f"{error.override}: does not parse; a value with special characters is {quoted}"
     if isinstance(error.__cause__, OmegaConfBaseException):
         text += f": {error.__cause__}".partition("\n")[0]  # why it could not be merged
     group = re.search(r"Multiple values for ([\w/]+)\.|force-add .*: '\+\+([\w/]+)=", text)

@@ -133,7 +133,8 @@ class Network:
             f"{len(self.foreign_regulators)} of {n_regulators} regulators have a gene that the "
             f"{self.genes.name} lacks, and were left out"
         )
-        return text + _likely_cause({*self.foreign_regulators, *self.foreign_targets}, self.genes)
+        foreign = {*self.foreign_regulators, *self.foreign_targets}
+        return text + (likely_cause(foreign, self.genes) or f" (such as {min(foreign)!r})")
 
     @property
     def regulators(self) -> GeneIndex:
@@ -152,8 +153,8 @@ class Network:
         return dense
 
 
-def _likely_cause(foreign: set[str], genes: GeneIndex) -> str:
-    """Return the spelling in which most foreign symbols would be genes, with an example."""
+def likely_cause(foreign: set[str], genes: GeneIndex) -> str:
+    """Return the spelling in which most foreign symbols would be genes; "" if there is none."""
     spellings = {
         "case": str.upper,
         "a suffix such as '.1'": lambda symbol: re.sub(r"\.\d+$", "", symbol),
@@ -165,7 +166,7 @@ def _likely_cause(foreign: set[str], genes: GeneIndex) -> str:
         pairs[name] = sorted((s, known[spelling(s)]) for s in foreign if spelling(s) in known)
     name = max(pairs, key=lambda each: len(pairs[each]))
     if not pairs[name]:
-        return f" (such as {min(foreign)!r})"
+        return ""
     return (
         "; {} of the {} missing symbols differ in {} alone from one of the matrix (such as {!r} "
         "and {!r}): spell them alike in both files"

@@ -69,7 +69,7 @@ def _read(path: Path, transform: Transform) -> Expression:
 def check_numbers(
     table: pd.DataFrame, path: Path, rows: str = "gene", columns: str = "cell"
 ) -> None:
-    """Refuse words, and a last row that stops before its end.
+    """Refuse words, a row without a number, and a last row that stops before its end.
 
     Parameters
     ----------
@@ -93,6 +93,11 @@ def check_numbers(
             f"{_decimals(str(column.iloc[row])) or f'rows are {rows}s, columns are {columns}s'}"
         )
     missing = table.isna().to_numpy()
+    empty = missing.all(axis=1)
+    if empty.any():
+        raise InputError(
+            f"{path}: the row {table.index[int(np.argmax(empty))]!r} has no values; delete it"
+        )
     n_read = missing.shape[1] - int(missing[-1].sum())
     if missing[-1].any() and missing[-1, n_read:].all() and not missing[:-1].any():
         raise InputError(
@@ -118,8 +123,14 @@ def open_h5ad(path: Path) -> "AnnData":
 
     try:
         with path.open("rb") as raw:
-            if raw.read(2) == b"\x1f\x8b":
+            start = raw.read(4)
+            if start.startswith(b"\x1f\x8b"):
                 raise InputError(f"{path}: the content is gzipped; unpack it (gunzip) first")
+        if start and start != b"\x89HDF":
+            raise InputError(
+                f"{path}: the content is not HDF5, as that of an AnnData is; copy or write it "
+                "again, and give a table the ending .csv or .tsv"
+            )
         with warnings.catch_warnings():  # names that occur twice are refused later, by name
             warnings.filterwarnings("ignore", message=".*names are not unique.*")
             return anndata.read_h5ad(path)
@@ -133,6 +144,8 @@ def open_h5ad(path: Path) -> "AnnData":
         way_out = "the file may be truncated, write or copy it again"
         if "dtype float16" in str(error):
             way_out = "store X as float32"
+        elif "unexpected keyword" in str(error):
+            way_out = "its parts are not those of an AnnData"
         raise InputError(
             f"{path}: cannot read it as AnnData ({brief(error)}); {way_out}"
         ) from error

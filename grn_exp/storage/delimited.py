@@ -18,8 +18,10 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical ba
 _OTHER_KINDS = {
     b"\x89HDF": "an HDF5 file; give it the ending .h5ad if it is an AnnData",
     b"PK\x03\x04": "a zip archive (an Excel file is one); write a csv file from it",
-    b"\xff\xfe": "UTF-16 text; write it as UTF-8",
-    b"\xfe\xff": "UTF-16 text; write it as UTF-8",
+    **dict.fromkeys((b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), "compressed, but not by gzip"),
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "UTF-16 text; write it as UTF-8"),
+    **dict.fromkeys((b"<!doctype", b"<html"), "a web page; download the file itself"),
+    b"version https://git-lfs": "a pointer of Git LFS; git lfs pull fetches the file",
 }
 
 
@@ -40,7 +42,13 @@ def read_matrix(path: Path, *, separator: str = ",") -> pd.DataFrame:
         If the file is empty, cut off, or not a table separated by commas.
     """
     table = _read(path, separator, row_names=True, converters={0: str})
-    return table.set_index(table.columns[0])
+    names, header = table.iloc[:, 0].to_numpy(), table.columns[1:]
+    table = table.iloc[:, 1:].set_axis(pd.Index(names, name=table.columns[0]), axis=0)
+    if "" in names or "" in header:  # programs write rows and columns of nothing around a table
+        given = table.notna().to_numpy()
+        rows, columns = (names != "") | given.any(axis=1), (header != "") | given.any(axis=0)
+        table = table.loc[rows, columns]
+    return table
 
 
 def read_strings(path: Path, *, separator: str = ",") -> pd.DataFrame:
@@ -59,8 +67,7 @@ def _read(path: Path, separator: str, *, row_names: bool, **options: Any) -> pd.
     try:
         header = _header(path, separator, row_names=row_names)
         with _opened(path) as stream:
-            places: Any = {"header": None, "skiprows": 1, "names": range(len(header))}
-            places["sep"] = separator
+            places: Any = {"header": 0, "names": range(len(header)), "sep": separator}
             table = pd.read_csv(stream, low_memory=False, **places, **options)
     except pd.errors.EmptyDataError:
         table = pd.DataFrame()
@@ -87,17 +94,19 @@ def _header(path: Path, separator: str, *, row_names: bool) -> list[str]:
     With ``row_names`` the name of the first column may be missing.
     """
     with path.open("rb") as raw:
-        start = raw.read(4)
+        start = raw.read(64)
     for magic, kind in _OTHER_KINDS.items():
-        if start.startswith(magic):
+        if start.startswith(magic) or start.lower().startswith(magic):
             raise InputError(f"{path}: the content is {kind}")
+    if b"\0" in start and not start.startswith(b"\x1f\x8b"):
+        raise InputError(f"{path}: the content is no UTF-8 text; write it as such")
     with _opened(path) as stream:
         lines = list(itertools.islice((line for line in stream if line.strip()), 2))
     if not lines:
         raise InputError(f"{path}: the file is empty; give a header and rows of values")
-    _refuse_other_forms(path, lines[0], separator)
     header, *rows = csv.reader(lines, delimiter=separator)
     n_extra = len(rows[0]) - len(header) if rows else 0
+    _refuse_other_forms(path, lines[0], separator, fits=0 <= n_extra <= row_names)
     if n_extra > row_names:
         raise InputError(
             f"{path}: its rows have more columns ({len(rows[0])}) than its header "
@@ -106,10 +115,10 @@ def _header(path: Path, separator: str, *, row_names: bool) -> list[str]:
     return ["", *header] if n_extra == 1 else header
 
 
-def _refuse_other_forms(path: Path, line: str, separator: str) -> None:
-    if line.lower().startswith("sep="):
+def _refuse_other_forms(path: Path, line: str, separator: str, *, fits: bool) -> None:
+    if line.lower().lstrip('"').startswith("sep="):
         raise InputError(f"{path}: the first line is {line.strip()!r}; delete that line")
-    if line.startswith(("#", "%")) and separator not in line:
+    if line.startswith(("#", "%")) and not (separator in line and fits):
         raise InputError(
             f"{path}: the first line is a comment ({line.strip()[:40]!r}); delete such lines"
         )

@@ -219,7 +219,10 @@ def test_symbols_match_whatever_their_case(counts, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["TF,Sources\nSPI1,x\nGATA1,y\n", "# list\nSPI1\n\nGATA1\n", "source\tz\nSPI1\t1\nGATA1\t2\n"],
+    [
+        *("TF,Sources\nSPI1,x\nGATA1,y\n", "# list\nSPI1\n\nGATA1\n"),
+        *("source\tz\nSPI1\t1\nGATA1\t2\n", "SPI1, GATA1\n", "SPI1 GATA1"),
+    ],
 )
 def test_lists_of_regulators(text, counts, tmp_path):
     (tmp_path / "list.csv").write_text(text)
@@ -350,6 +353,17 @@ def test_known_interactions_are_the_labels_and_other_pairs_unknown(
     assert not data.can_judge("test_seen")
 
 
+def test_symbols_that_are_left_out_are_named_with_the_likely_cause(
+    counts, regulators, tmp_path, caplog
+):
+    (tmp_path / "k.csv").write_text("Gene1,Gene2\nSPI1,GENE0\nSPI1,GENE1.1\nSPI1,SPI1\n")
+    path = written(counts, tmp_path / "x.h5ad")
+    with caplog.at_level("INFO"):
+        module(path, ["SPI1", "GATA-1"], known=str(tmp_path / "k.csv")).setup("fit")
+    assert lines_naming(caplog.text, "k.csv", "1 of 3", "'GENE1.1'", "'GENE1'")
+    assert lines_naming(caplog.text, "1 of 2", "'GATA-1'", "'GATA1'")
+
+
 def test_signs_and_absent_edges_of_known_interactions(counts, regulators, tmp_path):
     text = "source,target,weight\nSPI1,GENE0,0.5\nSPI1,GENE1,-2\nSPI1,GENE2,0\n"
     (tmp_path / "k.csv").write_text(text)
@@ -405,6 +419,8 @@ def test_files_that_are_none(counts, regulators, tmp_path):
     whole = written(counts, tmp_path / "y.h5ad").read_bytes()
     (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
     refused(tmp_path / "cut.h5ad", regulators, "cut.h5ad")
+    (tmp_path / "z.h5").write_bytes(whole)
+    refused(tmp_path / "z.h5", regulators, "z.h5", ".h5ad")
 
 
 def _nan(cells):
@@ -508,7 +524,7 @@ def test_one_regulator_is_enough_for_a_network(counts, tmp_path):
 
 def test_a_table_that_does_not_show_which_way_round_it_is(counts, tmp_path):
     counts.to_df().to_csv(tmp_path / "x.csv")
-    refused(tmp_path / "x.csv", ["X1"], "data.path", "x.csv")
+    refused(tmp_path / "x.csv", ["X1"], "data.path", "x.csv", "'X1'", "'GATA1'")
 
 
 @pytest.mark.parametrize("genes_in", ["rows", "columns"])

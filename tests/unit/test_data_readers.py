@@ -1,5 +1,6 @@
 """Reading matrices and networks: every broken file ends in one line that says what to do."""
 
+import bz2
 import gzip
 import re
 import subprocess
@@ -47,6 +48,10 @@ def read_abc(path):
         ("m.csv.gz", MATRIX),
         ("M.CSV", MATRIX),
         ("m.csv", MATRIX.replace("A,", " A\xa0,").replace("B,", "B\t,")),
+        ("m.csv", "\n\n" + MATRIX),
+        ("m.csv", MATRIX.replace("gene,", ",").replace("\n", ",\n")),  # an empty last column
+        ("m.csv", MATRIX + ",,,\n"),  # and row, as spreadsheets write them
+        ("m.csv", MATRIX.replace("gene,", "c1,")),
     ],
 )
 def test_genes_by_cells_become_cells_by_genes(tmp_path, name, content):
@@ -137,13 +142,21 @@ def test_a_truncated_gz_is_refused(tmp_path, cut):
         ("m.csv", MATRIX.replace("0.5", '"0,5"'), ["'0,5'", "gene 'B'", "point"]),
         ("m.csv", "sep=,\n" + MATRIX, ["'sep=,'"]),
         ("m.csv", "# cells of day 4\n" + MATRIX, ["'# cells of day 4'"]),
+        ("m.csv", "# day 4, batch 2\n" + MATRIX, ["'# day 4, batch 2'"]),
+        ("m.csv", '"sep=,"\n' + MATRIX, ["sep=,"]),
+        ("m.csv", MATRIX.replace("B,", "# batch 2\nB,"), ["'# batch 2'"]),
         ("m.csv", MATRIX.splitlines()[0], ["no rows"]),
         ("m.csv", "", ["empty"]),
         ("m.csv", "\n\n", ["empty"]),
         ("m.csv", MATRIX.encode("utf-16"), ["UTF-8"]),
         ("m.csv", MATRIX.replace("C,", "\xe9,").encode("latin-1"), ["UTF-8"]),
         ("m.csv", b"\x89HDF\r\n\x1a\n", ["HDF5", ".h5ad"]),
+        ("m.csv", MATRIX.encode("utf-16-le"), ["UTF-8"]),
         ("m.csv", b"PK\x03\x04xlsx", ["zip"]),
+        ("m.csv", bz2.compress(MATRIX.encode()), ["gzip"]),
+        ("m.csv", "<!DOCTYPE html>\n<p>Not found</p>", ["web page"]),
+        ("m.csv", "version https://git-lfs.github.com/spec/v1\nsize 5\n", ["git lfs pull"]),
+        ("m.h5ad", MATRIX, ["HDF5", ".csv"]),
         ("m.h5ad", gzip.compress(b"\x89HDF", mtime=0), ["gzipped", "gunzip"]),
         ("m.txt", MATRIX, [".csv", ".csv.gz", ".h5ad"]),
     ],

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,11 +50,21 @@ def open_cells(path: Path, *, landmarks: Collection[str]) -> "AnnData":
     if name.endswith(TABLES):
         return _read_table(path, landmarks)
     if name.endswith(".h5"):
+        _refuse_anndata(path)
         return _with_scanpy(path, "read_10x_h5")
     if name.endswith(".loom"):
         extras.load("loompy", f"data.path={path}", "loompy")
         return _with_scanpy(path, "read_loom")
     raise InputError(f"data.path={path}: unknown ending; give {_KINDS}")
+
+
+def _refuse_anndata(path: Path) -> None:
+    import h5py
+
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            if {"obs", "var"} <= set(file):
+                raise InputError(f"data.path={path}: an AnnData; give it the ending .h5ad")
 
 
 def _read_10x_folder(path: Path) -> "AnnData":
@@ -90,6 +100,10 @@ def _refuse_unnamed(names: pd.Index, path: Path) -> None:
         )
 
 
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names)[:2]))
+
+
 def _read_table(path: Path, landmarks: Collection[str]) -> "AnnData":
     from anndata import AnnData
 
@@ -103,8 +117,9 @@ def _read_table(path: Path, landmarks: Collection[str]) -> "AnnData":
     )
     if n_rows == n_columns:
         raise InputError(
-            f"data.path={path}: {n_rows} regulators are among the names of its rows and "
-            f"{n_columns} among those of its columns, so it does not show which are genes; give "
+            f"data.path={path}: {n_rows} regulators (such as {_some(landmarks)}) are among the "
+            f"names of its rows (such as {_some(rows)}) and {n_columns} among those of its columns "
+            f"(such as {_some(columns)}), so it does not show which are genes; give "
             "data.regulators=... with the same kind of symbols as the table"
         )
     genes_in_rows = n_rows > n_columns

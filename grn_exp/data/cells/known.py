@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex, stripped
+from grn_exp.core.network import likely_cause
 from grn_exp.core.views import UNKNOWN
 from grn_exp.data.cells.symbols import find
 from grn_exp.storage.delimited import read_strings
@@ -82,10 +83,13 @@ def read_known(path: Path, regulators: GeneIndex, genes: GeneIndex) -> Known:
     columns = genes.positions(str(t) for (_, t), ok in zip(pairs, at_hand, strict=True) if ok)
     known.labels[rows, columns] = labels[at_hand]
     known.signs[rows, columns] = signs[at_hand]
-    if not at_hand.all():
+    foreign = {a for a, s in zip(given[0], sources, strict=True) if not s}
+    foreign |= {a for a, t in zip(given[1], targets, strict=True) if not t}
+    n_foreign = sum(not (s and t) for s, t in pairs)
+    if n_foreign:
         log.warning(
-            "%s: %d of %d interactions have a gene that is not used and were left out",
-            *(path.name, int((~at_hand).sum()), len(pairs)),
+            "%s: %d of %d interactions have a gene that is not used and were left out%s",
+            *(path.name, n_foreign, len(pairs), likely_cause(foreign, genes)),
         )
     return known
 

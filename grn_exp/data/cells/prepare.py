@@ -17,6 +17,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.memory import Sizes
+from grn_exp.core.network import likely_cause
 from grn_exp.data.cells import preprocess, symbols
 from grn_exp.data.cells.files import open_cells
 from grn_exp.data.cells.preprocess import Normalisation
@@ -190,8 +191,10 @@ def _used_regulators(
 ) -> GeneIndex:
     """Return the regulators among the genes that are used; refuse none at all."""
     regulators = GeneIndex(sorted({g for g in found if g and g in used}), name=asked.source)
+    lost = {symbol for symbol, gene in zip(asked.symbols, found, strict=True) if gene is None}
     log.info(
-        "%d of %d regulators of %s are used", len(regulators), len(asked.symbols), asked.source
+        "%d of %d regulators of %s are used%s",
+        *(len(regulators), len(asked.symbols), asked.source, likely_cause(lost, used)),
     )
     if not regulators:
         reason = reasons[next(gene for gene in found if gene)]

@@ -130,7 +130,11 @@ def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"data.regulators={choice}: cannot read it ({error})") from error
+        raise InputError(
+            f"data.regulators={choice}: cannot read it ({error}); give UTF-8 text, a symbol a line"
+        ) from error
+    if len(lines) == 1:
+        lines = re.split(r"[,;\s]+", lines[0])
     first = [
         re.split(r"[,;\t]", line)[0].strip('"') for line in lines if line[:1] not in ("#", "")
     ]

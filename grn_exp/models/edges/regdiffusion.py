@@ -71,7 +71,8 @@ class RegDiffusion(EdgeScorer):
         if genes.sum() < 2:
             raise InputError(
                 f"model=regdiffusion: {int(genes.sum())} of {len(genes)} genes vary "
-                "over the cells; it needs 2, check the matrix"
+                "over the cells once each cell is scaled, as the method does; it needs 2, check "
+                "the matrix"
             )
 
     def memory(self, sizes: Sizes) -> int:
