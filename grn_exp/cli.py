@@ -138,6 +138,7 @@ def main() -> None:
     try:
         with stopping.stoppable():
             sys.argv[1:] = _ordered(sys.argv[1:])
+            _refuse_paths(sys.argv[1:])
             conf.search_in(_added_folders(sys.argv[1:]))
             config.register()
             usage.register()
@@ -235,6 +236,15 @@ def _ordered(arguments: list[str]) -> list[str]:
     if (plan or grouped or several) and not shows:
         flags.append("-m")
     return flags + rest
+
+
+def _refuse_paths(arguments: Sequence[str]) -> None:
+    """Refuse a choice by its path, which may bring other errors before its name is looked at."""
+    for argument in arguments:
+        group, _, name = argument.lstrip("+").partition("=")
+        is_own = group == "data" and Path(name).exists()  # has a message of its own
+        if name.startswith((".", "/")) and not is_own and config.choices(group):
+            raise InputError(f"{argument}: give the name of a file in {group}/, not a path")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -85,9 +85,9 @@ def read_truth(path: Path) -> Truth:
 
 def _has_tabs(path: Path) -> bool:
     """Look at the beginning of a file, compressed or not."""
-    with path.open("rb") as raw:
-        opened = gzip.open if raw.read(2) == b"\x1f\x8b" else open
     try:
+        with path.open("rb") as raw:
+            opened = gzip.open if raw.read(2) == b"\x1f\x8b" else open
         with opened(path, "rb") as stream:
             return b"\t" in stream.readline(10_000)
     except (OSError, EOFError):

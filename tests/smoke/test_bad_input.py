@@ -38,7 +38,9 @@ def assert_refused(outcome, *words: str) -> None:
         ("+experiment=smoke/hos2_table1 debug=fast", " experiment=smoke/hos2_table1"),
         ("+model=pearson", " model=pearson"),
         ("++data=toy", " data=toy"),
-        ("paths.outputs=~/x", "paths.outputs=~/x|quotes"),
+        ("paths.outputs=~/x", "paths.outputs=~/x|'paths.outputs=\"~/x\"'"),
+        ("model=../config", "model=../config|model/"),
+        ("model=random data=../data/toy data.n_genes=40", "data=../data/toy|data/"),
     ],
 )
 def test_unknown_choices_and_overrides_that_do_not_parse(command, overrides, words):

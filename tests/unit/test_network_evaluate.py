@@ -1,6 +1,7 @@
 """Networks against true edges."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,12 @@ def test_what_holds_no_edges_is_named(content, tmp_path):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=naming(path)):
         read_truth(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that cannot be read")
+def test_a_truth_that_cannot_be_read_is_named():
+    with pytest.raises(InputError, match=naming("/proc/self/mem")):
+        read_truth(Path("/proc/self/mem"))
 
 
 def test_a_truth_without_a_common_edge_says_what_genes_are_called(run):

@@ -117,10 +117,10 @@ def _read_table(path: Path, landmarks: Collection[str]) -> "AnnData":
     )
     if n_rows == n_columns:
         raise InputError(
-            f"data.path={path}: {n_rows} regulators (such as {_some(landmarks)}) are among the "
-            f"names of its rows (such as {_some(rows)}) and {n_columns} among those of its columns "
-            f"(such as {_some(columns)}), so it does not show which are genes; give "
-            "data.regulators=... with the same kind of symbols as the table"
+            f"data.path={path}: {n_rows} regulators are among the names of its rows (such as "
+            f"{_some(rows)}) and {n_columns} among those of its columns (such as "
+            f"{_some(columns)}), so it does not show which are genes; give data.regulators=... "
+            f"with the same kind of symbols as the table (they are such as {_some(landmarks)})"
         )
     genes_in_rows = n_rows > n_columns
     log.info(
