@@ -37,8 +37,7 @@ class PlainDeepSEM:
     """
 
     def __init__(self, model: DeepSEM) -> None:
-        self.x = model.values.clone()
-        self.weight = model.weight.clone()
+        self.x, self.weight = model.cells(torch.arange(model.n_items))
         self.seed = model.seed
         self.batch_size = model.batch_size
         self.alpha, self.beta = model.options.alpha, model.options.beta

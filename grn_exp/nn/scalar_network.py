@@ -162,13 +162,23 @@ class FrozenTable:
         The network to tabulate.
     n_points
         Grid points in the first table; 0 evaluates the network at every element.
+    ends
+        Smallest and largest of the numbers, where they are known beforehand.
     """
 
-    def __init__(self, network: ScalarNetwork, *, n_points: int) -> None:
+    def __init__(
+        self,
+        network: ScalarNetwork,
+        *,
+        n_points: int,
+        ends: tuple[float, float] | None = None,
+    ) -> None:
         self.network = network
         self.n_points = n_points
         self.grid: Grid | None = None
         self.table = torch.empty(0)
+        if ends is not None and n_points:
+            self._tabulate(*ends)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the outputs at ``x``, shape ``(n_outputs, *x.shape)``; differentiable in x.
@@ -188,7 +198,12 @@ class FrozenTable:
             low, high = low - margin, high + margin
             if grid is not None:
                 low, high = min(grid.low, low), max(grid.high, high)
-            self.grid = grid = Grid(low, high, self.n_points)
-            with torch.no_grad():
-                self.table = self.network(grid.points(x.device))
+            grid = self._tabulate(low, high)
         return grid.interpolate(self.table, x)
+
+    def _tabulate(self, low: float, high: float) -> Grid:
+        self.grid = Grid(low, high, self.n_points)
+        device = next(self.network.parameters()).device
+        with torch.no_grad():
+            self.table = self.network(self.grid.points(device))
+        return self.grid

@@ -72,6 +72,12 @@ def test_the_refusal_names_the_option_that_fits(share, option, own, tmp_path, mo
     assert not (tmp_path / "out").exists()
 
 
+def test_known_regulators_are_named_where_all_genes_do_not_fit(own, tmp_path, monkeypatch):
+    limited_to(monkeypatch, needed(regulators="known") + 10**6)
+    with pytest.raises(InputError, match=naming("model=deepsem", "model.regulators=known")):
+        run(make_spec(tmp_path / "out", *own, "data.genes=null", "model.regulators=all"))
+
+
 def test_what_fits_runs_and_says_what_it_takes(own, tmp_path, monkeypatch, caplog):
     limited_to(monkeypatch, 10**9)
     monkeypatch.setattr(needs, "_WORTH_A_LINE", 0)

@@ -12,7 +12,9 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import TrainView
-from grn_exp.models.edges.deepsem import DeepSEM, standardise_expression
+from grn_exp.models.edges.deepsem import DeepSEM
+from grn_exp.nn import z_scores
+from grn_exp.nn.z_scores import ZScores
 from tests.messages import naming
 
 SETTINGS = {
@@ -108,6 +110,10 @@ def train(model, epochs, look=lambda trainer, model: None):
 # -- standardisation -----------------------------------------------------------------------
 
 
+def standardise_expression(values, how):
+    return [part.numpy() for part in ZScores(values, how)(torch.arange(len(values)))]
+
+
 def test_masked_standardisation_by_hand():
     # gene 0: non-zero 1, 3, 5: mean 3, sd sqrt(8/3); gene 1: one non-zero value, no spread
     values = np.array([[1, 0], [3, 7], [5, 0], [0, 0]], dtype=np.float32)
@@ -135,6 +141,20 @@ def test_plain_standardisation_by_hand():
     expected = np.array([[-1, 0], [0, 0], [3, 0], [-2, 0]]) / np.sqrt(3.5)
     np.testing.assert_allclose(scaled, expected, rtol=1e-6)
     assert (weight == 1).all()
+
+
+@pytest.mark.parametrize("how", ["nonzero", "all"])
+def test_standardisation_does_not_depend_on_how_many_cells_are_looked_at_at_a_time(
+    how, monkeypatch
+):
+    values = np.random.default_rng(0).poisson(1.0, (50, 6)).astype(np.float32)
+    whole = standardise_expression(values, how)
+    scaled = ZScores(values, how)
+    assert scaled.ends == (whole[0].min(), whole[0].max())
+    assert np.shares_memory(scaled.values.numpy(), values)
+    monkeypatch.setattr(z_scores, "_AT_A_TIME", 7 * 6)
+    for found, expected in zip(standardise_expression(values, how), whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_zeros_and_ones_name_the_scaling_that_takes_them():
@@ -341,16 +361,17 @@ def test_known_regulators_alone_equal_all_genes_with_other_rows_zero():
     np.testing.assert_array_equal(known.prediction().values, full.prediction().values)
 
 
-def test_reconstruction_is_the_mean_error_over_the_counted_values():
+def test_reconstruction_is_the_mean_error_over_the_counted_values(monkeypatch):
     model = make_model()
     batch = torch.arange(16)
-    part = torch.rand(model.weight.shape, generator=torch.Generator().manual_seed(0)) < 0.4
+    x, _ = model.cells(batch)
+    part = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.4
     found = {}
     for name, mask in (("all", part | True), ("part", part), ("rest", ~part)):
-        model.weight.copy_(mask)
+        monkeypatch.setattr(model.cells, "forward", lambda _, mask=mask: (x, mask.float()))
         model.begin_epoch(0)  # the same noise each time
         found[name] = float(model.loss(batch)["reconstruction"].detach())
-    n_part, n_all = int(part[batch].sum()), part[batch].numel()
+    n_part, n_all = int(part.sum()), part.numel()
     total = found["part"] * n_part + found["rest"] * (n_all - n_part)
     assert found["all"] * n_all == pytest.approx(total, rel=1e-5)
     assert found["part"] != pytest.approx(found["rest"], rel=1e-3)

@@ -4,19 +4,18 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.memory import Sizes
 from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
 from grn_exp.nn.scalar_network import FrozenTable, ScalarNetwork, look_up
 from grn_exp.nn.structural import FullMixing, RegulatorMixing
+from grn_exp.nn.z_scores import Standardisation, ZScores
 
-Standardisation = Literal["nonzero", "all"]
-_CLIP = 10.0
 _EPSILON = 1e-10
 # a table that serves a whole epoch may be finer than one that is made in every step
 _FROZEN_FACTOR = 2
@@ -85,8 +84,6 @@ class DeepSEM(GradientModel):
     """
 
     batches_of: ClassVar[Items] = "cells"
-    values: Tensor
-    weight: Tensor
     regulator_positions: Tensor
     own_columns: Tensor
 
@@ -121,7 +118,7 @@ class DeepSEM(GradientModel):
         self.known_only = regulators == "known"
         # what stays the same within a phase: see begin_epoch
         self._mixing: FullMixing | RegulatorMixing | None = None
-        self._encoded: Tensor | None = None
+        self._frozen_encoder: FrozenTable | None = None
         self._frozen_decoder: FrozenTable | None = None
         self._frozen_terms: dict[str, Tensor] = {}
         self._noise: torch.Generator | None = None
@@ -129,10 +126,9 @@ class DeepSEM(GradientModel):
     def build(self, view: TrainView) -> None:
         """Standardise the expression, and make networks and adjacency."""
         self.n_genes = len(view.genes)
-        values, weight = standardise_expression(view.expression.values, self.options.standardise)
+        self.cells = ZScores(view.expression.values, self.options.standardise)
         positions = view.regulator_positions
         own_columns = positions if self.known_only else np.arange(self.n_genes)
-        self.hold(values=values, weight=weight)
         self.hold(regulator_positions=positions, own_columns=own_columns)
         self.encoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=2)
         self.decoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=1)
@@ -140,6 +136,14 @@ class DeepSEM(GradientModel):
         # DeepSEM's start
         start = 1 / max(self.n_genes - 1, 1) + 2e-4 * torch.rand(self.n_rows, self.n_genes)
         self.edge_effects = nn.Parameter(self.without_self_pairs(start))
+
+    def memory(self, sizes: Sizes) -> int:
+        """Return about how many bytes a fit takes beside the expression matrix.
+
+        That is A with its gradient, its optimiser's state and copies in a step, and a batch.
+        """
+        rows = sizes if self.known_only else sizes._replace(n_regulators=sizes.n_genes)
+        return 8 * rows.pairs + 40 * sizes._replace(n_cells=self.batch_size).matrix
 
     # -- the adjacency ---------------------------------------------------------------------
 
@@ -209,17 +213,19 @@ class DeepSEM(GradientModel):
         self._mixing = self._frozen_decoder = None
         self._frozen_terms = {}
         if networks:
-            self._encoded = None
+            self._frozen_encoder = None
         with torch.no_grad():
             if networks:
                 self._mixing = self._mix(reuse=True)
                 self._frozen_terms = self.adjacency_terms()
             else:
                 n_points = _FROZEN_FACTOR * self.options.table_points
-                if self._encoded is None:
-                    self._encoded = look_up(self.encoder, self.values, n_points=n_points)
+                if self._frozen_encoder is None:
+                    self._frozen_encoder = FrozenTable(
+                        self.encoder, n_points=n_points, ends=self.cells.ends
+                    )
                 self._frozen_decoder = FrozenTable(self.decoder, n_points=n_points)
-        generator = torch.Generator(device=self.values.device)
+        generator = torch.Generator(device=self.prior_moments.device)
         self._noise = generator.manual_seed(epoch_seed(self.seed, epoch, stream=2))
 
     def _mix(self, *, reuse: bool) -> FullMixing | RegulatorMixing:
@@ -229,9 +235,9 @@ class DeepSEM(GradientModel):
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch of cells and its parts."""
-        x, weight = self.values[batch], self.weight[batch]
-        if self._encoded is not None:
-            moments = self._encoded[:, batch]
+        x, weight = self.cells(batch)
+        if self._frozen_encoder is not None:
+            moments = self._frozen_encoder(x)
         else:
             moments = look_up(self.encoder, x, n_points=self.options.table_points)
         mixing = self._mixing if self._mixing is not None else self._mix(reuse=False)
@@ -265,47 +271,3 @@ class DeepSEM(GradientModel):
 def absolute_sum(matrix: Tensor) -> Tensor:
     """Return the sum of absolute values, without a copy of the matrix."""
     return torch.linalg.vector_norm(matrix, ord=1)
-
-
-def standardise_expression(
-    values: NDArray[np.float32], how: Standardisation
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Z-score genes as DeepSEM does.
-
-    Parameters
-    ----------
-    values
-        Cells x genes, log scale.
-    how
-        See :class:`DeepSEM`. A gene without spread becomes 0.
-
-    Returns
-    -------
-    tuple of ndarray
-        The input and the weight of each value in the reconstruction error, both of the shape of
-        ``values``. Standard deviations have ddof 0.
-
-    Raises
-    ------
-    InputError
-        If no gene varies.
-    """
-    counted = values != 0 if how == "nonzero" else np.ones(values.shape, dtype=np.bool_)
-    n = np.maximum(counted.sum(axis=0), 1)
-    wide = values.astype(np.float64)
-    mean = (wide * counted).sum(axis=0) / n
-    variance = (np.square(wide - mean) * counted).sum(axis=0) / n
-    if not (variance > 0).any():
-        if np.ptp(values, axis=0).any():
-            raise InputError(
-                "model.standardise=nonzero: the values of each gene are alike in all cells in "
-                "which they are not 0, as in a 0/1 matrix; give model.standardise=all"
-            )
-        raise InputError(
-            f"no gene varies over the {len(values)} cells, so nothing can be inferred; "
-            "check that the matrix holds expression values"
-        )
-    scaled = np.divide(wide - mean, np.sqrt(variance), out=np.zeros_like(wide), where=variance > 0)
-    if how == "nonzero":
-        scaled = np.clip(scaled, -_CLIP, _CLIP)
-    return scaled.astype(np.float32), counted.astype(np.float32)
