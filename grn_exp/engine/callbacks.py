@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -124,6 +126,21 @@ class History(Checkpoint):
         """Go on after the rows of the run that was cut off."""
         self.rows = list(state_dict["rows"])
         self.seconds_before = float(state_dict.get("seconds", 0.0))
+
+
+class DirectIO(TorchCheckpointIO):
+    """Write a checkpoint, which may hold a large matrix, without two copies of it in memory."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any = None,  # noqa: ANN401 - Lightning's signature
+    ) -> None:
+        """Write it to the path, which is of this machine."""
+        del storage_options
+        make_folder(Path(path).parent)
+        torch.save(checkpoint, path)
 
 
 class TimedCheckpoint(Checkpoint):

@@ -20,7 +20,7 @@ from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine import stopping
-from grn_exp.engine.callbacks import History, ProgressBar, TimedCheckpoint, diverged
+from grn_exp.engine.callbacks import DirectIO, History, ProgressBar, TimedCheckpoint, diverged
 from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.outcome import Outcome
 from grn_exp.engine.spec import TrainerSettings
@@ -124,7 +124,7 @@ def _make_trainer(
         "accelerator": accelerator,
         "devices": 1 if gpu is None else [gpu],
         # a job of a queue is one process, whatever the queue's variables make of it
-        "plugins": [LightningEnvironment(), *(options["plugins"] or [])],
+        "plugins": [LightningEnvironment(), DirectIO(), *(options["plugins"] or [])],
         "enable_progress_bar": False,  # the engine's own shows validation scores and time left
         "enable_checkpointing": True,
     }
@@ -259,16 +259,18 @@ def _defect(path: Path, model: GRNModel) -> str | None:
     return None
 
 
-def keep_weights(path: Path) -> None:
+def keep_weights(path: Path, model: GRNModel) -> None:
     """Take out of a finished training's checkpoint what only a resumption needs."""
     if not path.is_file():
         return
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    # mapped, so that what is left out, and the data, which the model has, take no memory
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     kept: dict[str, Any] = {
         name: value
         for name, value in content.items()
         if name not in ("loops", "optimizer_states", "lr_schedulers", "callbacks")
     }
+    model.on_save_checkpoint(kept)
     try:
         write_with(path, lambda temporary: torch.save(kept, temporary))
     except (InputError, RuntimeError) as error:  # a larger file than needed, no more

@@ -228,7 +228,7 @@ def _run_in(
         folder.set_state("finished")
         exit_code = 0
         log.info("finished: %s, fitted in %.1f s", folder.path, seconds["fit"])
-        keep_weights(folder.checkpoint)
+        keep_weights(folder.checkpoint, model)
     except BaseException as error:
         with contextlib.suppress(InputError):  # the disk may be what failed
             if exit_code:
