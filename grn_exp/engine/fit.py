@@ -156,6 +156,7 @@ def fit(
     device = "cpu"
     best: dict[str, Any] = {}
     if isinstance(model, ClosedFormModel):
+        model.unfinished = folder.unfinished
         model.fit()
     else:
         checkpoint = TimedCheckpoint(folder.checkpoint, seconds=settings.checkpoint_seconds)

@@ -229,6 +229,7 @@ def _run_in(
         exit_code = 0
         log.info("finished: %s, fitted in %.1f s", folder.path, seconds["fit"])
         keep_weights(folder.checkpoint, model)
+        folder.unfinished.unlink(missing_ok=True)
     except BaseException as error:
         with contextlib.suppress(InputError):  # the disk may be what failed
             if exit_code:

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,15 @@ class ClosedFormModel(GRNModel):
 
     ``trainer.fit`` calls :meth:`fit` in its one training step. A checkpoint holds the
     prediction.
+
+    Attributes
+    ----------
+    unfinished
+        A file for what is done of a long fit, from which the next one goes on; None for none.
     """
 
     is_fitted: Tensor
+    unfinished: Path | None = None
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -58,6 +58,11 @@ class RunFolder:
         """Where an unfinished run goes on from."""
         return self.path / "checkpoints" / "last.ckpt"
 
+    @property
+    def unfinished(self) -> Path:
+        """Where a method without epochs keeps what is done of a long fit."""
+        return self.path / "checkpoints" / "targets.bin"
+
     def state(self) -> State:
         """Return the state; ``finished`` needs the metrics too.
 
@@ -179,6 +184,7 @@ class RunFolder:
                     half_written.unlink(missing_ok=True)
             if not keep_checkpoint:
                 self.checkpoint.unlink(missing_ok=True)
+                self.unfinished.unlink(missing_ok=True)
             shutil.rmtree(self.path / "tensorboard", ignore_errors=True)  # it is written anew
         except OSError as error:
             raise unwritable(self.path, error) from error

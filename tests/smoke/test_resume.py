@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from grn_exp.engine import stopping
@@ -224,6 +225,33 @@ def test_a_signal_does_not_wait_for_the_end_of_a_long_epoch(command, tmp_path, m
     monkeypatch.undo()
     resumed = command(*run)
     assert resumed.code == 0, resumed.err
+    assert results(resumed) == results(command(*run, outputs=tmp_path / "unbroken"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_trees_go_on_from_the_genes_that_are_done(command, outputs, tmp_path, number):
+    run = ("model=genie3", "model.n_estimators=3", "trainer.num_threads=1", *TOY)
+    at = np.random.default_rng().integers(2, 30)
+    program = (
+        "import os\n"
+        "from grn_exp.models.edges.genie3 import GENIE3\n"
+        "fit, genes = GENIE3.importances, []\n"
+        "def dying(self, *arguments):\n"
+        "    genes.append(1)\n"
+        f"    if len(genes) == {at}: os.kill(os.getpid(), {int(number)})\n"
+        "    return fit(self, *arguments)\n"
+        "GENIE3.importances = dying\n"
+        "from grn_exp.cli import main; main()\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program, f"paths.outputs={outputs}", *run], check=False
+    )
+    assert killed.returncode in (-number, 128 + number)
+    (kept,) = outputs.glob("*/*/*/*/checkpoints/targets.bin")
+    assert kept.stat().st_size
+    resumed = command(*run)
+    assert resumed.code == 0, resumed.err
+    assert not kept.exists()
     assert results(resumed) == results(command(*run, outputs=tmp_path / "unbroken"))
 
 

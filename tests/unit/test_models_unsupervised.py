@@ -21,7 +21,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import TrainView
-from grn_exp.models.edges import correlation
+from grn_exp.models.edges import correlation, grnboost2
 from grn_exp.models.edges.correlation import Correlation, partial_correlations
 from grn_exp.models.edges.genie3 import GENIE3
 from grn_exp.models.edges.grnboost2 import GRNBoost2, _batches
@@ -94,6 +94,52 @@ def test_the_order_of_the_genes_changes_no_score(name):
     first, second = (predicted(MODELS[name](make_view(order=o))) for o in (None, order))
     assert second.genes != first.genes
     np.testing.assert_array_equal(second.align(first.regulators, first.genes), first.values)
+
+
+class CutOffError(Exception):
+    pass
+
+
+# of a fit, and in how many of them it is done
+STEPS = {"genie3": ("importances", 8), "grnboost2 sklearn": ("importances", 8)}
+STEPS["grnboost2"] = ("_rust_edges", 4)
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("n_done", [1, 2, 3])
+def test_a_fit_that_is_cut_off_at_any_gene_goes_on_from_it(name, n_done, tmp_path, monkeypatch):
+    monkeypatch.setattr(grnboost2, "_SHARE_FITTED_AGAIN", 10)  # a batch a gene
+    view, (step, n_steps) = make_view(), STEPS[name]
+    unbroken = predicted(MODELS[name](view))
+    kind, taken, most = type(MODELS[name](view)), [], [n_done]
+    original = getattr(kind, step)
+
+    def counting(self, *arguments):
+        if len(taken) == most[0]:
+            raise CutOffError
+        taken.append(arguments)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(kind, step, counting)
+    broken, resumed = MODELS[name](view), MODELS[name](view)
+    broken.unfinished = resumed.unfinished = tmp_path / "checkpoints" / "targets.bin"
+    with pytest.raises(CutOffError):
+        broken.fit()
+    with broken.unfinished.open("ab") as stream:
+        stream.write(b"part of a record")
+    most[0] = N_GENES * n_steps
+    np.testing.assert_array_equal(predicted(resumed).values, unbroken.values)
+    assert len(taken) == n_steps
+
+
+def test_another_fits_genes_are_not_gone_on_from(tmp_path):
+    view = make_view()
+    for seed in (0, 1):
+        model = GENIE3(n_estimators=5, seed=seed).attach(view)
+        model.unfinished = tmp_path / "targets.bin"
+        model.fit()
+        alone = GENIE3(n_estimators=5, seed=seed).attach(view)
+        np.testing.assert_array_equal(predicted(alone).values, model.prediction().values)
 
 
 def test_spearman_is_scipys():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from grn_exp.core.progress import track
 from grn_exp.core.views import TrainView
 from grn_exp.models.closed_form import EdgeScorer
+from grn_exp.models.edges._kept_targets import KeptTargets
 
 
 class TreeEnsemble(EdgeScorer):
@@ -17,7 +18,8 @@ class TreeEnsemble(EdgeScorer):
 
     A gene is left out of its own regression; a gene that is the same in all cells gets 0. The
     genes are divided among as many processes as the run has threads (``trainer.num_threads``),
-    which changes no score.
+    which changes no score. A gene's scores are a function of the seed, so a fit that is cut off
+    goes on from the genes that are done.
 
     Notes
     -----
@@ -46,15 +48,21 @@ class TreeEnsemble(EdgeScorer):
 
         values, positions = view.expression.values, view.regulator_positions
         inputs = np.asfortranarray(values[:, positions])
-        varying = np.flatnonzero(np.ptp(values, axis=0) > 0)
+        kept = self.kept(view)
+        left = np.flatnonzero((np.ptp(values, axis=0) > 0) & ~kept.done)
         found = Parallel(n_jobs=torch.get_num_threads(), return_as="generator")(
-            delayed(self._fit_gene)(inputs, values[:, gene], positions == gene) for gene in varying
+            delayed(self._fit_gene)(inputs, values[:, gene], positions == gene) for gene in left
         )
-        scores = np.zeros((len(positions), len(view.genes)))
-        results: Any = track(found, title=type(self).__name__, total=len(varying))
-        for gene, column in zip(varying, results, strict=True):
-            scores[:, gene] = column
-        return scores
+        results: Any = track(found, title=type(self).__name__, total=len(left))
+        for gene, column in zip(left, results, strict=True):
+            kept.add(np.array([gene]), column[:, None])
+        return kept.scores
+
+    def kept(self, view: TrainView) -> KeptTargets:
+        """Return what is done of a fit that was cut off."""
+        symbols = view.regulators.symbols, view.genes.symbols
+        depends_on = type(self).__name__, symbols, dict(self.options), self.facts()
+        return KeptTargets(self.unfinished, (len(symbols[0]), len(symbols[1])), depends_on)
 
     def _fit_gene(
         self, inputs: NDArray[np.float32], target: NDArray[np.float32], itself: NDArray[np.bool_]

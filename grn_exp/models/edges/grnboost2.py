@@ -86,15 +86,22 @@ class GRNBoost2(TreeEnsemble):
         # read once a process, at its first call
         os.environ.setdefault("RAYON_NUM_THREADS", str(torch.get_num_threads()))
         varying = np.ptp(view.expression.values, axis=0) > 0
-        scores = np.zeros((len(view.regulators), len(view.genes)))
-        batches = list(_batches(varying, view.regulator_positions))
+        kept = self.kept(view)
+        batches = [
+            columns
+            for columns in _batches(varying, view.regulator_positions)
+            if not kept.done[columns].all()
+        ]
         # a thread of its own: a signal that comes meanwhile is heard at once
         with ThreadPool(1) as pool:
             found = pool.imap(lambda columns: self._rust_edges(view, columns), batches)
-            for edges in track(found, title=type(self).__name__, total=len(batches)):
+            results: Any = track(found, title=type(self).__name__, total=len(batches))
+            for columns, edges in zip(batches, results, strict=True):
+                scores = np.zeros(kept.scores.shape, dtype=np.float32)
                 rows = view.regulators.positions(edges["TF"])
                 scores[rows, view.genes.positions(edges["target"])] = edges["importance"]
-        return np.where(varying, scores, 0.0)  # a constant regulator was fitted too
+                kept.add(columns, scores[:, columns])
+        return np.where(varying, kept.scores, 0)  # a constant regulator was fitted too
 
     def _rust_edges(self, view: TrainView, columns: NDArray[np.int64]) -> Any:
         from rustscenic import grn
