@@ -3,12 +3,11 @@
 import dataclasses
 import resource
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.plain_sergio import PlainSergio
-from benchmarks.processes import apart
+from benchmarks.processes import apart, peak_mb
 from grn_exp.core.errors import InputError
 from grn_exp.simulate.kinetic import KineticNetwork
 from grn_exp.simulate.random_grn import random_kinetic_network
@@ -123,22 +122,13 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _peak_mb() -> float:
-    """Return the peak of this process; what getrusage reports begins at its parent's size."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 2**10
-
-
 def _package(seed: int, smoke: bool) -> Cost:  # noqa: FBT001 - passed between processes
     network, n_cells = _network(smoke=smoke)
     start = _cpu_seconds()
     sample = simulate_steady_state(network, n_cells_per_type=n_cells, seed=seed)
     seconds = _cpu_seconds() - start
     by_type = sample.reshape(network.n_cell_types, n_cells, -1).mean(axis=1)
-    return Cost(seconds, _peak_mb(), dict(enumerate(by_type.T)))
+    return Cost(seconds, peak_mb(), dict(enumerate(by_type.T)))
 
 
 def _plain(n_targets: int, smoke: bool) -> Cost:  # noqa: FBT001 - passed between processes
@@ -159,4 +149,4 @@ def _plain(n_targets: int, smoke: bool) -> Cost:  # noqa: FBT001 - passed betwee
     of_edge = (of_targets - (len(plain.means) - n_masters) * of_gene) / n_edges
     seconds = of_gene * network.n_genes + of_edge * len(network.target)
     means = {gene: np.array(values) for gene, values in plain.means.items()}
-    return Cost(seconds, _peak_mb(), means)
+    return Cost(seconds, peak_mb(), means)
