@@ -11,6 +11,7 @@ too is taken as the false discovery rate; beside it stands the true one.
 import argparse
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def scores_of(
     """Return the scores of all pairs but self-pairs, or of all pairs with some targets."""
     method.attach(view)
     method.fit()
-    scores = method.prediction()
+    scores: Any = method.prediction()
     if targets is not None:
         return scores.values[:, targets].ravel()
     return scores.values[~scores.self_pairs()]
