@@ -63,7 +63,7 @@ def _agreement(view: TrainView, n: int, rng: np.random.Generator) -> tuple[float
     )
     n_top = first.size // 100
     top = [set(np.argsort(-values)[:n_top].tolist()) for values in (first, second)]
-    return len(top[0] & top[1]) / n_top, float(spearmanr(first, second)[0])
+    return len(top[0] & top[1]) / n_top, float(np.asarray(spearmanr(first, second))[0])
 
 
 def _with_cells(view: TrainView, cells: NDArray[np.int64]) -> TrainView:
