@@ -45,7 +45,7 @@ def cells_needed(datasets: Sequence[str], n_repeats: int) -> Table:
     """Compare the networks of disjoint draws of cells."""
     table = Table("data", "cells", "of the top, in both", "rank correlation")
     for name in datasets:
-        data = BeelineDataModule(name)
+        data = BeelineDataModule(name)  # pyright: ignore[reportArgumentType]
         data.setup()
         view = data.view()
         for n in _N_CELLS:
