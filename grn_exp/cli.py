@@ -242,7 +242,8 @@ def _refuse_paths(arguments: Sequence[str]) -> None:
     """Refuse a choice by its path, which may bring other errors before its name is looked at."""
     for argument in arguments:
         group, _, name = argument.lstrip("+").partition("=")
-        is_own = group == "data" and Path(name).exists()  # has a message of its own
+        # cells of one's own have a message of their own
+        is_own = group == "data" and (Path(name).suffix or Path(name).exists())
         if name.startswith((".", "/")) and not is_own and config.choices(group):
             raise InputError(f"{argument}: give the name of a file in {group}/, not a path")
 

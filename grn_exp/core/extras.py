@@ -8,6 +8,12 @@ from types import ModuleType
 from grn_exp.core.errors import InputError, brief
 
 
+def is_installed(package: str) -> bool:
+    """Say whether there is such a package, and not only a folder or file of its name."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and bool(spec.origin) and spec.submodule_search_locations is not None
+
+
 def load(module: str, wanted_by: str, install: str) -> ModuleType:
     """Import a module of an optional package.
 

@@ -1,6 +1,5 @@
 """A bar for work that takes its time."""
 
-import importlib.util
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -10,6 +9,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track as rich_track
 
+from grn_exp.core import extras
+
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
@@ -18,8 +19,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 def is_watched(console: Console) -> bool:
     """Say whether a bar would be seen: on a terminal, or in a notebook that has widgets."""
-    has_widgets = importlib.util.find_spec("ipywidgets") is not None
-    return console.is_terminal or (console.is_jupyter and has_widgets)
+    return console.is_terminal or (console.is_jupyter and extras.is_installed("ipywidgets"))
 
 
 def track(items: Iterable[Item], *, title: str, total: int | None = None) -> Iterable[Item]:

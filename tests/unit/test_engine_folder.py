@@ -90,11 +90,14 @@ def test_wandb_goes_online_only_with_a_key(monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+    import wandb
+
     mirror = WandbMirror()
     assert mirror._mode() == "offline"
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password " + "x" * 40)
     assert mirror._mode() == "online"
     (tmp_path / "netrc").write_text("nonsense")
+    wandb.teardown()  # a client keeps the key that it has found
     assert mirror._mode() == "offline"
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     assert mirror._mode() == "online"
