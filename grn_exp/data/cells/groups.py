@@ -79,7 +79,7 @@ def without_matrix(path: Path) -> "AnnData":
             obs, var = (cast("pd.DataFrame", read_elem(group[name])) for name in ("obs", "var"))
             cells = AnnData(obs=obs, var=var)
             if "raw" in group:
-                cells.uns["n_raw"] = len(read_elem(group["raw/var"]))
+                cells.uns["n_raw"] = len(cast("pd.DataFrame", read_elem(group["raw/var"])))
             return cells
     except Exception as error:  # libraries' own errors have no common base
         raise InputError(
