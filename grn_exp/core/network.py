@@ -9,6 +9,13 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 
+# what tables of edges call regulator and target, in lower case
+EDGE_COLUMNS = (
+    ("gene1", "gene2"),
+    ("source", "target"),
+    ("tf", "target"),
+    ("regulator", "target"),
+)
 # share of the edges that may lie outside the matrix without a word
 _SMALL_LOSS = 0.03
 

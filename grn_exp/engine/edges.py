@@ -154,10 +154,7 @@ def _batches(table: EdgeTable) -> Iterator[Any]:
         for name in COLUMNS:
             values = found[name]
             if name in names:
-                places = pa.array(values.astype(np.int32))
-                columns[name] = pa.DictionaryArray.from_arrays(
-                    places, names[name]
-                ).dictionary_decode()
+                columns[name] = names[name].take(pa.array(values))
             elif name == "known":
                 columns[name] = pa.array(values, mask=values == UNKNOWN)
             else:

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import stripped
+from grn_exp.core.network import EDGE_COLUMNS
 from grn_exp.storage.delimited import read_strings
-
-# what their columns are called: regulator, target
-_HEADERS = {("gene1", "gene2"), ("source", "target"), ("tf", "target"), ("regulator", "target")}
 
 
 class Truth:
@@ -65,7 +63,7 @@ def read_truth(path: Path) -> Truth:
     separator = "\t" if _has_tabs(path) else ","
     table = read_strings(path, separator=separator)
     names = {str(name).strip().casefold(): place for place, name in enumerate(table.columns)}
-    header = next((pair for pair in _HEADERS if names.keys() >= set(pair)), None)
+    header = next((pair for pair in EDGE_COLUMNS if names.keys() >= set(pair)), None)
     if header is None and (separator == "," or len(table.columns) < 2):
         raise InputError(
             f"{path}: its columns are {', '.join(map(str, table.columns[:5]))}; name regulator "

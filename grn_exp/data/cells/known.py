@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex, stripped
-from grn_exp.core.network import likely_cause
+from grn_exp.core.network import EDGE_COLUMNS, likely_cause
 from grn_exp.core.views import UNKNOWN
 from grn_exp.data.cells.symbols import find
 from grn_exp.storage.delimited import read_strings
 
 log = logging.getLogger(__name__)
 
-_PAIRS = (("gene1", "gene2"), ("source", "target"), ("tf", "target"), ("regulator", "target"))
 _SIGNS = ("sign", "mor", "mode", "interaction", "effect")
 _WEIGHT = "weight"
 _UP = {"+", "+1", "1", "1.0", "up", "activation", "activates", "activator", "stimulation"}
@@ -47,9 +46,7 @@ def symbols_in(path: Path) -> tuple[list[str], list[str]]:
     InputError
         If the file is missing or has other columns.
     """
-    table = _read(path)
-    source, target = (stripped(table[name], name=str(path)) for name in _pair(table, path))
-    return source, target
+    return _symbols(_read(path), path)
 
 
 def read_known(path: Path, regulators: GeneIndex, genes: GeneIndex) -> Known:
@@ -65,7 +62,7 @@ def read_known(path: Path, regulators: GeneIndex, genes: GeneIndex) -> Known:
         If the file is missing, has other columns, or no pair of a regulator and a gene at hand.
     """
     table = _read(path)
-    given = symbols_in(path)
+    given = _symbols(table, path)
     sources, targets = find(given[0], regulators), find(given[1], genes)
     pairs = list(zip(sources, targets, strict=True))
     at_hand = np.array([bool(s and t and s != t) for s, t in pairs], dtype=np.bool_)
@@ -102,11 +99,12 @@ def _read(path: Path) -> pd.DataFrame:
     return table.rename(columns=lambda name: str(name).strip().lower())
 
 
-def _pair(table: pd.DataFrame, path: Path) -> tuple[str, str]:
-    """Return the names of the two columns that hold the genes."""
-    for pair in _PAIRS:
+def _symbols(table: pd.DataFrame, path: Path) -> tuple[list[str], list[str]]:
+    """Return what the two columns hold that name the genes."""
+    for pair in EDGE_COLUMNS:
         if set(pair) <= set(table.columns):
-            return pair
+            source, target = (stripped(table[name], name=str(path)) for name in pair)
+            return source, target
     raise InputError(
         f"data.known={path}: its columns are {', '.join(map(str, table.columns[:5]))}; give "
         "Gene1,Gene2 or source,target or TF,target"

@@ -239,7 +239,7 @@ def choose_genes(
     min_cells
         Fewer expressing cells, and a gene is left out.
     kept
-        Genes that need not be among the most variable: the regulators, and known targets.
+        Genes that need not be among the most variable: the regulators.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -79,24 +79,6 @@ def _refuse_two_species(names: Sequence[str], source: str) -> None:
                 f"{' and '.join(map(repr, list(found.values())[:2]))}); keep the cells and genes "
                 "of one"
             )
-
-
-class Regulators(NamedTuple):
-    """Regulators that were asked for.
-
-    Attributes
-    ----------
-    asked
-        Symbols as they were given.
-    genes
-        For each the gene of the matrix, None where it has none.
-    source
-        Where the list is from.
-    """
-
-    asked: list[str]
-    genes: list[str | None]
-    source: str
 
 
 def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
