@@ -67,7 +67,8 @@ def read_known_expression(key: str) -> Expression:
         read=read_expression,
         write=lambda path, made: write_with(path, made.to_anndata().write_h5ad),
     )
-    return dataclasses.replace(expression, source=key)
+    genes = GeneIndex(expression.genes, name=key)
+    return dataclasses.replace(expression, genes=genes, source=key)
 
 
 def _read(path: Path, transform: Transform) -> Expression:
@@ -76,7 +77,7 @@ def _read(path: Path, transform: Transform) -> Expression:
         return Expression.from_anndata(open_h5ad(path), transform=transform, source=str(path))
     if not name.removesuffix(".gz").endswith((".csv", ".tsv")):
         raise InputError(
-            f"expression file {path}: unknown ending; give .csv, .tsv (or either .gz) or .h5ad"
+            f"expression file {path}: unknown ending; give .csv, .csv.gz, .tsv, .tsv.gz or .h5ad"
         )
     table = read_matrix(path, separator="," if ".csv" in name else "\t")
     check_numbers(table, path)

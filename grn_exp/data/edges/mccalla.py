@@ -10,7 +10,6 @@ from grn_exp.core.network import Network
 from grn_exp.core.ranges import require_in
 from grn_exp.data.benchmark import FromFiles
 from grn_exp.data.cells.preprocess import choose_genes
-from grn_exp.data.cells.symbols import find
 from grn_exp.data.edges.base import EdgeDataModule
 from grn_exp.data.readers import read_known_expression
 from grn_exp.priors.uninformative import RandomPrior
@@ -33,8 +32,8 @@ _HUMAN_CHIP = "escapechip"  # the union's other part, ENCODE's, is not distribut
 class McCallaFiles(FromFiles):
     """The files of one of McCalla et al.'s datasets: a matrix of log2(count + 1), a network.
 
-    Symbols are matched as they are spelt, or else whatever their case. Only regulators that the
-    matrix has are regulators, and edges to genes that it lacks are left out and counted.
+    Only regulators that the matrix has are regulators, and edges to genes that it lacks are left
+    out and counted. The networks have no header; a third column is not read.
 
     Parameters
     ----------
@@ -87,11 +86,11 @@ class McCallaFiles(FromFiles):
         expression_file, network_file = self.keys
         expression = read_known_expression(expression_file)
         pairs = read_pairs(store.fetch(network_file))
-        network = _network_of(pairs, expression.genes, source=network_file)
+        network = Network.from_names(expression.genes, *pairs, source=network_file)
         if self.min_cells == 0 and self.variable_genes is None:
             return expression, network
         expression = self._filtered(expression, network.regulators)
-        return expression, _network_of(pairs, expression.genes, source=network_file)
+        return expression, Network.from_names(expression.genes, *pairs, source=network_file)
 
     def _filtered(self, expression: Expression, regulators: GeneIndex) -> Expression:
         from anndata import AnnData
@@ -133,12 +132,3 @@ def network_key(dataset: Dataset, network: NetworkKind) -> str:
     cells = CELLS[dataset]
     human_chip = cells == "hESC" and network == "chip"
     return f"mccalla/{cells}/{_HUMAN_CHIP if human_chip else _FILES[network]}.txt"
-
-
-def _network_of(pairs: tuple[list[str], list[str]], genes: GeneIndex, *, source: str) -> Network:
-    """Return the edges between genes; a symbol that is none of them stays as it is spelt."""
-    regulators, targets = (
-        [gene or symbol for gene, symbol in zip(find(symbols, genes), symbols, strict=True)]
-        for symbols in pairs
-    )
-    return Network.from_names(genes, regulators, targets, source=source)
