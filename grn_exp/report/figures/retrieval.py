@@ -70,9 +70,10 @@ def retrieval_scaling(
 ) -> "Figure":
     """Draw strict coverage and edge recall over K on a real network (Residual HOS2 figure 3).
 
-    K is a share of the network's regulators, by which networks of other sizes than the paper's
-    229 compare with it. Left the share of targets all of whose regulators are among the first K, right the mean share
-    of a target's regulators. Lines are means over splits, error bars their standard errors.
+    K is a share of the network's regulators, so that networks of other sizes than the paper's 229
+    compare with it. Left the share of targets all of whose regulators are among the first K, right
+    the mean share of a target's regulators. Lines are means over splits, error bars their standard
+    errors.
     """
     metrics = {
         "strict_coverage_at_k": "strict coverage\n(share of targets)",
@@ -106,11 +107,12 @@ def retrieval_scaling(
 
 def _shares(rows: pd.DataFrame) -> pd.Series:
     """Return K as a share of a run's regulators, whose number the end of its curve shows."""
-    most = {
+    folders = rows["folder"].astype(str)
+    n = {
         folder: int(read_table(Path(folder) / "recall_curve.csv", ("k",))["k"].max()) + 1
-        for folder in rows["folder"].unique()
+        for folder in folders.unique()
     }
-    return rows["k"].astype(float) / rows["folder"].map(most)
+    return rows["k"].astype(float) / [n[folder] for folder in folders]
 
 
 def _few_methods(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
