@@ -28,6 +28,7 @@ from grn_exp.data.sets.judging import (
     ap_row,
     judge_sets,
     ranks_of,
+    ranks_table,
     recall_table,
     sets_table,
 )
@@ -309,7 +310,8 @@ class SetDataModule(Benchmark):
         """Return this benchmark's own tables by file name: header and rows."""
         held = {role: self._sets_of(role) for role in EVALUATED if self.can_judge(role)}
         if isinstance(prediction, EdgeScores):
-            return {"recall_curve.csv": recall_table(prediction, held, by_size=self.by_size)}
+            curve = recall_table(prediction, held, by_size=self.by_size)
+            return {"recall_curve.csv": curve, "ranks.csv": ranks_table(prediction, held)}
         return {"sets.csv": sets_table(prediction, held)}
 
     def describe(self) -> dict[str, object]:
