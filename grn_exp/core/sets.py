@@ -205,6 +205,9 @@ class RegulatorSets(_MemberLists):
     best_scores
         The score of the best set of the whole pool where an approximate decoder was compared
         with exact enumeration, else NaN; shape ``(n_targets,)``. None if nothing was compared.
+    second_scores
+        The best score of another set that the method looked at, minus infinity if there was
+        none; shape ``(n_targets,)``. None of a method that compares no sets.
 
     Raises
     ------
@@ -215,6 +218,7 @@ class RegulatorSets(_MemberLists):
     scores: NDArray[np.float64]
     pools: CandidatePools | None = None
     best_scores: NDArray[np.float64] | None = None
+    second_scores: NDArray[np.float64] | None = None
 
     what: ClassVar[str] = "predicted sets"
 
@@ -227,6 +231,16 @@ class RegulatorSets(_MemberLists):
                 f"predicted sets: score of target {symbol!r} is not finite: the training "
                 "diverged (lower its learning rate)"
             )
+
+    @property
+    def margins(self) -> NDArray[np.float64]:
+        """Score less second-best score, ``(n_targets,)``, infinite where there was no other set.
+
+        NaN of a method that compares no sets.
+        """
+        if self.second_scores is None:
+            return np.full(len(self.targets), np.nan)
+        return self.scores - self.second_scores
 
     def to(self, device: object) -> "RegulatorSets":
         """Return the container itself, which lives in memory: Lightning moves predictions."""

@@ -23,6 +23,10 @@ from grn_exp.metrics.regulator_sets import (
 Row = SetRow | RankingRow
 
 RETRIEVAL_KS = (5, 10, 20, 40, 60, 80, 100, 150, 200)
+SET_COLUMNS = (
+    *("subset", "target", "set_size", "predicted", "score", "margin"),
+    *("true", "exact", "covered"),
+)
 _SAME_SCORE = 1e-6  # relative: the same set may be scored in another batch
 
 
@@ -89,6 +93,11 @@ def ranks_table(scores: EdgeScores, held: Mapping[str, TargetSets]) -> Table:
     return ["subset", "target", "set_size", "worst_rank"], rows
 
 
+def _text(margin: float) -> float | str:
+    """Return a margin for a table: nothing where the method compared no sets."""
+    return "" if np.isnan(margin) else float(margin)
+
+
 def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Table:
     """Return one line per target: what was chosen, what is true."""
     rows: list[Sequence[object]] = []
@@ -96,14 +105,15 @@ def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Tab
         found, pools = prediction.aligned(sets), prediction.pools
         covered = None if pools is None else pools.covers(sets)
         exact = exact_matches(found, sets.members)
-        scores = prediction.scores[prediction.targets.positions(sets.targets)]
+        theirs = prediction.targets.positions(sets.targets)
+        scores, margins = prediction.scores[theirs], prediction.margins[theirs]
         for place, target in enumerate(sets.targets.symbols):
             chosen, true = (
                 ";".join(sets.candidates.take(each).symbols)
                 for each in (found[place], sets.members[place])
             )
             is_covered = "" if covered is None else int(covered[place])
-            size, score = int(sets.sizes[place]), float(scores[place])
-            rows.append((subset, target, size, chosen, score, true, int(exact[place]), is_covered))
-    header = ["subset", "target", "set_size", "predicted", "score", "true", "exact", "covered"]
-    return header, rows
+            size, score, margin = int(sets.sizes[place]), scores[place], margins[place]
+            rest = (float(score), _text(margin), true, int(exact[place]), is_covered)
+            rows.append((subset, target, size, chosen, *rest))
+    return list(SET_COLUMNS), rows
