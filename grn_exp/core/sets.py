@@ -130,6 +130,8 @@ class TargetSplit:
         Shape ``(n_targets,)``, bool; disjoint, together everything.
     seed
         The seed that drew the split.
+    judges
+        Does it hold out targets to judge by.
 
     Raises
     ------
@@ -142,6 +144,7 @@ class TargetSplit:
     val: NDArray[np.bool_]
     test: NDArray[np.bool_]
     seed: int
+    judges: bool = True
 
     def __post_init__(self) -> None:
         roles = np.stack([self.train, self.val, self.test])
@@ -153,7 +156,7 @@ class TargetSplit:
             raise InputError(f"split: target {symbol!r} has no role, or more than one")
         # a fold of a cross-validation has validation targets and no test targets
         for name, mask in (("train", self.train), ("test", self.val | self.test)):
-            if not mask.any():
+            if not mask.any() and (self.judges or name == "train"):
                 raise InputError(f"split: no target is left for {name}; change the fractions")
 
     def mask(self, role: Role) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Hold a prediction against the true sets of some targets: rows and tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +20,11 @@ from grn_exp.metrics.regulator_sets import (
     selection_rows,
     worst_ranks,
 )
+from grn_exp.runs.sets import COLUMNS
 
 Row = SetRow | RankingRow
 
 RETRIEVAL_KS = (5, 10, 20, 40, 60, 80, 100, 150, 200)
-SET_COLUMNS = (
-    *("subset", "target", "set_size", "predicted", "score", "margin"),
-    *("true", "exact", "covered"),
-)
 _SAME_SCORE = 1e-6  # relative: the same set may be scored in another batch
 
 
@@ -93,13 +91,18 @@ def ranks_table(scores: EdgeScores, held: Mapping[str, TargetSets]) -> Table:
     return ["subset", "target", "set_size", "worst_rank"], rows
 
 
-def _text(margin: float) -> float | str:
+def _text(margin: Any) -> float | str:
     """Return a margin for a table: nothing where the method compared no sets."""
     return "" if np.isnan(margin) else float(margin)
 
 
-def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Table:
-    """Return one line per target: what was chosen, what is true."""
+def sets_table(
+    prediction: RegulatorSets, held: Mapping[str, TargetSets], others: Collection[str] = ()
+) -> Table:
+    """Return one line per target: what was chosen, what is true.
+
+    ``others`` are targets whose true sets nobody knows; they come last, the surest first.
+    """
     rows: list[Sequence[object]] = []
     for subset, sets in held.items():
         found, pools = prediction.aligned(sets), prediction.pools
@@ -116,4 +119,12 @@ def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Tab
             size, score, margin = int(sets.sizes[place]), scores[place], margins[place]
             rest = (float(score), _text(margin), true, int(exact[place]), is_covered)
             rows.append((subset, target, size, chosen, *rest))
-    return list(SET_COLUMNS), rows
+    places = prediction.targets.positions(others)
+    margins = prediction.margins
+    for place in places[np.argsort(-margins[places], kind="stable")].tolist():
+        members = prediction.members[place]
+        chosen = ";".join(prediction.candidates.take(members).symbols)
+        numbers = float(prediction.scores[place]), _text(margins[place])
+        target = prediction.targets.symbols[place]
+        rows.append(("asked", target, len(members), chosen, *numbers, "", "", ""))
+    return list(COLUMNS), rows
