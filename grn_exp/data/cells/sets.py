@@ -88,7 +88,7 @@ class CellSetsDataModule(OwnCells, SetDataModule):
         self.set_size = set_size
         self.incomplete = incomplete
         self._listed: set[str] = set()  # targets that have a known regulator
-        self._others: dict[str, int] | None = None
+        self._asked_for: dict[str, int] | None = None
 
     def load(self) -> tuple[Expression, Network]:
         """Read the cells, and the known sets among them that are whole."""
@@ -165,14 +165,14 @@ class CellSetsDataModule(OwnCells, SetDataModule):
 
     def others_asked(self) -> dict[str, int]:
         """Return the genes whose sets are asked for, and how many regulators each gets."""
-        if self._others is None:
+        if self._asked_for is None:
             found = self._targets()
             sizes = self.sets.take(self.split.positions("train")).sizes
             size = int(np.bincount(sizes).argmax()) if self.set_size is None else self.set_size
-            self._others = dict.fromkeys(found, size)
+            self._asked_for = dict.fromkeys(found, size)
             if found:
                 log.info("sets of %d regulators are asked for, for %d genes", size, len(found))
-        return self._others
+        return self._asked_for
 
     def _targets(self) -> list[str]:
         genes = self.expression.genes
