@@ -9,8 +9,9 @@ from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.models.closed_form import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.posterior.fitting import search_sets
+from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log
-from grn_exp.models.sets.posterior.set_evidence import SetEvidence, Time
+from grn_exp.models.sets.posterior.set_evidence import Activity, SetEvidence, Time
 from grn_exp.models.sets.posterior.sharing import ROUNDS, shared_posterior
 
 
@@ -54,6 +55,8 @@ class SetPosterior(SetSelector, ClosedFormModel):
         self,
         *,
         time: Time = "auto",
+        response: Response = "fitted",
+        activity: Activity = "auto",
         share: bool = True,
         n_pool: int = 60,
         n_sets: int = 15,
@@ -66,7 +69,12 @@ class SetPosterior(SetSelector, ClosedFormModel):
     def fit(self) -> None:
         """Learn evidence and prior."""
         self.evidence = SetEvidence.fit(
-            self.view, time=self.options.time, n_pool=self.options.n_pool, seed=self.seed
+            self.view,
+            time=self.options.time,
+            response=self.options.response,
+            activity=self.options.activity,
+            n_pool=self.options.n_pool,
+            seed=self.seed,
         )
 
     def facts(self) -> dict[str, Any]:
