@@ -18,7 +18,6 @@ _RANDOM = {
     "epr": "1",
     "auprc_trapezoid": "-",  # depends on ties
     "recall_at_half": "-",
-    "ap_per_regulator": "-",
 }
 Column = tuple[str, int | None]
 # characters: of the names of metrics, which may be folded; of a value with the space beside it

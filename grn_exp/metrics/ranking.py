@@ -33,7 +33,8 @@ class RankingRow:
     metric, subset, value
         What was measured on what, e.g. ``"ap"`` on the pairs of ``"test_unseen"``.
     n, n_positive, prevalence
-        Number of pairs ranked, of true edges among them, and their ratio.
+        Number of pairs ranked, of true edges among them, and their ratio; for
+        ``ap_per_regulator`` the mean of the regulators' ratios.
     k
         Length of the cut-off list, or the number of regulators averaged; None elsewhere.
     set_size
@@ -161,15 +162,33 @@ def random_average_precision(n: int, n_positive: int) -> float:
     return float(np.mean((1 + n_above * share) / (n_above + 1)))
 
 
+class MacroAverage(NamedTuple):
+    """Average precision over groups, see :func:`macro_average_precision`.
+
+    Attributes
+    ----------
+    value
+        Mean of the groups' average precision.
+    n_groups
+        Number of groups averaged.
+    prevalence
+        Mean of their shares of positives: what scores get that tie within every group.
+    """
+
+    value: float
+    n_groups: int
+    prevalence: float
+
+
 def macro_average_precision(
     scores: ArrayLike, labels: ArrayLike, groups: ArrayLike
-) -> tuple[float, int]:
+) -> MacroAverage:
     """Average precision within each group (regulator), averaged over groups.
 
     The unweighted mean of :meth:`Ranking.average_precision` over the groups that have both a
-    positive and a negative pair, and their number; the others say nothing about ranking and are
-    left out. NaN and 0 where no group has both. Ties as there, within the group. The universe of
-    a group is its pairs among those passed in.
+    positive and a negative pair; the others say nothing about ranking and are left out. NaN, 0
+    and NaN where no group has both. Ties as there, within the group. The universe of a group is
+    its pairs among those passed in.
 
     Groups are integers (faster) or strings, shape (n,), in any order.
     """
@@ -180,7 +199,7 @@ def macro_average_precision(
     size, n_positive = np.bincount(codes), np.bincount(codes, weights=label)
     usable = (n_positive > 0) & (n_positive < size)
     if not usable.any():
-        return math.nan, 0
+        return MacroAverage(math.nan, 0, math.nan)
     tie_ends = np.append((np.diff(codes) != 0) | (score[1:] != score[:-1]), True).nonzero()[0]
     group = codes[tie_ends]
     positives_so_far = np.cumsum(label)[tie_ends]
@@ -189,7 +208,11 @@ def macro_average_precision(
     positives = positives_so_far - (np.cumsum(n_positive) - n_positive)[group]
     selected = tie_ends + 1 - (np.cumsum(size) - size)[group]
     summed = np.bincount(group, weights=gained * positives / selected)
-    return float((summed[usable] / n_positive[usable]).mean()), int(usable.sum())
+    return MacroAverage(
+        value=float((summed[usable] / n_positive[usable]).mean()),
+        n_groups=int(usable.sum()),
+        prevalence=float((n_positive[usable] / size[usable]).mean()),
+    )
 
 
 def evaluate_ranking(
@@ -215,8 +238,9 @@ def evaluate_ranking(
         ``ap``, ``ap_ratio`` (over prevalence), ``auprc_trapezoid``, ``auroc``, ``hit_at_1pct``
         (precision among the first hundredth, rounded up), ``epr``, ``recall_at_half``,
         ``ap_per_regulator``, in this order. k is the length of the list for ``hit_at_1pct`` and
-        ``epr``, and the number of regulators averaged for ``ap_per_regulator``. That last row is
-        left out, and a warning logged, where no regulator has both classes.
+        ``epr``, and the number of regulators averaged for ``ap_per_regulator``. That last row has
+        the mean of their shares of positives as its prevalence; it is left out, and a warning
+        logged, where no regulator has both classes.
 
     Raises
     ------
@@ -236,15 +260,19 @@ def evaluate_ranking(
         ("epr", ranking.early_precision_ratio(), ranking.n_positive),
         ("recall_at_half", _recall_at_half(score[label], scale), None),
     ]
-    mean, n_regulators = macro_average_precision(score, label, groups)
-    if n_regulators:
-        values.append(("ap_per_regulator", mean, n_regulators))
-    else:
-        logger.warning("%s: no regulator has both classes, no ap_per_regulator", subset)
-    return [
-        RankingRow(name, subset, value, ranking.n, ranking.n_positive, ranking.prevalence, k)
+    n, n_positive = ranking.n, ranking.n_positive
+    rows = [
+        RankingRow(name, subset, value, n, n_positive, ranking.prevalence, k)
         for name, value, k in values
     ]
+    macro = macro_average_precision(score, label, groups)
+    if not macro.n_groups:
+        logger.warning("%s: no regulator has both classes, no ap_per_regulator", subset)
+        return rows
+    mean = RankingRow(
+        "ap_per_regulator", subset, macro.value, n, n_positive, macro.prevalence, macro.n_groups
+    )
+    return [*rows, mean]
 
 
 def _recall_at_half(positive_scores: NDArray[np.float64], scale: float) -> float:

@@ -96,7 +96,7 @@ def _judged(run: NetworkRun, truth: Truth, known_within: Within) -> _Judged:
 
 def _numbers(judged: _Judged, scores: NDArray[np.float64]) -> dict[str, Any]:
     ranking = Ranking.of(scores, judged.labels)
-    per_regulator, _ = macro_average_precision(scores, judged.labels, _groups(judged))
+    per_regulator = macro_average_precision(scores, judged.labels, _groups(judged)).value
     ap = ranking.average_precision()
     return _row(judged, ap, ranking.early_precision_ratio(), per_regulator)
 

@@ -11,7 +11,10 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import TargetSets
+from grn_exp.core.views import UNKNOWN
 from grn_exp.data.sets.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets.splitting import TargetSplitter
+from grn_exp.data.sets.toy import ToySetsDataModule
 from tests.messages import naming
 
 GENES = GeneIndex("ABCDEF")
@@ -123,3 +126,57 @@ def test_caps_are_the_papers_and_sizes_without_one_have_the_pools():
     assert RetrievedPool(size=10).cap(2) == 10
     with pytest.raises(InputError, match=naming("pool.size=10", "sets of 11")):
         RetrievedPool(size=10).cap(11)
+
+
+# -- pools of training targets from retrievers that did not see their sets ---------------------
+
+
+def toy(**options):
+    data = ToySetsDataModule(
+        splitter=TargetSplitter(seed=1, validation_fraction=0.2, n_folds=3, **options),
+        pool=RetrievedPool(size=6, training="out_of_fold"),
+        set_sizes=(1, 2),
+        n_genes=120,
+        n_cells_per_type=4,
+    )
+    data.setup()
+    return data
+
+
+def random_scores(data, seed):
+    sets, genes = data.sets, data.expression.genes
+    values = np.random.default_rng(seed).random((len(sets.candidates), len(genes)))
+    return EdgeScores(sets.candidates, genes, values.astype(np.float32))
+
+
+def test_each_folds_pools_come_from_the_retriever_fitted_without_it():
+    data = toy()
+    full, *by_fold = (random_scores(data, seed) for seed in range(4))
+    data.use_candidates(full, by_fold)
+    view = data.set_view(data._retrieved)
+    folds = data.splitter.pool_folds(view.train)
+    sources = [by_fold[fold] for fold in folds] + [full] * len(view.queries)
+    targets = [*view.train.targets.symbols, *view.queries.symbols]
+    for symbol, scores in zip(targets, sources, strict=True):
+        one = GeneIndex([symbol])
+        alone = RetrievedPool(size=6).build(scores, view.regulators, one, np.asarray([2]))
+        np.testing.assert_array_equal(view.pools.of(one)[0], alone.members[0])
+
+
+@pytest.mark.parametrize("n_given", [0, 2])
+def test_another_number_of_fold_retrievers_is_refused(n_given):
+    data = toy()
+    scores = random_scores(data, 0)
+    with pytest.raises(InputError, match=naming(f"{n_given} folds", "out_of_fold", "3")):
+        data.use_candidates(scores, [scores] * n_given)
+
+
+def test_a_folds_retriever_sees_no_label_of_the_fold_nor_of_held_out_targets():
+    data = toy()
+    train = data.set_view(random_scores(data, 0)).train.targets
+    folds = data.splitter.pool_folds(data.sets.take(data.split.positions("train")))
+    for fold in range(3):
+        labels = toy(pool_fold=fold).view(labels=True).labels
+        known = (labels != UNKNOWN).any(axis=0)
+        shown = set(data.expression.genes.array[known].tolist())
+        assert shown == set(train.array[folds != fold].tolist())

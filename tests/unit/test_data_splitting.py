@@ -56,7 +56,7 @@ def test_three_to_one_for_genes_and_pairs():
     assert abs(split.val.sum() - 0.1 * n_training) <= n_rows
 
 
-@pytest.mark.parametrize("known_within", ["block", "network"])
+@pytest.mark.parametrize("known_within", ["block", "network", "none"])
 def test_subsets_are_disjoint_and_unseen_genes_unseen_for_many_seeds(known_within):
     for seed in range(40):
         truth = random_truth(seed)
@@ -132,6 +132,22 @@ def test_block_leaves_out_targets_without_an_edge_from_their_block():
     pool = network.train | network.val | network.test_seen
     with_edge = (pool & truth.labels).any(axis=0)
     np.testing.assert_array_equal(block.test_seen, network.test_seen & with_edge)
+
+
+def test_none_makes_every_gene_a_target(make_network):
+    rng = np.random.default_rng(0)
+    edges = [
+        f"{r}>{t}" for r in "ABCDEFGH" for t in "ABCDEFGHIJKLMN" if r != t and rng.random() < 0.3
+    ]
+    truth = truth_of(make_network("ABCDEFGHIJKLMNOPQRSTUVWXYZ", " ".join(edges)), every_gene=True)
+    assert truth.universe.any(axis=0).all()
+    split = SeenUnseenSplitter(seed=3, known_within="none").split(truth)
+    seen = split.train | split.val | split.test_seen
+    for mask in (seen, split.test_unseen):
+        rows, columns = mask.any(axis=1), mask.any(axis=0)
+        np.testing.assert_array_equal(mask, truth.universe & rows[:, None] & columns[None, :])
+    judged = seen.any(axis=0) | split.test_unseen.any(axis=0)
+    assert judged[-12:].all()  # none of these has an edge
 
 
 def test_no_validation_moves_its_pairs_into_training():

@@ -8,10 +8,14 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import UNKNOWN, TrainView
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
+from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.models.edges.co_target_vote import CoTargetVote
-from grn_exp.models.edges.degree import DegreeProduct
+from grn_exp.models.edges.degree import BlockArtefact, Degree, DegreeProduct, RegulatorRate
 from grn_exp.models.edges.matcomp import MatComp
 from grn_exp.models.edges.one_hot_lr import OneHotLR
+from grn_exp.models.edges.regulator_frequency import RegulatorFrequency
+from grn_exp.models.edges.target_expression import TargetExpression
 from tests.messages import naming
 
 N_REGULATORS, N_GENES = 8, 30
@@ -59,6 +63,8 @@ def matcomp(view, **changes):
 
 
 MODELS = {
+    "block_artefact": lambda view: BlockArtefact().attach(view),
+    "degree": lambda view: Degree().attach(view),
     "co_target_vote": lambda view: CoTargetVote().attach(view),
     "degree_product": lambda view: DegreeProduct().attach(view),
     "matcomp": matcomp,
@@ -81,6 +87,23 @@ def test_the_order_of_the_genes_changes_no_score(name):
     assert second.genes != first.genes
     np.testing.assert_array_equal(second.align(first.regulators, first.genes), first.values)
     assert len(np.unique(first.values)) > 5
+
+
+COUNTS = {
+    "regulator_frequency": lambda view: RegulatorFrequency().attach(view),
+    "regulator_rate": lambda view: RegulatorRate().attach(view),
+}
+
+
+@pytest.mark.parametrize("known_within", ["block", "network", "none"])
+@pytest.mark.parametrize("name", [*MODELS, *COUNTS])
+def test_no_rule_of_training_labels_beats_random_on_unseen_genes(name, known_within):
+    data = ToyDataModule(splitter=SeenUnseenSplitter(seed=0, known_within=known_within))
+    data.setup()
+    model = fitted({**MODELS, **COUNTS}[name](data.view(labels=True)))
+    rows = data.evaluate(model.prediction(), ["test_unseen"])
+    (ap,) = [row for row in rows if row.metric == "ap"]
+    assert ap.value == pytest.approx(ap.prevalence)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -230,3 +253,28 @@ def test_degree_product_by_hand():
     of_regulator = np.array([3 / 4, 3 / 4, 1 / 5])
     of_target = np.array([0, 1 / 2, 7 / 13, 2 / 3, 2 / 3, 2 / 3])  # the third is unseen
     np.testing.assert_allclose(found, of_regulator[:, None] * of_target, rtol=1e-6)
+
+
+def test_regulator_rate_by_hand():
+    found = scores(RegulatorRate().attach(make_view(LABELS)))
+    np.testing.assert_allclose(found, np.repeat([[3 / 4], [3 / 4], [1 / 5]], 6, axis=1), rtol=1e-6)
+
+
+def test_block_artefact_by_hand():
+    found = scores(BlockArtefact(train_fraction=0.5).attach(make_view(LABELS)))
+    # held-out edges that a target has in expectation: as many as in training, or 1 without any
+    held_out = np.array([1, 1, 1, 2, 2, 2])
+    of_regulator = np.array([3 / 4, 3 / 4, 1 / 5])
+    np.testing.assert_allclose(found, of_regulator[:, None] * held_out, rtol=1e-6)
+
+
+def test_block_artefact_refuses_a_fraction_of_1():
+    with pytest.raises(InputError, match=naming("model.train_fraction=1.0")):
+        BlockArtefact(train_fraction=1.0)
+
+
+def test_target_expression_is_the_targets_mean():
+    view = make_view(LABELS)
+    found = scores(TargetExpression().attach(view))
+    means = np.asarray(view.expression.values, dtype=np.float64).mean(axis=0)
+    np.testing.assert_allclose(found, np.tile(means, (3, 1)), rtol=1e-6)

@@ -243,6 +243,60 @@ def test_the_loss_is_the_mean_margin_over_the_negatives():
     assert found == pytest.approx(np.mean(expected), rel=1e-4)
 
 
+def test_confusers_by_score_are_the_pools_best_by_the_methods_own_pair_score():
+    view = make_view(SETS_OF_2, {"N": 2})
+    options = ["model.confusers=score", "model.n_confusers=3", "model.near_miss_start=1"]
+    model = make_model("pairs2", view, *options).train()
+    batch = torch.tensor([0, 3])  # F is regulated by A, B; I by B, C
+    ((_, sets),) = model._examples(batch)
+    assert model.training
+    model.eval()
+    z = model.encoder(model.features)
+    for row, row_sets in zip(batch.tolist(), sets.tolist(), strict=True):
+        target = int(view.genes.positions([view.train.targets.symbols[row]])[0])
+        phi = model.pair_scorer(z, z[target][None])[0].tolist()
+        true = set(view.train.members[row].tolist())
+        wrong = set(view.pools.of(view.train.targets)[row].tolist()) - true
+        best = sorted(wrong, key=lambda gene: -phi[gene])[:3]
+        swapped_in = [set(each) - true for each in row_sets[1:]]
+        assert all(len(each) == 1 for each in swapped_in)
+        assert set().union(*swapped_in) == set(best)
+
+
+@pytest.mark.parametrize("confusers", ["retriever", "score"])
+def test_choosing_confusers_draws_no_random_number(confusers):
+    view = make_view(SETS_OF_2, {"N": 2})
+    model = make_model("residual_hos2", view, f"model.confusers={confusers}").train()
+    torch.manual_seed(3)
+    model.ranked_pools(torch.tensor([0, 3]))
+    found = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(found, torch.rand(1))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_confusers_by_score_train_weights_under_autocast():
+    view = make_view(SETS_OF_2, {"N": 2})
+    model = make_model("pairs2", view, "model.confusers=score").train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model.loss(torch.tensor([0, 3]))["total"]
+    loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
+
+
+def test_more_confusers_than_a_pool_holds_are_refused():
+    view = make_view(SETS_OF_2, {"N": 2})  # pools of 9 or 10
+    make_model("pairs2", view, "model.n_confusers=10")
+    with pytest.raises(InputError, match=naming("model.n_confusers=11", "10", "pool.size")):
+        make_model("pairs2", view, "model.n_confusers=11")
+
+
+def test_a_score_without_pairs_chooses_no_confusers():
+    view = make_view(SETS_OF_2, {"N": 2})
+    with pytest.raises(InputError, match=naming("model.confusers=score", "retriever")):
+        make_model("pure_hos2", view, "model.confusers=score")
+
+
 def test_a_view_without_pools_is_a_defect():
     view = dataclasses.replace(make_view(SETS_OF_2, {"N": 2}), pools=None)
     with pytest.raises(RuntimeError, match="without pools"):

@@ -242,7 +242,7 @@ def test_macro_average_by_hand():
     groups = np.array(["b", "a", "c", "a", "b", "d"])
     scores = np.array([2.0, 9.0, 5.0, 8.0, 1.0, 7.0])
     labels = np.array([0, 1, 1, 0, 1, 0])
-    expected = 0.75, 2
+    expected = 0.75, 2, 0.5
     assert ranking.macro_average_precision(scores, labels, groups) == expected
     assert ranking.macro_average_precision(scores, labels, groups.astype(object)) == expected
 
@@ -257,9 +257,11 @@ def test_macro_average_agrees_with_sklearn(levels):
         if 0 < labels[groups == g].sum() < (groups == g).sum()
     ]
     assert len(expected) < len(np.unique(groups))  # some are left out
-    value, n_groups = ranking.macro_average_precision(scores, labels, groups)
-    assert value == pytest.approx(np.mean(expected), abs=1e-12)
-    assert n_groups == len(expected)
+    found = ranking.macro_average_precision(scores, labels, groups)
+    assert found.value == pytest.approx(np.mean(expected), abs=1e-12)
+    assert found.n_groups == len(expected)
+    tied = ranking.macro_average_precision(np.zeros(scores.size), labels, groups)
+    assert found.prevalence == pytest.approx(tied.value)
 
 
 @pytest.mark.slow
@@ -321,6 +323,8 @@ def test_evaluate_ranking_gives_every_metric():
     rows = ranking.evaluate_ranking(scores, labels, groups, subset="test_unseen", scale=5.0)
     macro = ranking.macro_average_precision(scores, labels, groups)
     n_positive = int(labels.sum())
+    macro_row = rows[-1]
+    assert macro_row.prevalence == macro.prevalence
     assert [(row.metric, row.value, row.k) for row in rows] == [
         ("ap", ranking.average_precision(scores, labels), None),
         ("ap_ratio", ranking.average_precision(scores, labels) / np.mean(labels), None),
@@ -338,7 +342,7 @@ def test_evaluate_ranking_gives_every_metric():
             n_positive,
             None,
         )
-        assert row.prevalence == n_positive / 450
+        assert row is macro_row or row.prevalence == n_positive / 450
         assert json.loads(json.dumps(row.as_dict())) == row.as_dict()
     assert list(rows[0].as_dict()) == [
         *("metric", "subset", "value", "n", "n_positive", "prevalence", "k", "set_size")

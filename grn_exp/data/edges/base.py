@@ -78,7 +78,7 @@ class EdgeDataModule(Benchmark):
             network = Network.from_names(
                 kept, names[network.regulator], names[network.target], source=network.source
             )
-        truth = truth_of(network)
+        truth = truth_of(network, every_gene=self.splitter.known_within == "none")
         split = self.splitter.split(truth)
         return expression, self.splitter.judged(truth, split), split
 
@@ -154,11 +154,11 @@ class EdgeDataModule(Benchmark):
         }
 
 
-def truth_of(network: Network) -> EdgeTruth:
-    """Label the pairs of a network's regulators and its targets."""
+def truth_of(network: Network, *, every_gene: bool = False) -> EdgeTruth:
+    """Label the pairs of a network's regulators and its targets, or every gene as a target."""
     regulators = network.regulators
     labels = network.adjacency()[network.genes.positions(regulators)]
-    is_target = np.asarray(labels.any(axis=0))
+    is_target = np.asarray(labels.any(axis=0)) | every_gene
     universe = np.repeat(is_target[None, :], len(regulators), axis=0)
     universe[np.arange(len(regulators)), network.genes.positions(regulators)] = False
     return EdgeTruth(regulators=regulators, genes=network.genes, labels=labels, universe=universe)

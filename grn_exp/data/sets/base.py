@@ -28,6 +28,7 @@ from grn_exp.data.sets.judging import (
     ap_row,
     judge_sets,
     ranks_of,
+    ranks_table,
     recall_table,
     sets_table,
 )
@@ -99,6 +100,8 @@ class SetDataModule(Benchmark):
         if "sets" in self.tasks:
             for size in np.unique(sets.sizes).tolist():
                 self.pool.cap(size)
+            if self._n_fold_retrievers:
+                self.splitter.pool_folds(sets.take(split.positions("train")))
         return expression, sets, split
 
     @property
@@ -137,23 +140,54 @@ class SetDataModule(Benchmark):
             )
         return self.set_view(self._retrieved if method.reads_pools else None, seed=method.seed)
 
-    def use_candidates(self, scores: EdgeScores) -> None:
+    def use_candidates(self, scores: EdgeScores, out_of_fold: Sequence[EdgeScores] = ()) -> None:
         """Take a retriever's scores, to draw the pools from that set methods choose from.
 
         They have to come from a fit to this benchmark's split: scores do not say what labels they
         were fitted to.
 
+        Parameters
+        ----------
+        scores
+            Of the retriever that was fitted to all training targets.
+        out_of_fold
+            For ``pool.training=out_of_fold``: those of the retriever that was fitted without each
+            fold of the training targets (``split.pool_fold`` 0, 1, ...), which draw that fold's
+            pools.
+
         Raises
         ------
         InputError
-            If they are not scores of pairs.
+            If they are not scores of pairs, or not one for each fold.
         """
-        if not isinstance(scores, EdgeScores):
+        for each in (scores, *out_of_fold):
+            if not isinstance(each, EdgeScores):
+                raise InputError(
+                    f"use_candidates: a {type(each).__name__}, not scores of pairs; give "
+                    "trainer.predict(...)[0] of a retriever"
+                )
+        n_wanted = self._n_fold_retrievers
+        if len(out_of_fold) != n_wanted:
             raise InputError(
-                f"use_candidates: a {type(scores).__name__}, not scores of pairs; give "
-                "trainer.predict(...)[0] of a retriever"
+                f"use_candidates: scores of {len(out_of_fold)} folds' retrievers, and "
+                f"pool.training={self.pool.training} takes {n_wanted}"
             )
-        self._retrieved = scores
+        self._retrieved = self._by_fold(scores, out_of_fold) if n_wanted else scores
+
+    @property
+    def _n_fold_retrievers(self) -> int:
+        return self.splitter.n_folds if self.pool.training == "out_of_fold" else 0
+
+    def _by_fold(self, scores: EdgeScores, out_of_fold: Sequence[EdgeScores]) -> EdgeScores:
+        """Return scores whose columns of training targets are those of their folds' retrievers."""
+        genes, train = self.expression.genes, self._sets_of("train")
+        values = scores.align(self.sets.candidates, genes)
+        folds = self.splitter.pool_folds(train)
+        for fold, held_out in enumerate(out_of_fold):
+            targets = train.targets.take(np.flatnonzero(folds == fold))
+            columns = genes.positions(targets)
+            values[:, columns] = held_out.align(self.sets.candidates, targets)
+        return EdgeScores(self.sets.candidates, genes, values)
 
     def training_pairs(self) -> Mask:
         """Say which pairs' labels are for training: the columns of the training targets."""
@@ -242,7 +276,8 @@ class SetDataModule(Benchmark):
         """Return this benchmark's own tables by file name: header and rows."""
         held = {role: self._sets_of(role) for role in EVALUATED if self.can_judge(role)}
         if isinstance(prediction, EdgeScores):
-            return {"recall_curve.csv": recall_table(prediction, held, by_size=self.by_size)}
+            curve = recall_table(prediction, held, by_size=self.by_size)
+            return {"recall_curve.csv": curve, "ranks.csv": ranks_table(prediction, held)}
         return {"sets.csv": sets_table(prediction, held)}
 
     def describe(self) -> dict[str, object]:

@@ -2,17 +2,21 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from grn_exp.core.ranges import require_in
+from grn_exp.core.sets import Positions
 from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.neural import NeuralSelector
+from grn_exp.nn.dropout import predicting
 from grn_exp.nn.pair_scorer import FactoredPairScorer
 
 
 class PairScoring(NeuralSelector):
-    """Base of the set scorers with a pair scorer ``phi(r, t)``.
+    """Base of the set scorers with a pair scorer ``phi(r, t)``, which :meth:`build` makes.
 
     An MLP over ``[z_r; z_t; z_r * z_t; <z_r, z_t>]`` (Residual HOS2, section 4.3).
 
@@ -44,6 +48,27 @@ class PairScoring(NeuralSelector):
             n_hidden=self.options.scorer_depth,
             dropout=self.options.scorer_dropout,
         )
+
+    def ranked_pools(self, rows: Tensor) -> list[Positions]:
+        """Return training targets' pools as ``confusers`` ranks them.
+
+        ``phi`` ranks as it predicts, without dropout: the same members are confusers whatever a
+        step draws, and nothing is drawn for it.
+        """
+        pools = super().ranked_pools(rows)
+        if self.options.confusers == "retriever":
+            return pools
+        scorer: Any = self.pair_scorer
+        # in full precision: autocast would keep weights that were cast here without a gradient
+        with predicting(self), torch.autocast(self.device.type, enabled=False):
+            everyone = self._regulator_genes[np.concatenate(pools)]
+            targets, members = self.embed(self._target_genes[rows], everyone)
+            pairs = zip(targets, members.split([len(each) for each in pools]), strict=True)
+            scores = [scorer(pool, target[None])[0] for target, pool in pairs]
+        return [
+            pool[np.argsort(-score.cpu().numpy(), kind="stable")]
+            for pool, score in zip(pools, scores, strict=True)
+        ]
 
 
 class PairS2(PairScoring):

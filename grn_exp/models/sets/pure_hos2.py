@@ -1,6 +1,6 @@
 """PureHOS2: a set transformer without any sum over members to lean on."""
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -20,6 +20,8 @@ class PureHOS2(SetScoring):
 
     Parameters
     ----------
+    confusers
+        As in :class:`NeuralSelector`; there is no pair score that could choose them.
     warm_start_epochs
         Epochs that train PairS2; 0 for a cold start.
     frozen_epochs
@@ -31,11 +33,12 @@ class PureHOS2(SetScoring):
     def __init__(
         self,
         *,
+        confusers: Literal["retriever"] = "retriever",
         warm_start_epochs: int = 0,
         frozen_epochs: int = 0,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(confusers=confusers, **options)
         require_in("[0, inf)", warm_start_epochs=warm_start_epochs, frozen_epochs=frozen_epochs)
         self._warming_up = False
 

@@ -148,7 +148,8 @@ def _explained(run: ScoredRun, subset: Subset) -> list[dict[str, object]]:
     for name, groups in (("ap_within_regulator", regulator), ("ap_within_target", target)):
         shares = _group_means(labels, groups)
         if ((shares > 0) & (shares < 1)).any():
-            found[name] = macro_average_precision(scores, labels, groups)
+            macro = macro_average_precision(scores, labels, groups)
+            found[name] = macro.value, macro.n_groups
     n, n_positive = labels.size, int(labels.sum())
     counts = {"n": n, "n_positive": n_positive, "prevalence": n_positive / n}
     return [
