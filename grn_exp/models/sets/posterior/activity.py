@@ -61,7 +61,9 @@ class Activities:
     _surprise: Floats  # times this, by cell and target
 
     @classmethod
-    def of(cls, raw: Floats, response: Floats, types: Integers, known: KnownEffects) -> "Activities":
+    def of(
+        cls, raw: Floats, response: Floats, types: Integers, known: KnownEffects
+    ) -> "Activities":
         """Fit d and phi, and estimate the activities.
 
         Parameters

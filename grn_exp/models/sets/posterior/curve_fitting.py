@@ -74,7 +74,7 @@ def _search(evidence: TrainingEvidence) -> tuple[float, float]:
 
     def value(point: tuple[float, float]) -> float:
         if point not in known:
-            known[point] = evidence.total(point[0], 2.0 ** point[1])
+            known[point] = evidence.total(point[0], 2.0 ** point[1])[0]
         return known[point]
 
     axes = [np.linspace(a, b, n) for a, b, n in zip(low, high, _N_COARSE, strict=True)]

@@ -135,9 +135,7 @@ def path_rows(cells: Cells, segments: list[Segment]) -> Rows:
     )
 
 
-def static_rows(
-    cells: Cells, scales: StaticScales, activities: Activities | None = None
-) -> Rows:
+def static_rows(cells: Cells, scales: StaticScales, activities: Activities | None = None) -> Rows:
     """Return one row for every type's mean and one for every cell less its type's mean.
 
     The former are scaled by ``sqrt(n_between)``, the latter by ``sqrt(n_within / n_cells of the

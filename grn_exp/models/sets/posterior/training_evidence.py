@@ -111,17 +111,14 @@ class TrainingEvidence:
         power = (self.raw / np.maximum(self.mean, 1e-12)) ** exponent
         return power / (2.0 ** (factor * exponent) + power)
 
-    def total(self, factor: float, exponent: float) -> float:
-        """Return the log evidence of all training sets, the effects' law fitted to them."""
-        return self._fitted(self._products(self.responses(factor, exponent)))[1]
-
-    def _fitted(self, products: "_Products") -> tuple[EffectPrior, float]:
-        sums = [self._sums(products, *group) for group in self.groups]
-        signed = [each.signed() for each in sums]
+    def total(self, factor: float, exponent: float) -> tuple[float, EffectPrior]:
+        """Return the log evidence of all training sets, and the effects' law fitted to them."""
+        products = self._products(self.responses(factor, exponent))
+        signed = [self._sums(products, *group).signed() for group in self.groups]
         effects = self.first
         for _ in range(_ROUNDS):
             effects = _effects_law(signed, effects)
-        return effects, float(sum(_log_evidence(*each, effects).sum() for each in signed))
+        return sum(float(_log_evidence(*each, effects).sum()) for each in signed), effects
 
     def by_deviation(self, factor: float, exponent: float, deviations: Floats) -> Floats:
         """Return what each regulator's own H changes, the others at the common one.
@@ -137,7 +134,7 @@ class TrainingEvidence:
         """
         base = self.responses(factor, exponent)
         products = self._products(base)
-        effects, _ = self._fitted(products)
+        _, effects = self.total(factor, exponent)
         plain = [self._sums(products, *group) for group in self.groups]
         out = np.zeros((len(self.regulators), len(deviations)))
         for column, deviation in enumerate(deviations):
@@ -158,7 +155,10 @@ class TrainingEvidence:
     def _products(self, one: Floats, other: Floats | None = None) -> "_Products":
         other = one if other is None else other
         scales = StaticScales()
-        hh, hy, h1, y1 = [], [], [], []
+        hh: list[Floats] = []
+        hy: list[Floats] = []
+        h1: list[Floats] = []
+        y1: list[Floats] = []
         for cells in self.types:
             mean_one, mean_other = one[cells].mean(axis=0), other[cells].mean(axis=0)
             mean_y = self.y[cells].mean(axis=0)
@@ -213,10 +213,8 @@ def _by_pattern(gram: Floats, rhs: Floats, effects: EffectPrior) -> Floats:
     size = rhs.shape[-1]
     a = gram + effects.precision * np.eye(size)
     c = rhs + effects.pull
-    root = np.linalg.cholesky(a)
     quadratic = (c * np.linalg.solve(a, c[..., None])[..., 0]).sum(axis=-1)
-    determinant = 2 * np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
-    return 0.5 * (quadratic - determinant) - size * effects.cost
+    return 0.5 * (quadratic - np.linalg.slogdet(a)[1]) - size * effects.cost
 
 
 def _effects_law(signed: list[tuple[Floats, Floats]], effects: EffectPrior) -> EffectPrior:
