@@ -10,8 +10,8 @@ from grn_exp.core.sets import Positions
 from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.evidence_term import EvidenceTerm
-from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.models.sets.pairs2 import PairScoring, sum_of_pairs
+from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.nn.set_transformer import SetTransformer
 
 EvidenceKind = Literal["none", "linear", "posterior"]

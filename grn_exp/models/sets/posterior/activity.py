@@ -5,7 +5,8 @@ is F. The regulator's present concentration says little of it, as it is noisy an
 targets of a regulator say more. F of all known regulators is estimated from both: one Gaussian
 per cell, all differences from means of the cell's type::
 
-    F_r ~ N(d h_r, d (1 - d) var h_r)        x_u = sum over r in S_u of b_ur F_r + N(0, phi level_u)
+    F_r ~ N(d h_r, d (1 - d) var h_r)
+    x_u = sum over r in S_u of b_ur F_r + N(0, phi level_u)
 
 ``d`` is the share of h that F still follows, and ``var F = cov(F, h)`` at a steady state gives
 the variance. Nothing is said here of the sizes of delays or of noise: d and phi are fitted.

@@ -1,13 +1,14 @@
 """From cells to rows of a regression with independent noise.
 
-SERGIO's chemical Langevin equation, time in units of 1 / decay and ``b_r = |K_r| / decay``::
+A chemical Langevin equation, as SERGIO's, time in units of 1 / decay and ``b_r = |K_r| / decay``::
 
     dx_t = (sum over r in S of b_r g_r(x_r) - x_t) dtau + noise,   var x_t ~ phi * level of x_t
     g_r = h_r (activator) or 1 - h_r (repressor),   h_r = x_r^n / (H_r^n + x_r^n)
 
 with H and n as in :mod:`~grn_exp.models.sets.posterior.hill_curve`. Every choice of rows is a
-linear map of the cells: ``y`` of the concentrations, ``f`` of the responses ``h``, ``one`` of a constant
-1. Then ``y_t = sum over r of b_r f_r + noise`` without an intercept, of variance ``phi * v_t``.
+linear map of the cells: ``y`` of the concentrations, ``f`` of the responses ``h``, ``one`` of a
+constant 1. Then ``y_t = sum over r of b_r f_r + noise`` without an intercept, of variance
+``phi * v_t``.
 """
 
 import dataclasses

@@ -227,7 +227,7 @@ def _effects_law(signed: list[tuple[Floats, Floats]], effects: EffectPrior) -> E
         ridge = 1e-3 * effects.precision * np.eye(rhs.shape[-1])
         inverse = np.linalg.inv(gram[best, chosen] + ridge)
         fitted.append(np.einsum("nij,nj->ni", inverse, rhs[best, chosen]).ravel())
-        errors.append(np.diagonal(inverse, axis1=1, axis2=2).ravel())
+        errors.append(np.einsum("nii->ni", inverse).ravel())
     b, error = np.concatenate(fitted), np.concatenate(errors)
     known = error <= np.quantile(error, 0.5)  # the well determined half
     mean = max(float(b[known].mean()), 1e-6)
