@@ -180,3 +180,48 @@ def test_a_folds_retriever_sees_no_label_of_the_fold_nor_of_held_out_targets():
         known = (labels != UNKNOWN).any(axis=0)
         shown = set(data.expression.genes.array[known].tolist())
         assert shown == set(train.array[folds != fold].tolist())
+
+
+# -- labels of targets with sets of other sizes ------------------------------------------------
+
+
+def other_targets(**options):
+    data = ToySetsDataModule(
+        splitter=TargetSplitter(seed=1, validation_fraction=0.2, **options),
+        set_sizes=(2,),
+        n_genes=120,
+        n_cells_per_type=4,
+        retriever_targets="all",
+    )
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("options", [{}, {"cv_fold": 0, "cv_folds": 3}, {"pool_fold": 1}])
+def test_retrievers_may_learn_from_targets_of_all_sizes_but_never_from_held_out_ones(options):
+    data = other_targets(**options)
+    _, network = data.load()
+    genes = data.expression.genes
+    everyone = TargetSets.from_network(network, candidates=genes)
+    labels = data.view(labels=True).labels
+    shown = set(genes.array[(labels != UNKNOWN).any(axis=0)].tolist())
+    other = set(everyone.targets.array[everyone.sizes != 2].tolist())
+    train = set(data.split.targets.array[data.split.train].tolist())
+    assert shown == other | train
+    columns = genes.positions(everyone.targets)
+    known = labels[:, columns] != UNKNOWN
+    np.testing.assert_array_equal((labels[:, columns] == 1)[known], everyone.membership()[known])
+
+
+def test_methods_that_choose_sets_and_the_judgement_do_not_meet_the_other_targets():
+    data = other_targets()
+    view = data.set_view(None)
+    assert view.labels is not None
+    shown = set(view.genes.array[(view.labels != UNKNOWN).any(axis=0)].tolist())
+    assert shown == set(view.train.targets.symbols)
+    assert set(data.sets.sizes.tolist()) == {2}
+
+
+def test_there_are_no_other_targets_where_all_sizes_are_asked_for():
+    with pytest.raises(InputError, match=naming("data.retriever_targets=all", "set_sizes")):
+        ToySetsDataModule(set_sizes=None, retriever_targets="all")

@@ -106,8 +106,9 @@ def _symbols(table: pd.DataFrame, path: Path) -> tuple[list[str], list[str]]:
             source, target = (stripped(table[name], name=str(path)) for name in pair)
             return source, target
     raise InputError(
-        f"data.known={path}: its columns are {', '.join(map(str, table.columns[:5]))}; give "
-        "Gene1,Gene2 or source,target or TF,target"
+        f"data.known={path}: the columns in the header, its first line, are "
+        f"{', '.join(map(str, table.columns[:5]))}; give Gene1,Gene2 or source,target or "
+        "TF,target, in a line above the interactions if there is none"
     )
 
 

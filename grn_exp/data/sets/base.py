@@ -20,7 +20,7 @@ from grn_exp.core.sets import (
 )
 from grn_exp.core.splits import EdgeTruth, Mask
 from grn_exp.core.tables import Table
-from grn_exp.core.views import GeneEmbedding, TrainView
+from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
 from grn_exp.data.benchmark import Benchmark, Method
 from grn_exp.data.sets.judging import (
     RETRIEVAL_KS,
@@ -63,8 +63,17 @@ class SetDataModule(Benchmark):
     candidates
         ``all``: every gene may be a regulator. ``known``: the genes that regulate something
         anywhere in the network, as from a list of transcription factors.
+    retriever_targets
+        Whose labels a method that scores edges is trained on. ``asked``: training targets with
+        sets of the sizes asked for. ``all``: those, and every target with a set of another size,
+        none of which is held out (not in the paper).
     split_seed
         Seed of the division where no ``splitter`` is given.
+
+    Raises
+    ------
+    InputError
+        If other targets are asked for and there are none.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("edges", "sets")
@@ -78,13 +87,21 @@ class SetDataModule(Benchmark):
         pool: RetrievedPool | OraclePool | None = None,
         set_sizes: Sequence[int] | None = None,
         candidates: Literal["all", "known"] = "all",
+        retriever_targets: Literal["asked", "all"] = "asked",
         split_seed: int = 42,
     ) -> None:
         super().__init__()
+        if retriever_targets == "all" and set_sizes is None:
+            raise InputError(
+                "data.retriever_targets=all: data.set_sizes=null asks for the targets of every "
+                "size already; drop one of the two"
+            )
         self.splitter = splitter or TargetSplitter(seed=split_seed)
         self.pool = pool or RetrievedPool()
         self.set_sizes = None if set_sizes is None else list(set_sizes)
         self.candidate_choice = candidates
+        self.retriever_targets = retriever_targets
+        self._others: TargetSets | None = None  # sets of sizes that are not asked for
         self._retrieved: EdgeScores | None = None
 
     def divide(
@@ -93,8 +110,11 @@ class SetDataModule(Benchmark):
         """Collect the sets of the sizes asked for, and divide their targets."""
         known = self.candidate_choice == "known"
         candidates = network.regulators if known else network.genes
-        sets = TargetSets.from_network(network, candidates=candidates)
-        sets = _with_sizes(sets, self.set_sizes)
+        everyone = TargetSets.from_network(network, candidates=candidates)
+        sets = _with_sizes(everyone, self.set_sizes)
+        if self.retriever_targets == "all":
+            other = ~np.isin(everyone.sizes, np.unique(sets.sizes))
+            self._others = everyone.take(np.flatnonzero(other))
         split = self.splitter.split(sets)
         sets = sets.take(sets.targets.positions(split.targets))
         if "sets" in self.tasks:
@@ -115,11 +135,18 @@ class SetDataModule(Benchmark):
         sets, genes = self.sets, self.expression.genes
         shape = (len(sets.candidates), len(genes))
         labels, universe = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-        columns = genes.positions(sets.targets)
-        universe[:, columns] = True
+        for each in (sets, *self._other_sets):
+            columns = genes.positions(each.targets)
+            universe[:, columns] = True
+            labels[:, columns] = each.membership()
         universe[np.arange(shape[0]), genes.positions(sets.candidates)] = False
-        labels[:, columns] = sets.membership()
         return EdgeTruth(sets.candidates, genes, labels, universe)
+
+    @property
+    def _other_sets(self) -> tuple[TargetSets, ...]:
+        """The targets of sizes that are not asked for, where retrievers learn from them."""
+        self._require()
+        return () if self._others is None else (self._others,)
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -191,8 +218,12 @@ class SetDataModule(Benchmark):
 
     def training_pairs(self) -> Mask:
         """Say which pairs' labels are for training: the columns of the training targets."""
-        is_train = np.isin(self.expression.genes.array, self.split.targets.array[self.split.train])
-        return self.truth.universe & is_train
+        train = self._sets_of("train"), *self._other_sets
+        return self.truth.universe & np.any([self._columns_of(each) for each in train], axis=0)
+
+    def _columns_of(self, sets: TargetSets) -> Mask:
+        """Say which genes are targets of ``sets``, shape ``(n_genes,)``."""
+        return np.isin(self.expression.genes.array, sets.targets.array)
 
     def embedding(self) -> GeneEmbedding:
         """Refuse, with InputError: this benchmark has none."""
@@ -213,10 +244,13 @@ class SetDataModule(Benchmark):
         view = self.view(labels=True)
         train = self._sets_of("train")
         asked = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
+        labels = view.labels
+        if labels is not None and self._others is not None:  # those are the retrievers' alone
+            labels = np.where(self._columns_of(train), labels, np.int8(UNKNOWN))
         return SetView(
             expression=view.expression,
             regulators=view.regulators,
-            labels=view.labels,
+            labels=labels,
             embedding=None,
             train=train,
             folds=self.splitter.folds(train, seed),
@@ -293,6 +327,7 @@ class SetDataModule(Benchmark):
             **super().describe(),
             "n_candidates": len(sets.candidates),
             "n_targets": len(sets),
+            "n_other_targets": sum(map(len, self._other_sets)),
             "n_targets_by_role": {r: int(split.mask(r).sum()) for r in ROLES},
             "n_targets_by_size": by_size,
             "shared_set_share": {str(size): share for size, share in shared.items()},

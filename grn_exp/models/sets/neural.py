@@ -164,8 +164,11 @@ class NeuralSelector(PooledSelector, GradientModel):
         """Draw dropout and negatives by seed and epoch, and move the curriculum on."""
         super().begin_epoch(epoch)
         self._rng = np.random.default_rng([self.seed, epoch, 0x5E7])
-        n_epochs = self.trainer.max_epochs or 1
-        self._near_miss_share = self.negatives.near_miss_share(epoch, n_epochs)
+        self._near_miss_share = self.negatives.near_miss_share(*self.curriculum(epoch))
+
+    def curriculum(self, epoch: int) -> tuple[int, int]:
+        """Return where the curriculum of negatives is in an epoch, and its length in epochs."""
+        return epoch, self.trainer.max_epochs or 1
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Raise the rate in the first steps."""
