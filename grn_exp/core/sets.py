@@ -58,8 +58,12 @@ class _MemberLists:
             target = f"{self.what}: target {symbol!r}"
             if each.ndim != 1 or len(each) == 0:
                 raise InputError(f"{target} has no regulator; drop that target")
-            if each.min() < 0 or each.max() >= len(self.candidates):
-                raise InputError(f"{target} has a regulator that is not a candidate")
+            unknown = each[(each < 0) | (each >= len(self.candidates))]
+            if len(unknown):
+                raise InputError(
+                    f"{target} has regulator {unknown[0]}, which is not a candidate: there are "
+                    f"{len(self.candidates)}, counted from 0; add it to them or drop that target"
+                )
             if len(np.unique(each)) != len(each):
                 raise InputError(f"{target} has a regulator twice")
             if symbol in self.candidates and self.candidates.positions([symbol])[0] in each:
