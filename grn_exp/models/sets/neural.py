@@ -84,7 +84,7 @@ class NeuralSelector(PooledSelector, GradientModel):
         n_negatives: int = 64,
         near_miss_start: float = 0.5,
         near_miss_end: float = 0.9,
-        confusers: Confusers = "retriever",
+        confusers: Confusers = "score",
         n_confusers: int | None = None,
         batch_size: int = 16,
         optimizer: Optimizer = {
