@@ -116,12 +116,12 @@ STORED_SETS: dict[str, tuple[list[float], int, float | str]] = {
         1.1885884595768792,
     ),
     "set_dictionary": ([], 8, "d25794a6b8cf"),
-    "set_posterior": ([], 7, "62ab77a2ab21"),
+    "set_posterior": ([], 7, "414d1309eeb4"),
     "stage1_top_r": ([], 2, "468a72db3783"),
 }
 
 
-def make_spec(name, outputs):
+def make_spec(name, outputs, *options):
     config.register()
     is_for_sets = config.model_class(name).task == "sets"
     names = {"data": "toy_sets" if is_for_sets else "toy", "model": name}
@@ -129,6 +129,7 @@ def make_spec(name, outputs):
     if issubclass(config.model_class(name), PooledSelector):
         names["retriever"] = "regulator_frequency"
     overrides += [f"{group}={choice}" for group, choice in names.items()]
+    overrides += options
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=overrides)
         cfg.trainer.max_epochs = EPOCHS
@@ -138,9 +139,9 @@ def make_spec(name, outputs):
         return config.build_spec(config.identify(cfg, **names))
 
 
-def short_run(name, outputs):
+def short_run(name, outputs, *options):
     """Return the losses of a run, none for a closed form, its rows and its folder."""
-    spec = make_spec(name, outputs)
+    spec = make_spec(name, outputs, *options)
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -160,8 +161,8 @@ def edge_numbers(name, outputs):
     return losses, next(r["value"] for r in rows if (r["metric"], r["subset"]) == ("ap", "val"))
 
 
-def set_numbers(name, outputs):
-    losses, _, folder = short_run(name, outputs)
+def set_numbers(name, outputs, *options):
+    losses, _, folder = short_run(name, outputs, *options)
     with (folder / "sets.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     n_exact = sum(int(line["exact"]) for line in lines)
@@ -189,6 +190,11 @@ def test_sets_are_what_they_were(name, tmp_path):
     # the same holds for sets that nearly tie
     assert abs(n_exact - expected_exact) <= (1 if losses else 0)
     assert last == (pytest.approx(expected_last, rel=0.01) if losses else expected_last)
+
+
+def test_sergios_curve_gives_what_it_gave(tmp_path):
+    numbers = set_numbers("set_posterior", tmp_path, "model.response=sergio")
+    assert numbers == ([], 7, "62ab77a2ab21")
 
 
 def print_numbers(names):
