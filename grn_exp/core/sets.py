@@ -134,6 +134,8 @@ class TargetSplit:
         Shape ``(n_targets,)``, bool; disjoint, together everything.
     seed
         The seed that drew the split.
+    judges
+        Does it hold out targets to judge by.
 
     Raises
     ------
@@ -146,6 +148,7 @@ class TargetSplit:
     val: NDArray[np.bool_]
     test: NDArray[np.bool_]
     seed: int
+    judges: bool = True
 
     def __post_init__(self) -> None:
         roles = np.stack([self.train, self.val, self.test])
@@ -157,7 +160,7 @@ class TargetSplit:
             raise InputError(f"split: target {symbol!r} has no role, or more than one")
         # a fold of a cross-validation has validation targets and no test targets
         for name, mask in (("train", self.train), ("test", self.val | self.test)):
-            if not mask.any():
+            if not mask.any() and (self.judges or name == "train"):
                 raise InputError(f"split: no target is left for {name}; change the fractions")
 
     def mask(self, role: Role) -> NDArray[np.bool_]:
@@ -209,6 +212,9 @@ class RegulatorSets(_MemberLists):
     best_scores
         The score of the best set of the whole pool where an approximate decoder was compared
         with exact enumeration, else NaN; shape ``(n_targets,)``. None if nothing was compared.
+    second_scores
+        The best score of another set that the method looked at, minus infinity if there was
+        none; shape ``(n_targets,)``. None of a method that compares no sets.
 
     Raises
     ------
@@ -219,6 +225,7 @@ class RegulatorSets(_MemberLists):
     scores: NDArray[np.float64]
     pools: CandidatePools | None = None
     best_scores: NDArray[np.float64] | None = None
+    second_scores: NDArray[np.float64] | None = None
 
     what: ClassVar[str] = "predicted sets"
 
@@ -231,6 +238,16 @@ class RegulatorSets(_MemberLists):
                 f"predicted sets: score of target {symbol!r} is not finite: the training "
                 "diverged (lower its learning rate)"
             )
+
+    @property
+    def margins(self) -> NDArray[np.float64]:
+        """Score less second-best score, ``(n_targets,)``, infinite where there was no other set.
+
+        NaN of a method that compares no sets.
+        """
+        if self.second_scores is None:
+            return np.full(len(self.targets), np.nan)
+        return self.scores - self.second_scores
 
     def to(self, device: object) -> "RegulatorSets":
         """Return the container itself, which lives in memory: Lightning moves predictions."""

@@ -111,7 +111,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
         regulators = place[self.view.regulator_positions]
         to_candidate[regulators] = np.arange(len(regulators))
         members: list[Positions] = [np.empty(0, dtype=np.int64)] * len(genes)
-        scores = np.zeros(len(genes))
+        scores, seconds = np.zeros(len(genes)), np.full(len(genes), -np.inf)
         for size in np.unique(self.view.sizes).tolist():
             rows = np.flatnonzero(self.view.sizes == size)
             rows = rows[np.argsort(genes[rows])]
@@ -120,7 +120,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
             for row, chosen in zip(rows, best, strict=True):
                 members[row] = to_candidate[sets[chosen]]
             scores[rows] = safe_log(posterior.max(axis=1))
-        return self.as_sets(members, scores.tolist())
+            if len(sets) > 1:
+                seconds[rows] = safe_log(np.partition(posterior, -2, axis=1)[:, -2])
+        return self.as_sets(members, scores.tolist(), second_scores=seconds.tolist())
 
     def posterior(self, targets: Integers, size: int) -> tuple[Integers, Floats]:
         """Compare targets of one set size on the union of what each finds likely.
