@@ -2,7 +2,7 @@
 
 import abc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -76,9 +76,12 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
         What a method may be for: ``edges``, ``sets``.
     tested
         Subsets that are judged beside ``val``.
+    elsewhere
+        What ``data=`` is called for tasks that the same data are prepared for by another class.
     """
 
     tasks: ClassVar[tuple[str, ...]]
+    elsewhere: ClassVar[Mapping[str, str]] = {}
     tested: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -188,15 +191,15 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
             truth=method.reads_truth,
         )
 
-    def use_candidates(self, scores: EdgeScores) -> None:
-        """Take a retriever's scores, where methods choose from retrieved candidates.
+    def use_candidates(self, scores: EdgeScores, out_of_fold: Sequence[EdgeScores] = ()) -> None:
+        """Take retrievers' scores, where methods choose from retrieved candidates.
 
         Raises
         ------
         InputError
             If none here does.
         """
-        del scores
+        del scores, out_of_fold
         raise InputError(f"{type(self).__name__}: no method here chooses from candidates")
 
     def check_decoder(self, decoder: Decoder) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,24 @@ def _paper_caps() -> dict[int, int]:
     return {2: 80, 3: 80, 4: 55}
 
 
+_LARGE = 5  # the paper has caps for smaller sets
+_PER_MEMBER = 20
+
+
 def _too_small(given: str, set_size: int) -> str:
-    return f"{given}: a pool for sets of {set_size} needs at least {set_size}; give a larger one"
+    return (
+        f"{given}: such a pool holds 0 sets of {set_size} regulators; give {set_size} at least, "
+        f"which hold 1, or leave {set_size} out of data.set_sizes"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class _PoolSizes:
-    """How many candidates a pool holds, by set size."""
+    """How many candidates a pool holds, by set size, and who ranks those of training targets."""
 
     size: int = 80
     caps: Mapping[int, int] = dataclasses.field(default_factory=_paper_caps)
+    training: Literal["in_sample", "out_of_fold"] = "in_sample"
 
     def __post_init__(self) -> None:
         require_in("[1, inf)", "pool", size=self.size)
@@ -49,7 +58,8 @@ class _PoolSizes:
         InputError
             If it is less than ``size``.
         """
-        cap = min(self.size, self.caps.get(size, self.size))
+        usual = _PER_MEMBER * size if size >= _LARGE else self.size
+        cap = min(self.size, self.caps.get(size, usual))
         if cap < size:
             raise InputError(_too_small(f"pool.size={self.size}", size))
         return cap
@@ -64,8 +74,14 @@ class RetrievedPool(_PoolSizes):
     size
         Number of candidates retrieved (the paper's K).
     caps
-        Number of them kept, by set size (the paper's M_R); ``size`` where a set size is not
-        named. The set sizes may be strings, as they are in a configuration.
+        Number of them kept, by set size (the paper's M_R). Where a set size R is not named, it is
+        ``size`` up to 4 and ``20 R`` from 5 on, as a whole set of more members needs a longer
+        list; never more than ``size``. The set sizes may be strings, as in a configuration.
+    training
+        Who draws the pools of training targets. ``in_sample``: the retriever that draws all
+        others, which was fitted to these very targets' sets, so that their pools hold them more
+        surely than those of new targets. ``out_of_fold``: for each of ``split.n_folds`` folds one
+        that was fitted to the others (not in the paper).
 
     Raises
     ------
@@ -111,7 +127,7 @@ class OraclePool(_PoolSizes):
 
     Attributes
     ----------
-    size, caps
+    size, caps, training
         As :class:`RetrievedPool`.
     """
 
