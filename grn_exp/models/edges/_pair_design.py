@@ -142,7 +142,8 @@ def _summaries(view: TrainView) -> Floats:
     from scipy.stats import rankdata
 
     values = view.expression.values
-    mean, spread = (f(values, axis=0, dtype=np.float64) for f in (np.mean, np.std))
+    mean: Floats = np.mean(values, axis=0, dtype=np.float64)
+    spread: Floats = np.std(values, axis=0, dtype=np.float64)
     share = (values > 0).mean(axis=0)
     where_seen = np.divide(mean, share, out=np.zeros_like(mean), where=share > 0)
     is_regulator = np.zeros(len(mean))

@@ -82,7 +82,7 @@ def ridge(pairs: PairDesign, labels: KnownLabels, penalties: Sequence[float]) ->
         moment += weight * (features.T @ labels.centred[place, columns])
         total += weight * information
     solved = [np.linalg.solve(gram / total + np.diag(p * own), moment / total) for p in penalties]
-    return np.stack(solved, axis=1)
+    return np.stack(solved, axis=1).astype(np.float64)
 
 
 def two_steps(pairs: PairDesign, labels: KnownLabels) -> Floats:
