@@ -12,8 +12,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from grn_exp.core.errors import InputError
-
 
 class ScalarNetwork(nn.Module):
     """A function of one number: two hidden tanh layers (DeepSEM).
@@ -143,10 +141,7 @@ def _ends(x: Tensor) -> tuple[float, float]:
     """Return smallest and largest element; refuse numbers that are not finite."""
     low, high = (float(end) for end in torch.aminmax(x.detach()))
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError(
-            f"training diverged: a network was given numbers from {low} to {high}; "
-            "lower the learning rates"
-        )
+        raise FloatingPointError(f"a network was given numbers from {low} to {high}")
     return low, high
 
 
@@ -188,7 +183,7 @@ def look_up(network: ScalarNetwork, x: Tensor, *, n_points: int) -> Tensor:
 
     Raises
     ------
-    InputError
+    FloatingPointError
         If ``n_points`` is not 0 and ``x`` holds a NaN or infinite number: training diverged.
     """
     if n_points == 0:
@@ -231,7 +226,7 @@ class FrozenTable:
 
         Raises
         ------
-        InputError
+        FloatingPointError
             As :func:`look_up`.
         """
         if self.n_points == 0:

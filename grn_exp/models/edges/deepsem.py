@@ -40,8 +40,9 @@ class DeepSEM(GradientModel):
     Parameters
     ----------
     alpha
-        Weight of ``mean |A|``, the mean over all ordered gene pairs: the Laplace prior's
-        ``1 / sigma_a`` times ``n_genes^2`` (eq. 5).
+        Weight of ``mean |A|``, the mean over all ordered gene pairs. In the units of this loss,
+        which is a mean over cells and genes, the Laplace prior of eq. 5 has ``alpha = n_genes /
+        (n_cells sigma_a)``.
     beta
         Weight of the Kullback-Leibler term.
     standardise
