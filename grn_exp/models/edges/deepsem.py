@@ -158,7 +158,10 @@ class DeepSEM(GradientModel):
 
     def latent_moments(self) -> Tensor:
         """Return mean and log-variance of ``p(z)`` before ``I - A``, shape ``(2, n_genes)``."""
-        return torch.stack([part() if callable(part) else part for part in self.latent_prior])
+        prior = self.latent_prior
+        return torch.stack(
+            [part() for part in prior] if isinstance(prior, nn.ModuleList) else [*prior]
+        )
 
     def memory(self, sizes: Sizes) -> int:
         """Return about how many bytes a fit takes beside the expression matrix.
