@@ -27,6 +27,7 @@ from grn_exp.storage.conf import conf_dir
 
 _RESOLVING = "InputError raised while resolving interpolation: "
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
+_FOLD_RUNS = ".folds"  # below the outputs: the report passes over hidden folders
 
 
 @functools.cache
@@ -216,17 +217,20 @@ def build_spec(identity: RunIdentity) -> RunSpec:
     model_class = _class_with(config["model"], "model", "task")
     decoder = instantiate(config["decoder"], "decoder") if config.get("decoder") else None
     searches = {} if decoder is None else {"decoder": decoder}
+    parts = _parts_of_data(identity, data_class)
+    retriever = _retriever_spec(identity) if "retriever" in config else None
     return RunSpec(
         identity=identity,
         data_class=data_class,
         model_class=model_class,
-        make_data=partial(config["data"], "data", **_parts_of_data(identity, data_class)),
+        make_data=partial(config["data"], "data", **parts),
         make_model=partial(config["model"], "model", seed=config["seed"], **searches),
         mirror=instantiate(config["logger"], "logger"),
         trainer=_trainer_settings(config),
         models_by_task=models_by_task,
         decoder=decoder,
-        retriever=_retriever_spec(identity) if "retriever" in config else None,
+        retriever=retriever,
+        fold_retrievers=_fold_retrievers(retriever, parts) if retriever else (),
         fit_key=_fit_key(config, model_class),
         members=_members(identity) if config["ensemble"] > 1 else (),
         halves=_halves(identity, data_class, model_class) if config["stability"] else (),
@@ -343,6 +347,25 @@ def _retriever_spec(identity: RunIdentity) -> RunSpec:
             run_key=run_key(config),
             config=config,
         )
+    )
+
+
+def _fold_retrievers(retriever: RunSpec, parts: Mapping[str, Any]) -> tuple[RunSpec, ...]:
+    """Return the runs that retrieve without a fold of the training targets, if they are wanted.
+
+    They lie apart, where the report does not take them for results.
+    """
+    if getattr(parts.get("pool"), "training", None) != "out_of_fold":
+        return ()
+    identity = retriever.identity
+    config, outputs = dict(identity.config), identity.outputs / _FOLD_RUNS
+    pool = {name: value for name, value in config.pop("pool").items() if name != "training"}
+    return _with_configs(
+        dataclasses.replace(identity, outputs=outputs),
+        [
+            {**config, "pool": pool, "split": {**config["split"], "pool_fold": fold}}
+            for fold in range(parts["splitter"].n_folds)
+        ],
     )
 
 

@@ -188,15 +188,15 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
             truth=method.reads_truth,
         )
 
-    def use_candidates(self, scores: EdgeScores) -> None:
-        """Take a retriever's scores, where methods choose from retrieved candidates.
+    def use_candidates(self, scores: EdgeScores, out_of_fold: Sequence[EdgeScores] = ()) -> None:
+        """Take retrievers' scores, where methods choose from retrieved candidates.
 
         Raises
         ------
         InputError
             If none here does.
         """
-        del scores
+        del scores, out_of_fold
         raise InputError(f"{type(self).__name__}: no method here chooses from candidates")
 
     def check_decoder(self, decoder: Decoder) -> None:

@@ -86,7 +86,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
         check_trainer(spec.trainer, data)
     if spec.retriever is not None:
         with _timed(seconds, "retrieval"):
-            data.use_candidates(_retrieve(spec, spec.retriever, data))
+            _retrieve(spec, [spec.retriever, *spec.fold_retrievers], data)
     with _timed(seconds, "model"):
         model = _make_model(spec, data)
     if spec.trainer.resume_from is not None:
@@ -113,21 +113,26 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
             torch.cuda.empty_cache()
 
 
-def _retrieve(spec: RunSpec, retriever: RunSpec, data: Benchmark) -> EdgeScores:
-    """Return the scores of the run that retrieves, which several selectors may be waiting for."""
-    folder = RunFolder(retriever.identity.folder)
-    if folder.state() != "finished":
+def _retrieve(spec: RunSpec, retrievers: Sequence[RunSpec], data: Benchmark) -> None:
+    """Give a benchmark the scores of runs that retrieve, which several selectors may wait for."""
+    folders = [RunFolder(each.identity.folder) for each in retrievers]
+    states = [folder.state() for folder in folders]
+    if any(state != "finished" for state in states):
         truth = data.truth
-        blank = np.zeros((len(truth.regulators), len(truth.genes)), dtype=np.float32)
-        data.use_candidates(EdgeScores(truth.regulators, truth.genes, blank))
+        values = np.zeros((len(truth.regulators), len(truth.genes)), dtype=np.float32)
+        blank = [EdgeScores(truth.regulators, truth.genes, values)] * len(retrievers)
+        data.use_candidates(blank[0], blank[1:])
         _make_model(spec, data)  # its options are refused now, not later
+    for retriever, folder, state in zip(retrievers, folders, states, strict=True):
+        if state == "finished":
+            warn_if_changed(folder, retriever.identity.config)
+            continue
         try:
             run(retriever, wait=True)
         except InputError as error:
             raise InputError(f"retriever={retriever.identity.model}: {error}") from error
-    else:
-        warn_if_changed(folder, retriever.identity.config)
-    return read_scores(folder)
+    scores = [read_scores(folder) for folder in folders]
+    data.use_candidates(scores[0], scores[1:])
 
 
 def _check_fit(spec: RunSpec) -> None:

@@ -75,6 +75,9 @@ class RunSpec:
         How a set method searches for its best set; None for a method that does not search.
     retriever
         The run that retrieves the candidates; None for a method that reads no pools.
+    fold_retrievers
+        The runs that retrieve those of training targets, each without one fold of them; empty
+        where ``retriever`` does.
     fit_key
         Hash of everything that can change the fit, which leaves out the split; None for a
         method that reads labels.
@@ -94,6 +97,7 @@ class RunSpec:
     models_by_task: Callable[[str], list[str]]
     decoder: Any = None
     retriever: "RunSpec | None" = None
+    fold_retrievers: "tuple[RunSpec, ...]" = ()
     fit_key: str | None = None
     members: "tuple[RunSpec, ...]" = ()
     halves: "tuple[RunSpec, ...]" = ()

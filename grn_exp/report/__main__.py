@@ -78,11 +78,15 @@ def _add_table_options(table: argparse.ArgumentParser) -> None:
     table.add_argument("--k", nargs="+", type=int, default=[], help="of recall_at_k and others")
     table.add_argument(
         "--show",
-        choices=("means", "seeds", "tests", "paper"),
+        choices=("means", "seeds", "tests", "counts", "paper"),
         default="means",
-        help="over splits; spread over model seeds; paired tests; beside the published numbers",
+        help="over splits; spread over model seeds; paired tests, of splits or counting targets; "
+        "beside the published numbers",
     )
-    table.add_argument("--reference", help="with --show tests: compare with this method only")
+    table.add_argument(
+        "--reference", help="with --show tests or counts: compare with this method only"
+    )
+    table.add_argument("--split", nargs="+", type=int, default=[], help="these seeds only")
 
 
 def write_page(arguments: argparse.Namespace) -> None:
@@ -140,8 +144,8 @@ def write_rows(arguments: argparse.Namespace) -> None:
 
 def print_table(arguments: argparse.Namespace) -> None:
     """Print the table that is asked for; what was left out goes to standard error."""
-    if arguments.reference and arguments.show != "tests":
-        raise InputError(f"--reference {arguments.reference} needs --show tests; add it")
+    if arguments.reference and arguments.show not in ("tests", "counts"):
+        raise InputError(f"--reference {arguments.reference} needs --show tests or counts; add it")
     if (arguments.paper is None) != (arguments.table is None):
         raise InputError("--paper, --table: give both, as in --paper infosem --table 2")
     if arguments.paper:
@@ -180,13 +184,23 @@ def _asked_for(
 ) -> tuple[pd.DataFrame, list[layout.Table]]:
     """Return the numbers, and how they are laid out."""
     metrics = arguments.metric or ([] if arguments.paper else ["ap"])
-    rows = tables.select(rows, metrics=metrics, subsets=arguments.subset, ks=arguments.k)
+    rows = tables.select(
+        rows,
+        metrics=metrics,
+        subsets=arguments.subset,
+        ks=arguments.k,
+        splits=arguments.split,
+    )
     if arguments.show == "seeds":
         frame = tables.spread_over_seeds(rows)
         return frame, [layout.seeds_table(frame)]
     if arguments.show == "tests":
         frame = compare.paired_tests(rows, reference=arguments.reference)
         return frame, [layout.plain_table(frame, name="paired tests", notes=[compare.TEST_NOTE])]
+    if arguments.show == "counts":
+        frame = compare.paired_counts(rows, reference=arguments.reference)
+        name = "methods target by target"
+        return frame, [layout.plain_table(frame, name=name, notes=[compare.COUNTS_NOTE])]
     if arguments.show == "paper":
         frame = compare.beside_paper(rows)
         if arguments.paper:

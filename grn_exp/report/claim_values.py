@@ -67,6 +67,17 @@ class Values:
         Raises
         ------
         NotHereError
+            As :meth:`rows`.
+        """
+        rows = self.rows(description)
+        return pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
+
+    def rows(self, description: Description) -> pd.DataFrame:
+        """Return the tidy rows of the runs that a description fits, all of one setting.
+
+        Raises
+        ------
+        NotHereError
             If no run fits, or runs of several settings do.
         """
         key = tuple(description[name] for name in _KEY)
@@ -86,7 +97,7 @@ class Values:
         settings = pd.DataFrame(rows[_SETTING]).drop_duplicates()
         if len(settings) > 1:
             raise NotHereError(f"{name} on {dataset_name(data)}: {_several(settings)}")
-        return pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
+        return rows
 
     def _fits(self, rows: pd.DataFrame, name: str, wanted: object) -> NDArray[np.bool_]:
         """Say which rows agree in a column or a parameter; a run without it has the usual one."""

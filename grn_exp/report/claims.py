@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from grn_exp.report import claim_counts
+from grn_exp.report.claim_counts import Compared
 from grn_exp.report.claim_values import Description, NotHereError, Values
 from grn_exp.report.collect import Collected
 from grn_exp.report.layout import Cell, Table, line_of, with_error
@@ -36,13 +38,15 @@ _COUNTED = {
     "not here": "without runs",
 }
 RULE = (
-    "A comparison is paired: the differences over the splits that both sides have, each split's "
-    "model seeds averaged. It holds if the 95 % interval of their mean (Student's t) lies on the "
-    "claimed side, fails if it lies on the other side, and is within the error otherwise. A claim "
-    "holds if all its comparisons do, or as many as it says. Where one is not here that could "
-    "change this, the claim is undecided. A mean relative change has to be as large as claimed, "
-    "and its interval clear of zero. Splits share data, so the intervals are too narrow; nothing "
-    "is corrected for the number of comparisons."
+    "A comparison is paired. It holds if the 95 % interval of the difference lies on the claimed "
+    "side, fails if it lies on the other side, and is within the error otherwise. Where a value "
+    "is a share of targets (exact match, coverage, recall), they are counted one by one, those of "
+    "all splits that both sides have: the interval agrees with McNemar's exact test. Elsewhere it "
+    "is Student's t over those splits, each split's model seeds averaged. A claim holds if all "
+    "its comparisons do, or as many as it says. Where one is not here that could change this, the "
+    "claim is undecided. A mean relative change has to be as large as claimed, and its interval "
+    "clear of zero. Splits share data, and a target may be tested in several, so the intervals "
+    "are too narrow; nothing is corrected for the number of comparisons."
 )
 _LEVEL = 0.975  # of one side of a 95 % interval
 
@@ -243,39 +247,50 @@ def _comparison(claim: dict[str, Any], cell: Description, values: Values) -> Che
     try:
         if "top" in claim:
             return _top(claim, cell, name, values)
-        differences, means = _differences(claim, cell, values)
+        found = (_gains if "gain" in claim else _difference)(claim, cell, values)
     except NotHereError as error:
         return Check(name, "not here", str(error), (error.missing,) if error.missing else ())
-    sign = -1.0 if "less" in claim else 1.0
-    outcome = _outcome(differences * sign, sign * claim.get("margin", 0.0))
-    return Check(name, outcome, means + _interval(differences)[2])
+    margin = claim.get("margin", 0.0)
+    if "less" in claim:
+        return Check(name, _outcome(-found.high, -found.low, -margin), found.text)
+    return Check(name, _outcome(found.low, found.high, margin), found.text)
 
 
-def _differences(
-    claim: dict[str, Any], cell: Description, values: Values
-) -> tuple[pd.Series, str]:
-    """Return left minus right on common splits, and both means as text."""
-    if "gain" in claim:
-        parts = [
-            _described(part, side, cell, claim["same"])
-            for side, pair in zip(("left", "right"), claim["gain"], strict=True)
-            for part in pair
-        ]
-        table = _common(values.of(part) for part in parts)
-        first, second = table[0] - table[1], table[2] - table[3]
-        return first - second, f"gains {first.mean():+.3f} and {second.mean():+.3f}; "
+def _gains(claim: dict[str, Any], cell: Description, values: Values) -> Compared:
+    """Return the first gain minus the second."""
+    parts = [
+        _described(part, side, cell, claim["same"])
+        for side, pair in zip(("left", "right"), claim["gain"], strict=True)
+        for part in pair
+    ]
+    counted = claim_counts.difference_of_gains(values, parts)
+    if counted is not None:
+        return counted
+    table = _common(values.of(part) for part in parts)
+    first, second = table[0] - table[1], table[2] - table[3]
+    return _mean(first - second, f"gains {first.mean():+.3f} and {second.mean():+.3f}; ")
+
+
+def _difference(claim: dict[str, Any], cell: Description, values: Values) -> Compared:
+    """Return left minus right."""
     left, right = claim.get("greater") or claim["less"]
     of_left = _described(left, "left", cell, claim["same"])
+    if isinstance(right, Mapping):
+        right = _described(right, "right", cell, claim["same"])
+    if right != "prevalence":
+        counted = claim_counts.difference(values, of_left, right)
+        if counted is not None:
+            return counted
     mine = values.of(of_left)
     if right == "prevalence":
         theirs = values.of(of_left, column="prevalence")
     elif isinstance(right, Mapping):
-        theirs = values.of(_described(right, "right", cell, claim["same"]))
+        theirs = values.of(right)
     else:
         theirs = pd.Series(float(right), index=mine.index)
     table = _common([mine, theirs])
     means = f"{table[0].mean():.3f} and {table[1].mean():.3f}; "
-    return table[0] - table[1], means
+    return _mean(table[0] - table[1], means)
 
 
 def _common(series: Iterable[pd.Series]) -> pd.DataFrame:
@@ -286,16 +301,15 @@ def _common(series: Iterable[pd.Series]) -> pd.DataFrame:
     return table
 
 
-def _outcome(differences: pd.Series, margin: float) -> Outcome:
-    """Say whether the mean difference is greater than ``margin``."""
-    low, high, _ = _interval(differences)
+def _outcome(low: float, high: float, margin: float) -> Outcome:
+    """Say whether a difference is greater than ``margin``, by its interval."""
     if low > margin:
         return "holds"
     return "fails" if high < margin else "within the error"
 
 
-def _interval(differences: pd.Series) -> tuple[float, float, str]:
-    """Return the mean's 95 % interval, and all of it as text."""
+def _mean(differences: pd.Series, means: str) -> Compared:
+    """Return the mean over splits with its 95 % interval."""
     from scipy.stats import t
 
     values = differences.to_numpy(dtype=np.float64)
@@ -304,7 +318,7 @@ def _interval(differences: pd.Series) -> tuple[float, float, str]:
     width = error * float(t.ppf(_LEVEL, n - 1))
     low, high = mean - width, mean + width
     text = f"difference {with_error(mean, error)}, interval {low:.3f} to {high:.3f} ({n} splits)"
-    return low, high, text
+    return Compared(mean, low, high, means + text)
 
 
 def _top(claim: dict[str, Any], cell: Description, name: str, values: Values) -> Check:
@@ -319,7 +333,9 @@ def _top(claim: dict[str, Any], cell: Description, name: str, values: Values) ->
         except NotHereError as error:
             missing.append(error.missing or (other["model"], own["data"], str(error)))
         else:
-            found[_outcome(table[0] - table[1], 0.0)].append(display_name(other["model"]))
+            compared = _mean(table[0] - table[1], "")
+            outcome = _outcome(compared.low, compared.high, 0.0)
+            found[outcome].append(display_name(other["model"]))
     titles = {"fails": "better", "within the error": "about as good", "holds": "worse"}
     text = f"{display_name(own['model'])} {mine.mean():.3f}"
     text += "".join(f"; {titles[key]}: {', '.join(of)}" for key, of in found.items() if of)
@@ -335,32 +351,40 @@ def _change(claim: dict[str, Any], values: Values) -> Check:
     """Say whether the mean relative change is as large as claimed."""
     sign = 1.0 if "at_least" in claim else -1.0
     wanted = claim["at_least"] if sign > 0 else claim["at_most"]
-    series, errors = [], []
+    found, errors = [], []
     for cell in (cells := list(_cells(claim))):
         sides = zip(("left", "right"), claim["change"], strict=True)
         parts = [_described(part, side, cell, claim["same"]) for side, part in sides]
         try:
-            series.append(_linearised(_common(values.of(part) for part in parts)))
+            counted = None if len(cells) > 1 else claim_counts.change(values, *parts)
+            found.append(counted or _linearised(_common(values.of(part) for part in parts)))
         except NotHereError as error:
             errors.append(error)
     try:
-        table = None if errors else _common(series)
+        compared = None if errors else _mean_change(found)
     except NotHereError as error:
-        table, errors = None, [error]
-    if table is None:
+        compared, errors = None, [error]
+    if compared is None:
         missing = tuple(error.missing for error in errors if error.missing)
-        text = f"{len(series)} of {len(cells)} comparisons are here" + _absent(missing)
+        text = f"{len(found)} of {len(cells)} comparisons are here" + _absent(missing)
         reasons = dict.fromkeys(str(error) for error in errors if not error.missing)
         return Check("", "not here", "; ".join([text, *reasons]), missing)
-    of_splits = pd.Series(table.to_numpy().mean(axis=1))
-    low, high, _ = _interval(of_splits)
-    text = f"mean change {of_splits.mean():+.1%}, interval {low:+.1%} to {high:+.1%} "
-    text += f"({len(table)} splits); claimed {wanted:+.1%}"
-    nearest, farthest = sorted((sign * low, sign * high))
+    text = f"mean change {compared.value:+.1%}, {compared.text}; claimed {wanted:+.1%}"
+    nearest, farthest = sorted((sign * compared.low, sign * compared.high))
     outcome: Outcome = "fails" if farthest < sign * wanted else "within the error"
-    if sign * of_splits.mean() >= sign * wanted and nearest > 0:
+    if sign * compared.value >= sign * wanted and nearest > 0:
         outcome = "holds"
     return Check("", outcome, text)
+
+
+def _mean_change(found: Sequence[Any]) -> Compared:
+    """Return the one change that was counted, or the mean of those of splits."""
+    if isinstance(found[0], Compared):
+        return found[0]
+    table = _common(found)
+    compared = _mean(pd.Series(table.to_numpy().mean(axis=1)), "")
+    text = f"interval {compared.low:+.1%} to {compared.high:+.1%} ({len(table)} splits)"
+    return compared._replace(text=text)
 
 
 def _linearised(table: pd.DataFrame) -> pd.Series:

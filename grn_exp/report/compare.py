@@ -2,7 +2,7 @@
 
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.report.paired import Counts, counts_targets, on_common_targets, outcomes
 from grn_exp.report.published import published
 from grn_exp.report.tables import COLUMN, labelled, per_split, summarise
 
 TEST_NOTE = (
     "Wilcoxon signed-rank test over common splits, Holm's correction within a column; splits "
     "share data, so p is too small; with n splits it is 2^(1-n) or more"
+)
+COUNTS_NOTE = (
+    "targets of all splits that both methods have: both right, one alone, none; p of McNemar's "
+    "exact test, Holm's correction within a column; a target that several splits test counts in "
+    "each, so p is too small"
 )
 PAPER_NOTE = (
     "ours | the paper's (difference in standard errors: ours and the paper's combined, ours alone "
@@ -54,12 +60,7 @@ def paired_tests(rows: pd.DataFrame, *, reference: str | None = None) -> pd.Data
         If there is no such reference.
     """
     splits = per_split(rows)
-    methods = splits["method"].unique().tolist()
-    if reference is not None and reference not in methods:
-        raise InputError(
-            f"--reference {reference}: {close_matches(reference, methods)}"
-            f"choose from {', '.join(methods)}"
-        )
+    _require_method(reference, splits)
     tests = [
         (*key, *test)  # type: ignore[misc]
         for key, column in splits.groupby(COLUMN, dropna=False, sort=False)
@@ -70,6 +71,67 @@ def paired_tests(rows: pd.DataFrame, *, reference: str | None = None) -> pd.Data
     names = [*COLUMN, "method", "other", "n_splits", "mean_difference", "p"]
     found = pd.DataFrame(tests, columns=pd.Index(names))
     return found.assign(p_holm=found.groupby(COLUMN, dropna=False)["p"].transform(holm))
+
+
+def paired_counts(rows: pd.DataFrame, *, reference: str | None = None) -> pd.DataFrame:
+    """Compare methods target by target, where a metric is a share of targets.
+
+    Parameters
+    ----------
+    rows
+        Tidy rows; those of other metrics are left out.
+    reference
+        As in :func:`paired_tests`.
+
+    Returns
+    -------
+    DataFrame
+        ``dataset``, ``metric``, ``subset``, ``set_size``, ``k``, ``method``, ``other``,
+        ``n_splits`` (common ones), ``n_targets``, ``both``, ``method_alone``, ``other_alone``,
+        ``neither``, ``p`` (McNemar's exact test) and ``p_holm``.
+
+    Raises
+    ------
+    InputError
+        If there is no such reference, no such metric, or a run lacks the table of its targets.
+    """
+    rows = labelled(rows)
+    _require_method(reference, rows)
+    rows = rows.loc[rows["metric"].map(counts_targets)]
+    found = []
+    for key, column in rows.groupby(COLUMN, dropna=False, sort=False):
+        of = {str(name): outcomes(own) for name, own in column.groupby("method")}
+        for method, other in _pairs(list(of), reference):
+            table = on_common_targets(of[method], of[other])
+            if not table.empty:
+                counts = Counts.of(table)
+                numbers = (counts.both, counts.left, counts.right, counts.neither, counts.p)
+                names: list[Any] = [*key, method, other]  # type: ignore[misc]
+                found.append([*names, counts.n_splits, counts.n, *numbers])
+    if not found:
+        raise InputError(
+            "no two methods have targets in common that a metric counts, as exact_match and "
+            "recall_at_k do"
+        )
+    counted = ["n_splits", "n_targets", "both", "method_alone", "other_alone", "neither", "p"]
+    table = pd.DataFrame(found, columns=pd.Index([*COLUMN, "method", "other", *counted]))
+    return table.assign(p_holm=table.groupby(COLUMN, dropna=False)["p"].transform(holm))
+
+
+def _require_method(reference: str | None, rows: pd.DataFrame) -> None:
+    methods = rows["method"].unique().tolist()
+    if reference is not None and reference not in methods:
+        raise InputError(
+            f"--reference {reference}: {close_matches(reference, methods)}"
+            f"choose from {', '.join(methods)}"
+        )
+
+
+def _pairs(methods: Sequence[str], reference: str | None) -> Iterator[tuple[str, str]]:
+    """Yield every two methods, or each with the reference, which is the second of a pair."""
+    for first, second in itertools.combinations(methods, 2):
+        if reference in (None, first, second):
+            yield (second, first) if first == reference else (first, second)
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
@@ -91,10 +153,7 @@ def _tests(
 ) -> Iterator[tuple[str, str, int, float, float]]:
     from scipy.stats import wilcoxon
 
-    for first, second in itertools.combinations(values.columns, 2):
-        if reference not in (None, first, second):
-            continue
-        method, other = (second, first) if first == reference else (first, second)
+    for method, other in _pairs(values.columns.tolist(), reference):
         difference = (values[method] - values[other]).dropna().to_numpy(dtype=np.float64)
         if len(difference):
             unequal = difference[difference != 0.0]  # equal values say nothing
@@ -111,8 +170,9 @@ def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
 
     A published number joins the runs that agree with it in dataset, model, metric, subset, set
     size and k, and in what else its paper fixes: network, kind of split, retriever, prior (whose
-    name may go on, ``biobert_published``). A number of one seed joins that split alone; one of
-    settings that are not our default joins nothing. The gene set need not agree, as the two
+    name may go on, ``biobert_published``). A number of one seed joins that split alone, with the
+    mean over all splits beside it. One of other settings than our default joins the runs that
+    differ from it in these alone. The gene set need not agree, as the two
     differ in how they count genes: ``paper_gene_set`` tells the paper's.
 
     Returns
@@ -121,15 +181,25 @@ def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
         ``paper``, ``table``, ``dataset``, ``method``, ``metric``, ``subset``, ``set_size``,
         ``k``, ``mean``, ``standard_error``, ``n_splits``, ``published``, ``published_error``,
         ``difference_in_errors`` (missing where we have a single split), ``gene_set``,
-        ``paper_gene_set``.
+        ``paper_gene_set``, ``split_seed`` (the one split of the paper's number; else missing),
+        and then also ``over_splits``, ``over_splits_error`` and ``n_over_splits``.
     """
     rows, entries = labelled(rows), published()
-    entries = entries.loc[entries["setting"] == ""]
-    parts = [_joined(summarise(rows), entries.loc[entries["split_seed"].isna()])]
+    whole = summarise(rows)
+    over = {
+        "mean": "over_splits",
+        "standard_error": "over_splits_error",
+        "n_splits": "n_over_splits",
+    }
+    on = ["dataset", "method", *COLUMN[1:]]
+    beside = whole.rename(columns=over)[[*on, *over.values()]]
+    several = _joined(whole, entries.loc[entries["split_seed"].isna()])
+    parts = [several.assign(**dict.fromkeys(["split_seed", *over.values()], np.nan))]
     for seed, of_seed in entries.groupby("split_seed"):
         ours = rows.loc[rows["split_seed"] == seed]
         if not ours.empty:
-            parts.append(_joined(summarise(ours), of_seed))
+            joined = _joined(summarise(ours), of_seed).assign(split_seed=seed)
+            parts.append(joined.merge(beside, on=on, how="left"))
     return pd.concat([parts[0], *(part for part in parts[1:] if not part.empty)])
 
 
@@ -141,6 +211,7 @@ def _joined(summary: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
         agree = str.startswith if name == "prior" else operator.eq
         pairs = zip(both[name], both[f"{name}_of_paper"], strict=True)
         both = both.loc[[theirs == "" or agree(mine, theirs) for mine, theirs in pairs]]
+    both = both.loc[_of_the_setting(both)]
     both = both.rename(columns={"gene_set_of_paper": "paper_gene_set"})
     theirs = both["published_error"].to_numpy(dtype=np.float64)
     combined = np.hypot(both["standard_error"].to_numpy(dtype=np.float64), np.nan_to_num(theirs))
@@ -150,3 +221,16 @@ def _joined(summary: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     last = ["difference_in_errors", "gene_set", "paper_gene_set"]
     names = ["paper", "table", "dataset", "method", *COLUMN[1:]]
     return both[[*names, *numbers, *last]]
+
+
+def _of_the_setting(both: pd.DataFrame) -> list[bool]:
+    """Say which runs have the settings of a published number.
+
+    One without settings is of our default only in the parameters that the paper varies.
+    """
+    varied = {setting.partition("=")[0] for setting in both["setting"] if setting}
+    pairs = zip(both["method_variant"], both["setting"], strict=True)
+    return [
+        ours == theirs if theirs else not any(f"{name}=" in ours for name in varied)
+        for ours, theirs in pairs
+    ]

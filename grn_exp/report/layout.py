@@ -127,7 +127,12 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[Table]:
         for entry in entries:
             differs = entry["gene_set"] and entry["paper_gene_set"] not in ("", entry["gene_set"])
             entry["mark"] = "†" if differs else ""
+        single = {entry["split_seed"] for entry in entries if not pd.isna(entry["split_seed"])}
         notes = f"{note}; our splits: {', '.join(map(str, counts))}"
+        if single:
+            over = sorted({int(entry["n_over_splits"]) for entry in entries})
+            notes = f"ours of split {', '.join(map(str, single))} | the paper's; then ours over "
+            notes += f"{', '.join(map(str, over))} splits"
         if any(entry["mark"] for entry in entries):
             notes += "; † the paper's set of genes is another one"
         found.append(
@@ -139,6 +144,8 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[Table]:
 def _compared(entry: dict[Any, Any]) -> str:
     difference = entry["difference_in_errors"]
     text = "" if math.isnan(difference) else f" ({round(difference, 1) + 0.0:+.1f})"  # never -0.0
+    if not pd.isna(entry["split_seed"]):
+        text = f"; {with_error(entry['over_splits'], entry['over_splits_error'])}"
     return f"{entry['mean']:.3f} | {entry['published']:.3f}{text}"
 
 

@@ -31,18 +31,25 @@ def select(
     metrics: Sequence[str] = (),
     subsets: Sequence[str] = (),
     ks: Sequence[int] = (),
+    splits: Sequence[int] = (),
 ) -> pd.DataFrame:
-    """Keep some metrics, subsets and list lengths; none given keeps all of them.
+    """Keep some metrics, subsets, list lengths and splits; none given keeps all of them.
 
     Raises
     ------
     InputError
         If a value does not occur.
     """
-    for name, wanted in (("metric", metrics), ("subset", subsets), ("k", ks)):
+    for column, wanted in (
+        ("metric", metrics),
+        ("subset", subsets),
+        ("k", ks),
+        ("split_seed", splits),
+    ):
         if not wanted:
             continue
-        known = sorted(rows[name].dropna().unique())
+        name = column.removesuffix("_seed")
+        known = sorted(rows[column].dropna().unique())
         for value in wanted:
             if value not in known:
                 texts = [str(item) for item in known]
@@ -50,7 +57,7 @@ def select(
                     f"--{name} {value}: {close_matches(str(value), texts)}"
                     f"these runs have {', '.join(texts) or 'none'}"
                 )
-        kept = rows[name].isin(list(wanted))
+        kept = rows[column].isin(list(wanted))
         if name == "k":
             kept |= ~rows["metric"].str.endswith("_at_k")  # another metric's k is no choice
         rows = rows.loc[kept]

@@ -49,6 +49,24 @@ def test_other_options_of_the_retriever_are_another_retrieval(command):
     assert len(folders_of(outcome, "stage1_top_r")) == 2
 
 
+def test_selectors_share_the_retrievers_of_out_of_fold_pools(command):
+    retrieval = ("retriever=regulator_frequency", "pool.training=out_of_fold", "split.n_folds=2")
+    choices = ("model=stage1_top_r", "pool=retrieved,oracle")
+    first = command("-m", *SETS, *choices, *retrieval)
+    assert first.code == 0, first.err
+    folds = sorted(first.outputs.glob(".folds/*/*/regulator_frequency/*"))
+    assert len(folds) == 2
+    written = [(fold / "metrics.json").stat().st_mtime_ns for fold in folds]
+    second = command(*SETS, "model=best_subset", *retrieval)
+    assert second.code == 0, second.err
+    assert sorted(first.outputs.glob(".folds/*/*/*/*")) == folds
+    assert [(fold / "metrics.json").stat().st_mtime_ns for fold in folds] == written
+    in_sample = command(*SETS, "model=stage1_top_r", "retriever=regulator_frequency")
+    assert in_sample.code == 0, in_sample.err
+    assert len(folders_of(in_sample, "regulator_frequency")) == 2  # n_folds is an option of both
+    assert len(folders_of(in_sample, "stage1_top_r")) == 3
+
+
 def test_the_oracle_retrieves_and_chooses_everything_right(command):
     outcome = command(*SETS, "model=stage1_top_r", "retriever=oracle")
     assert outcome.code == 0, outcome.err
@@ -102,6 +120,10 @@ def test_an_approximate_decoder_reports_its_gap(command):
         ("model=pairs2 pool=oracl", "pool=oracl|'oracle'"),
         ("model=pairs2 pool.size=1", "pool.size=1|2"),
         ("model=pairs2 pool.size=0", "pool.size=0"),
+        ("model=pairs2 pool.training=oof", "pool.training=oof|out_of_fold"),
+        ("model=pairs2 pool.training=out_of_fold split.n_folds=90", "split.n_folds=90|set_sizes"),
+        ("model=pairs2 model.n_confusers=13", "model.n_confusers=13|12"),
+        ("model=pure_hos2 model.confusers=score", "model.confusers=score|retriever"),
         ("model=pairs2 +pool.caps.2=1", "pool.caps.2=1"),
         ("model=pairs2 decoder=exact decoder.max_subsets=10", "max_subsets=10|beam"),
         ("model=pairs2 data.set_sizes=[1,7]", "data.set_sizes=[1, 7]|7"),

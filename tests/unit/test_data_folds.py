@@ -146,6 +146,37 @@ def test_the_folds_of_counted_targets_are_a_partition_too():
     assert sorted(validated) == sorted(shown)
 
 
+@pytest.mark.parametrize("kind", ["random", "unseen_set"])
+@pytest.mark.parametrize("cv", [{}, {"cv_fold": 1, "cv_folds": 3}])
+def test_the_folds_of_pools_divide_what_is_trained_on_and_show_nothing_else(kind, cv):
+    sets = random_sets(3)
+    options = {"seed": 3, "kind": kind, "validation_fraction": 0.2, "n_folds": 2, **cv}
+    whole = TargetSplitter(**options).split(sets)
+    shown = set(whole.targets.array[whole.train].tolist())
+    train = sets.take(sets.targets.positions(whole.targets.take(whole.positions("train"))))
+    folds = TargetSplitter(**options).pool_folds(train)
+    for k in range(2):
+        split = TargetSplitter(**options, pool_fold=k).split(sets)
+        assert set(split.targets.symbols) == shown
+        assert set(split.targets.array[split.val]) == set(train.targets.array[folds == k])
+        assert not split.test.any()
+
+
+def test_a_fold_of_pools_without_a_target_of_some_size_is_named():
+    members = [(0, 1)] * 8 + [(0, 1, 2)] * 2
+    sets = TargetSets(
+        candidates=GeneIndex("ABC"),
+        targets=GeneIndex([f"t{i}" for i in range(10)]),
+        members=tuple(map(np.asarray, members)),
+    )
+    assert set(TargetSplitter(n_folds=2).pool_folds(sets).tolist()) == {0, 1}
+    words = ("split.n_folds=3", "2 training targets", "3 regulators", "data.set_sizes")
+    with pytest.raises(InputError, match=naming(*words)):
+        TargetSplitter(n_folds=3).pool_folds(sets)
+    with pytest.raises(InputError, match=naming("split.pool_fold=2", "0 to 1")):
+        TargetSplitter(n_folds=2, pool_fold=2)
+
+
 def test_more_folds_than_there_are_sets_are_named():
     keys = [(0,), (1,), (2,)]
     sets = TargetSets(

@@ -11,7 +11,10 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import TargetSets
+from grn_exp.core.views import UNKNOWN
 from grn_exp.data.sets.pools import OraclePool, RetrievedPool
+from grn_exp.data.sets.splitting import TargetSplitter
+from grn_exp.data.sets.toy import ToySetsDataModule
 from tests.messages import naming
 
 GENES = GeneIndex("ABCDEF")
@@ -123,3 +126,102 @@ def test_caps_are_the_papers_and_sizes_without_one_have_the_pools():
     assert RetrievedPool(size=10).cap(2) == 10
     with pytest.raises(InputError, match=naming("pool.size=10", "sets of 11")):
         RetrievedPool(size=10).cap(11)
+
+
+# -- pools of training targets from retrievers that did not see their sets ---------------------
+
+
+def toy(**options):
+    data = ToySetsDataModule(
+        splitter=TargetSplitter(seed=1, validation_fraction=0.2, n_folds=3, **options),
+        pool=RetrievedPool(size=6, training="out_of_fold"),
+        set_sizes=(1, 2),
+        n_genes=120,
+        n_cells_per_type=4,
+    )
+    data.setup()
+    return data
+
+
+def random_scores(data, seed):
+    sets, genes = data.sets, data.expression.genes
+    values = np.random.default_rng(seed).random((len(sets.candidates), len(genes)))
+    return EdgeScores(sets.candidates, genes, values.astype(np.float32))
+
+
+def test_each_folds_pools_come_from_the_retriever_fitted_without_it():
+    data = toy()
+    full, *by_fold = (random_scores(data, seed) for seed in range(4))
+    data.use_candidates(full, by_fold)
+    view = data.set_view(data._retrieved)
+    folds = data.splitter.pool_folds(view.train)
+    sources = [by_fold[fold] for fold in folds] + [full] * len(view.queries)
+    targets = [*view.train.targets.symbols, *view.queries.symbols]
+    for symbol, scores in zip(targets, sources, strict=True):
+        one = GeneIndex([symbol])
+        alone = RetrievedPool(size=6).build(scores, view.regulators, one, np.asarray([2]))
+        np.testing.assert_array_equal(view.pools.of(one)[0], alone.members[0])
+
+
+@pytest.mark.parametrize("n_given", [0, 2])
+def test_another_number_of_fold_retrievers_is_refused(n_given):
+    data = toy()
+    scores = random_scores(data, 0)
+    with pytest.raises(InputError, match=naming(f"{n_given} folds", "out_of_fold", "3")):
+        data.use_candidates(scores, [scores] * n_given)
+
+
+def test_a_folds_retriever_sees_no_label_of_the_fold_nor_of_held_out_targets():
+    data = toy()
+    train = data.set_view(random_scores(data, 0)).train.targets
+    folds = data.splitter.pool_folds(data.sets.take(data.split.positions("train")))
+    for fold in range(3):
+        labels = toy(pool_fold=fold).view(labels=True).labels
+        known = (labels != UNKNOWN).any(axis=0)
+        shown = set(data.expression.genes.array[known].tolist())
+        assert shown == set(train.array[folds != fold].tolist())
+
+
+# -- labels of targets with sets of other sizes ------------------------------------------------
+
+
+def other_targets(**options):
+    data = ToySetsDataModule(
+        splitter=TargetSplitter(seed=1, validation_fraction=0.2, **options),
+        set_sizes=(2,),
+        n_genes=120,
+        n_cells_per_type=4,
+        retriever_targets="all",
+    )
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("options", [{}, {"cv_fold": 0, "cv_folds": 3}, {"pool_fold": 1}])
+def test_retrievers_may_learn_from_targets_of_all_sizes_but_never_from_held_out_ones(options):
+    data = other_targets(**options)
+    _, network = data.load()
+    genes = data.expression.genes
+    everyone = TargetSets.from_network(network, candidates=genes)
+    labels = data.view(labels=True).labels
+    shown = set(genes.array[(labels != UNKNOWN).any(axis=0)].tolist())
+    other = set(everyone.targets.array[everyone.sizes != 2].tolist())
+    train = set(data.split.targets.array[data.split.train].tolist())
+    assert shown == other | train
+    columns = genes.positions(everyone.targets)
+    known = labels[:, columns] != UNKNOWN
+    np.testing.assert_array_equal((labels[:, columns] == 1)[known], everyone.membership()[known])
+
+
+def test_methods_that_choose_sets_and_the_judgement_do_not_meet_the_other_targets():
+    data = other_targets()
+    view = data.set_view(None)
+    assert view.labels is not None
+    shown = set(view.genes.array[(view.labels != UNKNOWN).any(axis=0)].tolist())
+    assert shown == set(view.train.targets.symbols)
+    assert set(data.sets.sizes.tolist()) == {2}
+
+
+def test_there_are_no_other_targets_where_all_sizes_are_asked_for():
+    with pytest.raises(InputError, match=naming("data.retriever_targets=all", "set_sizes")):
+        ToySetsDataModule(set_sizes=None, retriever_targets="all")

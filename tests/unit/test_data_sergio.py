@@ -260,6 +260,10 @@ def test_tables_and_validation_scores(files):
     assert ("test", 3, 2, 0.0) in rows
     assert ("test", 3, 3, 1.0) in rows
     assert len(rows) == 2 * 3 * 27
+    header, rows = data.tables(scores)["ranks.csv"]
+    assert header == ["subset", "target", "set_size", "worst_rank"]
+    # every true regulator comes first
+    assert {row[2] - row[3] for row in rows} == {0}
     view = data.set_view(scores, seed=0)
     header, rows = data.tables(true_sets(data, view))["sets.csv"]
     assert len(rows) == len(view.queries)

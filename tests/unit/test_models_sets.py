@@ -199,9 +199,57 @@ def test_a_warm_start_trains_pairs_first_and_frees_the_encoder_last():
     assert transformer.tolist() == [False, False, True, True, True, True]
 
 
-def test_a_warm_start_that_leaves_no_epoch_is_refused():
+@pytest.mark.parametrize("confusers", ["retriever", "score"])
+def test_the_residuals_warm_start_is_a_training_of_pairs2(confusers):
     view = make_view(SETS_OF_2, {"N": 2})
-    model = make_model("pure_hos2_warm", view, "model.warm_start_epochs=2")
+    option = f"model.confusers={confusers}"
+    pairs = make_model("pairs2", view, option)
+    trained(pairs, 3)
+    residual = make_model("residual_hos2", view, option, "model.warm_start_epochs=3")
+    start = residual.set_transformer.head.weight.detach().clone()
+    seen, shares = {}, []
+
+    class States(pl.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if pl_module.current_epoch == 3:
+                for part in ("encoder", "pair_scorer"):
+                    state = getattr(pl_module, part).state_dict()
+                    seen[part] = {name: value.clone() for name, value in state.items()}
+                assert torch.equal(pl_module.set_transformer.head.weight, start)
+
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            shares.append(pl_module._near_miss_share)
+
+    fit(residual, 5, States())
+    np.testing.assert_allclose(shares, [0.5, 0.7, 0.9, 0.5, 0.9])  # the curriculum starts anew
+    for part, state in seen.items():
+        for name, value in getattr(pairs, part).state_dict().items():
+            assert torch.equal(state[name], value), (part, name)
+    assert not torch.equal(residual.set_transformer.head.weight, start)
+
+
+def test_edge_cross_entropy_is_over_the_pool_and_what_retrieval_missed():
+    view = make_view({"F": "AP", "I": "BC"}, {"N": 2})  # P is in no pool
+    options = ["model.loss=bce", "model.positive_weight=3"]
+    options += ["model.encoder_dropout=0", "model.scorer_dropout=0"]
+    model = make_model("pairs2", view, *options)
+    found = float(model.loss(torch.tensor([0, 1]))["total"].detach())
+    z, expected = model.encoder(model.features), []
+    for row, symbol in enumerate(view.train.targets.symbols):
+        target = int(view.genes.positions([symbol])[0])
+        phi = model.pair_scorer(z, z[target][None])[0].tolist()
+        true = set(view.train.members[row].tolist())
+        members = true | set(view.pools.of(view.train.targets)[row].tolist())
+        terms = [3 * np.log1p(np.exp(-phi[m])) for m in true]
+        terms += [np.log1p(np.exp(phi[m])) for m in members - true]
+        expected.append(np.sum(terms) / len(members))
+    assert found == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["pure_hos2_warm", "residual_hos2"])
+def test_a_warm_start_that_leaves_no_epoch_is_refused(name):
+    view = make_view(SETS_OF_2, {"N": 2})
+    model = make_model(name, view, "model.warm_start_epochs=2")
     with pytest.raises(
         InputError, match=naming("trainer.max_epochs=2", "model.warm_start_epochs=2")
     ):
@@ -241,6 +289,60 @@ def test_the_loss_is_the_mean_margin_over_the_negatives():
         gaps = [scores[0] - score for score in scores[1:]]
         expected.append(np.mean([np.log1p(np.exp(1.0 - gap)) for gap in gaps]))
     assert found == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_confusers_by_score_are_the_pools_best_by_the_methods_own_pair_score():
+    view = make_view(SETS_OF_2, {"N": 2})
+    options = ["model.confusers=score", "model.n_confusers=3", "model.near_miss_start=1"]
+    model = make_model("pairs2", view, *options).train()
+    batch = torch.tensor([0, 3])  # F is regulated by A, B; I by B, C
+    ((_, sets),) = model._examples(batch)
+    assert model.training
+    model.eval()
+    z = model.encoder(model.features)
+    for row, row_sets in zip(batch.tolist(), sets.tolist(), strict=True):
+        target = int(view.genes.positions([view.train.targets.symbols[row]])[0])
+        phi = model.pair_scorer(z, z[target][None])[0].tolist()
+        true = set(view.train.members[row].tolist())
+        wrong = set(view.pools.of(view.train.targets)[row].tolist()) - true
+        best = sorted(wrong, key=lambda gene: -phi[gene])[:3]
+        swapped_in = [set(each) - true for each in row_sets[1:]]
+        assert all(len(each) == 1 for each in swapped_in)
+        assert set().union(*swapped_in) == set(best)
+
+
+@pytest.mark.parametrize("confusers", ["retriever", "score"])
+def test_choosing_confusers_draws_no_random_number(confusers):
+    view = make_view(SETS_OF_2, {"N": 2})
+    model = make_model("residual_hos2", view, f"model.confusers={confusers}").train()
+    torch.manual_seed(3)
+    model.ranked_pools(torch.tensor([0, 3]))
+    found = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(found, torch.rand(1))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_confusers_by_score_train_weights_under_autocast():
+    view = make_view(SETS_OF_2, {"N": 2})
+    model = make_model("pairs2", view, "model.confusers=score").train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model.loss(torch.tensor([0, 3]))["total"]
+    loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
+
+
+def test_more_confusers_than_a_pool_holds_are_refused():
+    view = make_view(SETS_OF_2, {"N": 2})  # pools of 9 or 10
+    make_model("pairs2", view, "model.n_confusers=10")
+    with pytest.raises(InputError, match=naming("model.n_confusers=11", "10", "pool.size")):
+        make_model("pairs2", view, "model.n_confusers=11")
+
+
+def test_a_score_without_pairs_chooses_no_confusers():
+    view = make_view(SETS_OF_2, {"N": 2})
+    with pytest.raises(InputError, match=naming("model.confusers=score", "retriever")):
+        make_model("pure_hos2", view, "model.confusers=score")
 
 
 def test_a_view_without_pools_is_a_defect():

@@ -20,7 +20,7 @@ from grn_exp.core.sets import (
 )
 from grn_exp.core.splits import EdgeTruth, Mask
 from grn_exp.core.tables import Table
-from grn_exp.core.views import GeneEmbedding, TrainView
+from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
 from grn_exp.data.benchmark import Benchmark, Method
 from grn_exp.data.sets.judging import (
     RETRIEVAL_KS,
@@ -28,6 +28,7 @@ from grn_exp.data.sets.judging import (
     ap_row,
     judge_sets,
     ranks_of,
+    ranks_table,
     recall_table,
     sets_table,
 )
@@ -62,8 +63,17 @@ class SetDataModule(Benchmark):
     candidates
         ``all``: every gene may be a regulator. ``known``: the genes that regulate something
         anywhere in the network, as from a list of transcription factors.
+    retriever_targets
+        Whose labels a method that scores edges is trained on. ``asked``: training targets with
+        sets of the sizes asked for. ``all``: those, and every target with a set of another size,
+        none of which is held out (not in the paper).
     split_seed
         Seed of the division where no ``splitter`` is given.
+
+    Raises
+    ------
+    InputError
+        If other targets are asked for and there are none.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("edges", "sets")
@@ -77,13 +87,21 @@ class SetDataModule(Benchmark):
         pool: RetrievedPool | OraclePool | None = None,
         set_sizes: Sequence[int] | None = None,
         candidates: Literal["all", "known"] = "all",
+        retriever_targets: Literal["asked", "all"] = "asked",
         split_seed: int = 42,
     ) -> None:
         super().__init__()
+        if retriever_targets == "all" and set_sizes is None:
+            raise InputError(
+                "data.retriever_targets=all: data.set_sizes=null asks for the targets of every "
+                "size already; drop one of the two"
+            )
         self.splitter = splitter or TargetSplitter(seed=split_seed)
         self.pool = pool or RetrievedPool()
         self.set_sizes = None if set_sizes is None else list(set_sizes)
         self.candidate_choice = candidates
+        self.retriever_targets = retriever_targets
+        self._others: TargetSets | None = None  # sets of sizes that are not asked for
         self._retrieved: EdgeScores | None = None
 
     def divide(
@@ -92,13 +110,18 @@ class SetDataModule(Benchmark):
         """Collect the sets of the sizes asked for, and divide their targets."""
         known = self.candidate_choice == "known"
         candidates = network.regulators if known else network.genes
-        sets = TargetSets.from_network(network, candidates=candidates)
-        sets = _with_sizes(sets, self.set_sizes)
+        everyone = TargetSets.from_network(network, candidates=candidates)
+        sets = _with_sizes(everyone, self.set_sizes)
+        if self.retriever_targets == "all":
+            other = ~np.isin(everyone.sizes, np.unique(sets.sizes))
+            self._others = everyone.take(np.flatnonzero(other))
         split = self.splitter.split(sets)
         sets = sets.take(sets.targets.positions(split.targets))
         if "sets" in self.tasks:
             for size in np.unique(sets.sizes).tolist():
                 self.pool.cap(size)
+            if self._n_fold_retrievers:
+                self.splitter.pool_folds(sets.take(split.positions("train")))
         return expression, sets, split
 
     @property
@@ -112,11 +135,18 @@ class SetDataModule(Benchmark):
         sets, genes = self.sets, self.expression.genes
         shape = (len(sets.candidates), len(genes))
         labels, universe = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-        columns = genes.positions(sets.targets)
-        universe[:, columns] = True
+        for each in (sets, *self._other_sets):
+            columns = genes.positions(each.targets)
+            universe[:, columns] = True
+            labels[:, columns] = each.membership()
         universe[np.arange(shape[0]), genes.positions(sets.candidates)] = False
-        labels[:, columns] = sets.membership()
         return EdgeTruth(sets.candidates, genes, labels, universe)
+
+    @property
+    def _other_sets(self) -> tuple[TargetSets, ...]:
+        """The targets of sizes that are not asked for, where retrievers learn from them."""
+        self._require()
+        return () if self._others is None else (self._others,)
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -137,28 +167,63 @@ class SetDataModule(Benchmark):
             )
         return self.set_view(self._retrieved if method.reads_pools else None, seed=method.seed)
 
-    def use_candidates(self, scores: EdgeScores) -> None:
+    def use_candidates(self, scores: EdgeScores, out_of_fold: Sequence[EdgeScores] = ()) -> None:
         """Take a retriever's scores, to draw the pools from that set methods choose from.
 
         They have to come from a fit to this benchmark's split: scores do not say what labels they
         were fitted to.
 
+        Parameters
+        ----------
+        scores
+            Of the retriever that was fitted to all training targets.
+        out_of_fold
+            For ``pool.training=out_of_fold``: those of the retriever that was fitted without each
+            fold of the training targets (``split.pool_fold`` 0, 1, ...), which draw that fold's
+            pools.
+
         Raises
         ------
         InputError
-            If they are not scores of pairs.
+            If they are not scores of pairs, or not one for each fold.
         """
-        if not isinstance(scores, EdgeScores):
+        for each in (scores, *out_of_fold):
+            if not isinstance(each, EdgeScores):
+                raise InputError(
+                    f"use_candidates: a {type(each).__name__}, not scores of pairs; give "
+                    "trainer.predict(...)[0] of a retriever"
+                )
+        n_wanted = self._n_fold_retrievers
+        if len(out_of_fold) != n_wanted:
             raise InputError(
-                f"use_candidates: a {type(scores).__name__}, not scores of pairs; give "
-                "trainer.predict(...)[0] of a retriever"
+                f"use_candidates: scores of {len(out_of_fold)} folds' retrievers, and "
+                f"pool.training={self.pool.training} takes {n_wanted}"
             )
-        self._retrieved = scores
+        self._retrieved = self._by_fold(scores, out_of_fold) if n_wanted else scores
+
+    @property
+    def _n_fold_retrievers(self) -> int:
+        return self.splitter.n_folds if self.pool.training == "out_of_fold" else 0
+
+    def _by_fold(self, scores: EdgeScores, out_of_fold: Sequence[EdgeScores]) -> EdgeScores:
+        """Return scores whose columns of training targets are those of their folds' retrievers."""
+        genes, train = self.expression.genes, self._sets_of("train")
+        values = scores.align(self.sets.candidates, genes)
+        folds = self.splitter.pool_folds(train)
+        for fold, held_out in enumerate(out_of_fold):
+            targets = train.targets.take(np.flatnonzero(folds == fold))
+            columns = genes.positions(targets)
+            values[:, columns] = held_out.align(self.sets.candidates, targets)
+        return EdgeScores(self.sets.candidates, genes, values)
 
     def training_pairs(self) -> Mask:
         """Say which pairs' labels are for training: the columns of the training targets."""
-        is_train = np.isin(self.expression.genes.array, self.split.targets.array[self.split.train])
-        return self.truth.universe & is_train
+        train = self._sets_of("train"), *self._other_sets
+        return self.truth.universe & np.any([self._columns_of(each) for each in train], axis=0)
+
+    def _columns_of(self, sets: TargetSets) -> Mask:
+        """Say which genes are targets of ``sets``, shape ``(n_genes,)``."""
+        return np.isin(self.expression.genes.array, sets.targets.array)
 
     def embedding(self) -> GeneEmbedding:
         """Refuse, with InputError: this benchmark has none."""
@@ -179,10 +244,13 @@ class SetDataModule(Benchmark):
         view = self.view(labels=True)
         train = self._sets_of("train")
         asked = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
+        labels = view.labels
+        if labels is not None and self._others is not None:  # those are the retrievers' alone
+            labels = np.where(self._columns_of(train), labels, np.int8(UNKNOWN))
         return SetView(
             expression=view.expression,
             regulators=view.regulators,
-            labels=view.labels,
+            labels=labels,
             embedding=None,
             train=train,
             folds=self.splitter.folds(train, seed),
@@ -242,7 +310,8 @@ class SetDataModule(Benchmark):
         """Return this benchmark's own tables by file name: header and rows."""
         held = {role: self._sets_of(role) for role in EVALUATED if self.can_judge(role)}
         if isinstance(prediction, EdgeScores):
-            return {"recall_curve.csv": recall_table(prediction, held, by_size=self.by_size)}
+            curve = recall_table(prediction, held, by_size=self.by_size)
+            return {"recall_curve.csv": curve, "ranks.csv": ranks_table(prediction, held)}
         return {"sets.csv": sets_table(prediction, held)}
 
     def describe(self) -> dict[str, object]:
@@ -258,6 +327,7 @@ class SetDataModule(Benchmark):
             **super().describe(),
             "n_candidates": len(sets.candidates),
             "n_targets": len(sets),
+            "n_other_targets": sum(map(len, self._other_sets)),
             "n_targets_by_role": {r: int(split.mask(r).sum()) for r in ROLES},
             "n_targets_by_size": by_size,
             "shared_set_share": {str(size): share for size, share in shared.items()},

@@ -17,6 +17,7 @@ from grn_exp.metrics.regulator_sets import (
     recall_curve,
     rows_of,
     selection_rows,
+    worst_ranks,
 )
 
 Row = SetRow | RankingRow
@@ -76,6 +77,16 @@ def recall_table(scores: EdgeScores, held: Mapping[str, TargetSets], *, by_size:
                 (subset, shown, k, recall) for k, recall in enumerate(curve[:-1].tolist(), start=1)
             ]
     return ["subset", "set_size", "k", "recall"], rows
+
+
+def ranks_table(scores: EdgeScores, held: Mapping[str, TargetSets]) -> Table:
+    """Return one line per target: the K from which its whole set is among the first K."""
+    rows: list[Sequence[object]] = []
+    for subset, sets in held.items():
+        worst = worst_ranks(ranks_of(scores, sets), sets.members).tolist()
+        of_target = zip(sets.targets.symbols, sets.sizes.tolist(), worst, strict=True)
+        rows += [(subset, *each) for each in of_target]
+    return ["subset", "target", "set_size", "worst_rank"], rows
 
 
 def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Table:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,11 @@ def _too_small(given: str, set_size: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _PoolSizes:
-    """How many candidates a pool holds, by set size."""
+    """How many candidates a pool holds, by set size, and who ranks those of training targets."""
 
     size: int = 80
     caps: Mapping[int, int] = dataclasses.field(default_factory=_paper_caps)
+    training: Literal["in_sample", "out_of_fold"] = "in_sample"
 
     def __post_init__(self) -> None:
         require_in("[1, inf)", "pool", size=self.size)
@@ -66,6 +68,11 @@ class RetrievedPool(_PoolSizes):
     caps
         Number of them kept, by set size (the paper's M_R); ``size`` where a set size is not
         named. The set sizes may be strings, as they are in a configuration.
+    training
+        Who draws the pools of training targets. ``in_sample``: the retriever that draws all
+        others, which was fitted to these very targets' sets, so that their pools hold them more
+        surely than those of new targets. ``out_of_fold``: for each of ``split.n_folds`` folds one
+        that was fitted to the others (not in the paper).
 
     Raises
     ------
@@ -111,7 +118,7 @@ class OraclePool(_PoolSizes):
 
     Attributes
     ----------
-    size, caps
+    size, caps, training
         As :class:`RetrievedPool`.
     """
 

@@ -31,11 +31,14 @@ class _Folding(abc.ABC):
     n_folds: int
     cv_fold: int | None
     cv_folds: int | None
+    pool_fold: int | None
 
     def _check_seed_and_folds(self) -> None:
         require_in(f"[0, {2**32 - 1}]", "split", seed=self.seed)
         require_in("[2, inf)", "split", n_folds=self.n_folds)
         check_fold(self.cv_fold, self.cv_folds)
+        if self.pool_fold is not None:
+            require_in(f"[0, {self.n_folds - 1}]", "split", pool_fold=self.pool_fold)
 
     @abc.abstractmethod
     def _divide(
@@ -50,22 +53,56 @@ class _Folding(abc.ABC):
         """
         return self._divide(train, self.n_folds, np.random.default_rng([seed, 0xF01D]))
 
+    def pool_folds(self, train: TargetSets) -> NDArray[np.int64]:
+        """Return a fold for each training target, for pools that are drawn out of fold.
+
+        Shape ``(n_train,)``, 0..n_folds-1; drawn by the rule and the seed of the split alone, so
+        that all methods share the retrievers that were fitted without a fold.
+
+        Raises
+        ------
+        InputError
+            If a fold has no target of one of the set sizes.
+        """
+        folds = self._divide(train, self.n_folds, np.random.default_rng([self.seed, 0xB001]))
+        for size in np.unique(train.sizes).tolist():
+            inside = folds[train.sizes == size]
+            empty = np.setdiff1d(np.arange(self.n_folds), inside)
+            if len(empty):
+                raise InputError(
+                    f"split.n_folds={self.n_folds}: fold {empty[0]} has none of the {len(inside)} "
+                    f"training targets with {size} regulators, and pool.training=out_of_fold "
+                    f"needs some in each; take fewer folds, or leave {size} out of data.set_sizes"
+                )
+        return folds
+
     def _hold_out_fold(self, split: TargetSplit, sets: TargetSets) -> TargetSplit:
         """Return the division for one fold: it is ``val``, the others ``train``."""
-        if self.cv_fold is None or self.cv_folds is None:
-            return split
-        shown = np.flatnonzero(split.train | split.val)
-        folds = self._divide(sets.take(shown), self.cv_folds, fold_generator(self.seed))
-        held = folds == self.cv_fold
-        if not held.any() or held.all():
-            raise InputError(
-                f"split.cv_folds: fold {self.cv_fold} has {int(held.sum())} of the {len(held)} "
-                "training targets; take fewer folds"
-            )
-        nobody = np.zeros_like(held)
-        return TargetSplit(
-            split.targets.take(shown), train=~held, val=held, test=nobody, seed=split.seed
+        if self.cv_fold is not None and self.cv_folds is not None:
+            shown = np.flatnonzero(split.train | split.val)
+            sets = sets.take(shown)
+            folds = self._divide(sets, self.cv_folds, fold_generator(self.seed))
+            split = _of_fold(split, shown, folds == self.cv_fold, self.cv_fold)
+        if self.pool_fold is not None:
+            shown = split.positions("train")
+            held = self.pool_folds(sets.take(shown)) == self.pool_fold
+            split = _of_fold(split, shown, held, self.pool_fold)
+        return split
+
+
+def _of_fold(
+    split: TargetSplit, shown: Positions, held: NDArray[np.bool_], fold: int
+) -> TargetSplit:
+    """Return the division of the targets at ``shown`` into ``val`` and ``train``."""
+    if not held.any() or held.all():
+        raise InputError(
+            f"split.cv_folds: fold {fold} has {int(held.sum())} of the {len(held)} "
+            "training targets; take fewer folds"
         )
+    nobody = np.zeros_like(held)
+    return TargetSplit(
+        split.targets.take(shown), train=~held, val=held, test=nobody, seed=split.seed
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +122,16 @@ class TargetSplitter(_Folding):
     validation_fraction
         Share of a stratum's targets for validation (paper: none).
     n_folds
-        Number of folds that the training targets are divided into for methods that choose their
-        own weights by cross-validation.
+        Number of folds that the training targets are divided into, for methods that choose their
+        own weights by cross-validation and for out-of-fold pools.
     cv_fold, cv_folds
         For the choice of hyper-parameters: the targets for training and validation are divided
         into ``cv_folds`` folds, by the rule of ``kind``; number ``cv_fold`` becomes ``val``, the
         others ``train``, and there are no test targets. None: no folds, the usual run.
+    pool_fold
+        For a retriever of out-of-fold pools (``pool.training=out_of_fold``): of ``n_folds`` folds
+        of the training targets this one becomes ``val``, the others ``train``; there are no
+        other targets.
 
     Raises
     ------
@@ -105,6 +146,7 @@ class TargetSplitter(_Folding):
     n_folds: int = 5
     cv_fold: int | None = None
     cv_folds: int | None = None
+    pool_fold: int | None = None
 
     def __post_init__(self) -> None:
         require_in("(0, 1)", "split", test_fraction=self.test_fraction)
@@ -193,7 +235,7 @@ class TargetCountSplitter(_Folding):
         Seed of the division.
     n_train, n_test, n_validation
         Number of targets (paper: 4,000 and 1,500 of 12,284).
-    n_folds, cv_fold, cv_folds
+    n_folds, cv_fold, cv_folds, pool_fold
         As in :class:`TargetSplitter`; the folds are drawn at random.
 
     Raises
@@ -209,6 +251,7 @@ class TargetCountSplitter(_Folding):
     n_folds: int = 5
     cv_fold: int | None = None
     cv_folds: int | None = None
+    pool_fold: int | None = None
 
     def __post_init__(self) -> None:
         require_in("[1, inf)", "split", n_train=self.n_train, n_test=self.n_test)

@@ -1,6 +1,7 @@
 """Wrong sets to rank below the true one, from random ones to near misses."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions
+
+# whose ranking of a pool says which wrong members are the likeliest
+Confusers = Literal["retriever", "score"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +29,8 @@ class NegativeSets:
     near_miss_start, near_miss_end
         Share of near misses in the first and in the last epoch.
     n_confusers
-        How many of the pool's best count as high-ranking.
+        How many of the pool's best that are not in the set count as high-ranking; all of them
+        where a pool holds fewer.
     """
 
     n_negatives: int
@@ -53,7 +58,7 @@ class NegativeSets:
         true
             The true set, shape ``(R,)``.
         pool
-            The target's candidates, best first.
+            The target's candidates, best first by whatever ranking makes a confuser.
         share
             Share of near misses.
 

@@ -8,15 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.core.views import Items, TrainView
 from grn_exp.decode.base import PooledScore
 from grn_exp.models.base import GradientModel, Optimizer
 from grn_exp.models.sets.base import PooledSelector
-from grn_exp.models.sets.negatives import NegativeSets
+from grn_exp.models.sets.negatives import Confusers, NegativeSets
 from grn_exp.nn.dropout import predicting
 from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
+
+_N_CONFUSERS: dict[Confusers, int] = {"retriever": 60, "score": 20}
 
 
 class NeuralSelector(PooledSelector, GradientModel):
@@ -39,9 +42,14 @@ class NeuralSelector(PooledSelector, GradientModel):
         ``m``.
     learning_rate, warmup_steps
         The rate, reached linearly over the first steps; 0 for the full rate from the start.
-    n_negatives, near_miss_start, near_miss_end, n_confusers
-        As in :class:`NegativeSets`. Of n_negatives, 32 and 128 are within two errors; with 20
-        confusers of the 80 retrieved the others go unseen, which is worse than 60.
+    n_negatives, near_miss_start, near_miss_end
+        As in :class:`NegativeSets`. Of n_negatives, 32 and 128 are within two errors.
+    confusers
+        Whose ranking of the pool the confusers of near misses are the first of: the
+        ``retriever``'s, or the method's own pair ``score`` as it is at that step.
+    n_confusers
+        As in :class:`NegativeSets`; None for 60 of the retriever's (with 20 the others go unseen,
+        which is worse) or 20 by the pair score.
     batch_size, optimizer, scheduler, seed
         As in :class:`GradientModel`; batches are targets.
     decoder
@@ -76,7 +84,8 @@ class NeuralSelector(PooledSelector, GradientModel):
         n_negatives: int = 64,
         near_miss_start: float = 0.5,
         near_miss_end: float = 0.9,
-        n_confusers: int = 60,
+        confusers: Confusers = "retriever",
+        n_confusers: int | None = None,
         batch_size: int = 16,
         optimizer: Optimizer = {
             "_target_": "torch.optim.AdamW",
@@ -95,7 +104,12 @@ class NeuralSelector(PooledSelector, GradientModel):
         )
         require_in("[0, 1)", encoder_dropout=encoder_dropout)
         require_in("[0, inf)", margin=margin, warmup_steps=warmup_steps)
-        self.negatives = NegativeSets(n_negatives, near_miss_start, near_miss_end, n_confusers)
+        self.negatives = NegativeSets(
+            n_negatives,
+            near_miss_start,
+            near_miss_end,
+            _N_CONFUSERS[confusers] if n_confusers is None else n_confusers,
+        )
         self._near_miss_share = near_miss_start
         self._embedded: Tensor | None = None
 
@@ -114,7 +128,17 @@ class NeuralSelector(PooledSelector, GradientModel):
         self._regulator_genes = torch.as_tensor(view.regulator_positions)
         self._target_genes = torch.as_tensor(view.genes.positions(train))
         self._train_pools = self.pools.of(train)
+        self._check_confusers()
         self._rng = np.random.default_rng(self.seed)
+
+    def _check_confusers(self) -> None:
+        """Refuse a number of confusers that no pool holds."""
+        given, most = self.options.n_confusers, max(map(len, self._train_pools))
+        if given is not None and given > most:
+            raise InputError(
+                f"model.n_confusers={given}: the largest pool of a training target holds {most} "
+                f"candidates; give {most} or fewer, or raise pool.size"
+            )
 
     # -- a method's own part -----------------------------------------------------------------
 
@@ -140,8 +164,11 @@ class NeuralSelector(PooledSelector, GradientModel):
         """Draw dropout and negatives by seed and epoch, and move the curriculum on."""
         super().begin_epoch(epoch)
         self._rng = np.random.default_rng([self.seed, epoch, 0x5E7])
-        n_epochs = self.trainer.max_epochs or 1
-        self._near_miss_share = self.negatives.near_miss_share(epoch, n_epochs)
+        self._near_miss_share = self.negatives.near_miss_share(*self.curriculum(epoch))
+
+    def curriculum(self, epoch: int) -> tuple[int, int]:
+        """Return where the curriculum of negatives is in an epoch, and its length in epochs."""
+        return epoch, self.trainer.max_epochs or 1
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Raise the rate in the first steps."""
@@ -169,8 +196,18 @@ class NeuralSelector(PooledSelector, GradientModel):
         sets
             Positions in the candidates, shape ``(b, n_sets, R)``.
         """
-        targets, members = self._embed(self._target_genes[rows], self._regulator_genes[sets])
+        targets, members = self.embed(self._target_genes[rows], self._regulator_genes[sets])
         return self.score_sets(targets, members)
+
+    def ranked_pools(self, rows: Tensor) -> list[Positions]:
+        """Return training targets' pools, the likeliest confusers first; here the retriever's.
+
+        Parameters
+        ----------
+        rows
+            Positions in the training sets, shape ``(b,)``.
+        """
+        return [self._train_pools[row] for row in rows.tolist()]
 
     def _examples(self, batch: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return, for each set size, targets ``(b,)`` and their sets ``(b, 1 + J, R)``.
@@ -178,19 +215,17 @@ class NeuralSelector(PooledSelector, GradientModel):
         The true set comes first.
         """
         by_size: dict[int, list[tuple[int, np.ndarray]]] = {}
-        for row in batch.tolist():
+        for row, pool in zip(batch.tolist(), self.ranked_pools(batch), strict=True):
             true = self.view.train.members[row]
-            wrong = self.negatives.sample(
-                true, self._train_pools[row], share=self._near_miss_share, rng=self._rng
-            )
+            wrong = self.negatives.sample(true, pool, share=self._near_miss_share, rng=self._rng)
             by_size.setdefault(len(true), []).append((row, np.vstack([true, wrong])))
         return [
             (torch.tensor([row for row, _ in each]), torch.tensor(np.stack([s for _, s in each])))
             for each in by_size.values()
         ]
 
-    def _embed(self, targets: Tensor, regulators: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode genes once each, however often they occur."""
+    def embed(self, targets: Tensor, regulators: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode genes, each once however often it occurs."""
         genes, places = torch.unique(
             torch.cat([targets, regulators.flatten()]), return_inverse=True
         )

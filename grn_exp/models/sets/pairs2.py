@@ -1,18 +1,24 @@
 """PairS2: a set is worth the sum of its members."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
+import numpy as np
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from grn_exp.core.ranges import require_in
+from grn_exp.core.sets import Positions
 from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.neural import NeuralSelector
+from grn_exp.nn.dropout import predicting
 from grn_exp.nn.pair_scorer import FactoredPairScorer
 
 
 class PairScoring(NeuralSelector):
-    """Base of the set scorers with a pair scorer ``phi(r, t)``.
+    """Base of the set scorers with a pair scorer ``phi(r, t)``, which :meth:`build` makes.
 
     An MLP over ``[z_r; z_t; z_r * z_t; <z_r, z_t>]`` (Residual HOS2, section 4.3).
 
@@ -45,6 +51,31 @@ class PairScoring(NeuralSelector):
             dropout=self.options.scorer_dropout,
         )
 
+    def ranked_pools(self, rows: Tensor) -> list[Positions]:
+        """Return training targets' pools as ``confusers`` ranks them.
+
+        ``phi`` ranks as it predicts, without dropout: the same members are confusers whatever a
+        step draws, and nothing is drawn for it.
+        """
+        pools = super().ranked_pools(rows)
+        if self.options.confusers == "retriever":
+            return pools
+        # in full precision: autocast would keep weights that were cast here without a gradient
+        with predicting(self), torch.autocast(self.device.type, enabled=False):
+            scores = self.pair_scores(rows, pools)
+        return [
+            pool[np.argsort(-score.cpu().numpy(), kind="stable")]
+            for pool, score in zip(pools, scores, strict=True)
+        ]
+
+    def pair_scores(self, rows: Tensor, members: Sequence[Positions]) -> list[Tensor]:
+        """Return ``phi`` of training targets, at ``rows``, with the members of a list for each."""
+        scorer: Any = self.pair_scorer
+        everyone = self._regulator_genes[np.concatenate(members)]
+        targets, regulators = self.embed(self._target_genes[rows], everyone)
+        pairs = zip(targets, regulators.split([len(each) for each in members]), strict=True)
+        return [scorer(each, target[None])[0] for target, each in pairs]
+
 
 class PairS2(PairScoring):
     """PairS2 (Residual HOS2, section 4.3).
@@ -53,16 +84,51 @@ class PairS2(PairScoring):
 
     Parameters
     ----------
+    loss
+        The paper gives none. ``ranking``: that of Residual HOS2, on the same negatives. ``bce``:
+        cross-entropy of the edges from the members of the pool, and from true regulators that
+        retrieval left out of it; no negative sets are drawn.
+    positive_weight
+        Weight of true edges in ``bce``.
     options
         As in :class:`PairScoring`.
     """
 
     decomposable: ClassVar[bool] = True
 
+    def __init__(
+        self,
+        *,
+        loss: Literal["ranking", "bce"] = "ranking",
+        positive_weight: float = 5.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        require_in("(0, inf)", positive_weight=positive_weight)
+        self._is_ranked = loss == "ranking"
+
     def build(self, view: TrainView) -> None:
         """Add the pair scorer."""
         super().build(view)
         self.pair_scorer = self.make_pair_scorer()
+
+    def loss(self, batch: Tensor) -> dict[str, Tensor]:
+        """Return the loss of a batch of training targets, their mean."""
+        if self._is_ranked:
+            return super().loss(batch)
+        rows = batch.cpu()
+        true = [self.view.train.members[row] for row in rows.tolist()]
+        pools = [self._train_pools[row] for row in rows.tolist()]
+        members = [
+            np.concatenate([pool, np.setdiff1d(each, pool)])
+            for pool, each in zip(pools, true, strict=True)
+        ]
+        total = torch.zeros((), device=self.features.device)
+        for phi, each, wanted in zip(self.pair_scores(rows, members), members, true, strict=True):
+            labels = torch.as_tensor(np.isin(each, wanted)).to(phi)
+            weight = phi.new_tensor(self.options.positive_weight)
+            total = total + F.binary_cross_entropy_with_logits(phi, labels, pos_weight=weight)
+        return {"total": total / len(batch)}
 
     def score_sets(self, targets: Tensor, sets: Tensor) -> Tensor:
         """Sum ``phi`` over each set."""

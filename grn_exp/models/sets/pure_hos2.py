@@ -1,15 +1,14 @@
 """PureHOS2: a set transformer without any sum over members to lean on."""
 
-from typing import Any
+from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.pairs2 import sum_of_pairs
-from grn_exp.models.sets.residual_hos2 import SetScoring
+from grn_exp.models.sets.residual_hos2 import SetScoring, set_trainable
 
 
 class PureHOS2(SetScoring):
@@ -20,10 +19,10 @@ class PureHOS2(SetScoring):
 
     Parameters
     ----------
-    warm_start_epochs
-        Epochs that train PairS2; 0 for a cold start.
+    confusers
+        As in :class:`NeuralSelector`; there is no pair score that could choose them.
     frozen_epochs
-        Epochs after those in which the encoder is frozen.
+        Epochs after the warm start in which the encoder is frozen.
     options
         As in :class:`SetScoring`.
     """
@@ -31,13 +30,12 @@ class PureHOS2(SetScoring):
     def __init__(
         self,
         *,
-        warm_start_epochs: int = 0,
+        confusers: Literal["retriever"] = "retriever",
         frozen_epochs: int = 0,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        require_in("[0, inf)", warm_start_epochs=warm_start_epochs, frozen_epochs=frozen_epochs)
-        self._warming_up = False
+        super().__init__(confusers=confusers, **options)
+        require_in("[0, inf)", frozen_epochs=frozen_epochs)
 
     def build(self, view: TrainView) -> None:
         """Add the set transformer, and the pair scorer of the warm start."""
@@ -45,37 +43,20 @@ class PureHOS2(SetScoring):
         self.set_transformer = self.make_set_transformer(zero_head=False)
         self.pair_scorer = self.make_pair_scorer() if self.options.warm_start_epochs else None
 
-    def check(self, max_epochs: int | None) -> None:
-        """Refuse a training that ends before the transformer's own part of it begins."""
-        super().check(max_epochs)
-        n_warm = self.options.warm_start_epochs
-        if (max_epochs or 0) <= n_warm:
-            raise InputError(
-                f"trainer.max_epochs={max_epochs}: model.warm_start_epochs={n_warm} of them train "
-                "PairS2, which leaves none; give more"
-            )
-
     def begin_epoch(self, epoch: int) -> None:
         """Choose what is trained in this epoch."""
         super().begin_epoch(epoch)
-        self._warming_up = epoch < self.options.warm_start_epochs
         n_own = epoch - self.options.warm_start_epochs
-        _set_trainable(self.set_transformer, not self._warming_up)
         if self.pair_scorer is not None:
-            _set_trainable(self.pair_scorer, self._warming_up)
-        _set_trainable(self.encoder, self._warming_up or n_own >= self.options.frozen_epochs)
+            set_trainable(self.pair_scorer, self.warming_up)
+        set_trainable(self.encoder, self.warming_up or n_own >= self.options.frozen_epochs)
 
     def score_sets(self, targets: Tensor, sets: Tensor) -> Tensor:
         """Score each set as a whole; by its pairs during the warm start."""
-        if self._warming_up and self.pair_scorer is not None:
+        if self.warming_up and self.pair_scorer is not None:
             return sum_of_pairs(self.pair_scorer, targets, sets)
         return self.set_transformer(targets, sets)
 
     def pool_score(self, target: Tensor, pool: Tensor) -> PooledScore:
         """Prepare ``psi`` for the pool."""
         return PooledScore(len(pool), residual=self.set_transformer.pool_score(target, pool))
-
-
-def _set_trainable(module: nn.Module, trainable: bool) -> None:  # noqa: FBT001
-    for parameter in module.parameters():
-        parameter.requires_grad_(trainable)

@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions
 from grn_exp.core.views import TrainView
@@ -24,9 +25,13 @@ class SetScoring(PairScoring):
     n_heads, n_layers, ff_width, layer_dropout
         Of ``psi``. Two layers chose no better on validation targets and decode in several times
         the time.
+    warm_start_epochs
+        The first epochs, which train PairS2; 0 for a cold start.
     options
         As in :class:`PairScoring`.
     """
+
+    set_transformer: SetTransformer
 
     def __init__(
         self,
@@ -35,11 +40,30 @@ class SetScoring(PairScoring):
         n_layers: int = 1,
         ff_width: int = 256,
         layer_dropout: float = 0.1,
+        warm_start_epochs: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         require_in("(0, inf)", n_heads=n_heads, n_layers=n_layers, ff_width=ff_width)
         require_in("[0, 1)", layer_dropout=layer_dropout)
+        require_in("[0, inf)", warm_start_epochs=warm_start_epochs)
+        self.warming_up = False
+
+    def check(self, max_epochs: int | None) -> None:
+        """Refuse a training that ends before the transformer's own part of it begins."""
+        super().check(max_epochs)
+        n_warm = self.options.warm_start_epochs
+        if (max_epochs or 0) <= n_warm:
+            raise InputError(
+                f"trainer.max_epochs={max_epochs}: model.warm_start_epochs={n_warm} of them train "
+                "PairS2, which leaves none; give more"
+            )
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Choose whether this epoch trains PairS2."""
+        super().begin_epoch(epoch)
+        self.warming_up = epoch < self.options.warm_start_epochs
+        set_trainable(self.set_transformer, not self.warming_up)
 
     def make_set_transformer(self, *, zero_head: bool) -> SetTransformer:
         """Return ``psi``, untrained; with ``zero_head`` it starts at zero."""
@@ -53,11 +77,21 @@ class SetScoring(PairScoring):
         )
 
 
+def set_trainable(module: nn.Module, trainable: bool) -> None:  # noqa: FBT001
+    """Say whether a training changes a network."""
+    for parameter in module.parameters():
+        parameter.requires_grad_(trainable)
+
+
 class ResidualHOS2(SetScoring):
     """Residual HOS2 (section 4.3).
 
     ``Score(S, t) = sum over r in S of phi(r, t) + psi(S, t)``: ``phi`` as PairS2's, ``psi`` a set
     transformer with a target-conditioned [CLS] token, whose last layer starts at zero.
+
+    With a warm start (not in the paper) the first epochs are a training of PairS2 of that length,
+    number for number. Then ``psi`` and the evidence join in, and the curriculum of negatives
+    starts anew.
 
     Parameters
     ----------
@@ -98,6 +132,13 @@ class ResidualHOS2(SetScoring):
             )
         )
 
+    def curriculum(self, epoch: int) -> tuple[int, int]:
+        """Go through the curriculum of negatives in PairS2's epochs, and in those after them."""
+        n_warm = self.options.warm_start_epochs
+        if epoch < n_warm:
+            return epoch, n_warm
+        return epoch - n_warm, (self.trainer.max_epochs or 1) - n_warm
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All parameters at one rate, but for the weight of the evidence."""
         (group,) = super().parameter_groups()
@@ -117,11 +158,14 @@ class ResidualHOS2(SetScoring):
     def example_scores(self, rows: Tensor, sets: Tensor) -> Tensor:
         """Add the evidence to the scores of training targets' sets."""
         scores = super().example_scores(rows, sets)
-        return scores if self.evidence is None else scores + self.evidence.of_train(rows, sets)
+        if self.evidence is None or self.warming_up:
+            return scores
+        return scores + self.evidence.of_train(rows, sets)
 
     def score_sets(self, targets: Tensor, sets: Tensor) -> Tensor:
-        """Add the correction to the sum over pairs."""
-        return sum_of_pairs(self.pair_scorer, targets, sets) + self.set_transformer(targets, sets)
+        """Add the correction to the sum over pairs, once it is trained."""
+        pairs = sum_of_pairs(self.pair_scorer, targets, sets)
+        return pairs if self.warming_up else pairs + self.set_transformer(targets, sets)
 
     def set_score(self, target: str, pool: Positions) -> PooledScore:
         """Add the evidence to the score of sets of a pool's members."""

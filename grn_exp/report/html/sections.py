@@ -30,7 +30,7 @@ _MAIN_FIGURES = (
 )
 _USUAL_LENGTH = 80  # of recall at k
 _NO_TEST = "val"
-_FOLDED = ("tests", "seeds", "all")
+_FOLDED = ("tests", "counts", "seeds", "all")
 _DOTS_PER_INCH = 130  # sharp on a screen, and 50 kB a figure
 
 
@@ -84,6 +84,12 @@ def experiment_section(name: str, rows: pd.DataFrame) -> Section:
             compare.paired_tests(main),
             name="paired tests of the main measure",
             notes=[compare.TEST_NOTE],
+        )
+    with suppress(InputError):  # no sets, or runs from before there was a table of targets
+        found["counts"] = layout.plain_table(
+            compare.paired_counts(main),
+            name="the main measure, target by target",
+            notes=[compare.COUNTS_NOTE],
         )
     with suppress(InputError):  # one seed
         found["seeds"] = layout.seeds_table(tables.spread_over_seeds(rows))
