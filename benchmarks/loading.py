@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.processes import apart, forget_peak, peak_mb
-from benchmarks.semrau import read_matrix
 from grn_exp.core.errors import InputError
 from grn_exp.data.readers import read_expression
 from grn_exp.storage import store
 
+_SEMRAU = "mccalla/expression/semrau.tsv.gz"
 _MESC = "beeline/mESC/tfs500/ExpressionData.csv.gz"
 # 2 GB as float32; one value in twenty is not zero
 _LARGE, _DENSITY = (50_000, 10_000), 0.05
@@ -71,10 +71,8 @@ def _read(name: str, path: Path) -> Reading:
 
 
 def _semrau(folder: Path) -> Path:
-    from anndata import AnnData
-
     path = folder / "semrau.h5ad"
-    AnnData(read_matrix().T.astype(np.float32)).write_h5ad(path)
+    read_expression(store.fetch(_SEMRAU)).to_anndata().write_h5ad(path)
     return path
 
 

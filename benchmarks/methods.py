@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.processes import apart, limit_seconds, peak_mb
-from benchmarks.semrau import Semrau
 from grn_exp import config
 from grn_exp.core.views import TrainView
 from grn_exp.data.edges.base import EdgeDataModule
 from grn_exp.data.edges.beeline import BeelineDataModule
+from grn_exp.data.edges.mccalla import McCallaDataModule
 from grn_exp.data.edges.toy import ToyDataModule
 from grn_exp.storage.conf import conf_dir
 
@@ -30,7 +30,7 @@ TOP = 1000
 _TURNS, _SHORT = 3, 10.0  # a fit that takes less is done several times
 _DATA: dict[str, Callable[[], EdgeDataModule]] = {
     "mDC": lambda: BeelineDataModule(dataset="mDC"),
-    "semrau": Semrau,
+    "semrau": lambda: McCallaDataModule(dataset="semrau"),
     "toy": ToyDataModule,
 }
 Edges = Any  # a data frame with columns TF, target, importance

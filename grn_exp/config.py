@@ -355,7 +355,8 @@ def _fold_retrievers(retriever: RunSpec, parts: Mapping[str, Any]) -> tuple[RunS
 
     They lie apart, where the report does not take them for results.
     """
-    if getattr(parts.get("pool"), "training", None) != "out_of_fold":
+    training = getattr(parts.get("pool"), "training", None)
+    if training != "out_of_fold" or "splitter" not in parts:
         return ()
     identity = retriever.identity
     config, outputs = dict(identity.config), identity.outputs / _FOLD_RUNS

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_DIVIDED_ON_REQUEST = ("anndata", "anndata_sets")
+
 
 def load_benchmark(name: str, split_seed: int = 0, **options: Any) -> Benchmark:
     """Return a benchmark, a Lightning DataModule; its files are downloaded when they are needed.
@@ -24,7 +26,7 @@ def load_benchmark(name: str, split_seed: int = 0, **options: Any) -> Benchmark:
     ----------
     name
         What ``data=`` takes: ``mesc``, ``sergio_ds1``, ``toy``; ``anndata`` with ``path=``,
-        ``known=`` and ``split="seen_unseen"``.
+        ``known=`` and ``split="seen_unseen"``; ``anndata_sets`` with ``path=`` and ``known=``.
     split_seed
         Which division into training and test.
     options
@@ -35,10 +37,11 @@ def load_benchmark(name: str, split_seed: int = 0, **options: Any) -> Benchmark:
     InputError
         If there is no such benchmark or option.
     """
+    undivided = name in _DIVIDED_ON_REQUEST and "split" not in options and not split_seed
     identity = compose.identify(
         {"data": name, "model": "random"},  # any method: its part is not used
         options,
-        {"split.seed": split_seed},
+        {} if undivided else {"split.seed": split_seed},
         sections=("data", "split"),
     )
     return build_spec(identity).make_data()

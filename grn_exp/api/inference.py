@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from grn_exp import compose
 from grn_exp.api.network import Network, joined, load
-from grn_exp.config import build_spec
+from grn_exp.config import build_spec, choices, model_class
 from grn_exp.core.errors import InputError, brief
 from grn_exp.data.cells.groups import groups_of
 from grn_exp.engine import stopping
@@ -107,6 +107,12 @@ _CELLS, _KNOWN = "cells.h5ad", "known.csv"
 
 def _infer(method: str, options: Mapping[str, Any], keys: Mapping[str, Any]) -> Network:
     """Do the run, or one for each group of cells."""
+    if method in choices("model") and model_class(method).task == "sets":
+        raise InputError(
+            f"method={method}: it chooses a set of regulators for a target, which is no network; "
+            f"python -m grn_exp model={method} data=anndata_sets leaves the sets as sets.csv, and "
+            'load_benchmark("anndata_sets", ...) is for trainer.fit and trainer.predict'
+        )
 
     def identify(**more: str) -> RunIdentity:
         return compose.identify(

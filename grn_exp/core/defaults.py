@@ -77,7 +77,17 @@ def _options(dotted: str, package: str, *, required: bool) -> dict[str, Any]:
         for base in source.bases:
             inherited = _options(base, package, required=False)
             found = {k: v for k, v in inherited.items() if k not in fixed} | found
+            if not _passes_on(base, package):
+                break  # the others are given nothing
     return found
+
+
+def _passes_on(dotted: str, package: str) -> bool:
+    """Say whether a class's own constructor, if it has one, takes ``**options``."""
+    source = _source(dotted, package)
+    body = [] if source is None else source.tree.body
+    constructors = [e for e in body if isinstance(e, ast.FunctionDef) and e.name == "__init__"]
+    return all(each.args.kwarg is not None for each in constructors)
 
 
 def _arguments(arguments: ast.arguments) -> list[tuple[str, ast.expr | None]]:

@@ -101,10 +101,11 @@ class Network:
         unique = list(dict.fromkeys(no_loops))
         if not unique:
             example = pairs[0] if pairs else ("", "")
+            symbols = {symbol for pair in pairs for symbol in pair if symbol not in genes}
             raise InputError(
                 f"{source}: none of its {len(pairs)} edges (such as {example[0]!r} -> "
                 f"{example[1]!r}) joins two genes of the {genes.name} (such as "
-                f"{', '.join(map(repr, genes.symbols[:3]))}); "
+                f"{', '.join(map(repr, genes.symbols[:3]))}){likely_cause(symbols, genes)}; "
                 "use the same species and the same kind of symbols in both, and put the genes "
                 "where the matrix's format expects them (csv: rows)"
             )

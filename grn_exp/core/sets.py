@@ -58,8 +58,12 @@ class _MemberLists:
             target = f"{self.what}: target {symbol!r}"
             if each.ndim != 1 or len(each) == 0:
                 raise InputError(f"{target} has no regulator; drop that target")
-            if each.min() < 0 or each.max() >= len(self.candidates):
-                raise InputError(f"{target} has a regulator that is not a candidate")
+            unknown = each[(each < 0) | (each >= len(self.candidates))]
+            if len(unknown):
+                raise InputError(
+                    f"{target} has regulator {unknown[0]}, which is not a candidate: there are "
+                    f"{len(self.candidates)}, counted from 0; add it to them or drop that target"
+                )
             if len(np.unique(each)) != len(each):
                 raise InputError(f"{target} has a regulator twice")
             if symbol in self.candidates and self.candidates.positions([symbol])[0] in each:
@@ -130,6 +134,8 @@ class TargetSplit:
         Shape ``(n_targets,)``, bool; disjoint, together everything.
     seed
         The seed that drew the split.
+    judges
+        Does it hold out targets to judge by.
 
     Raises
     ------
@@ -142,6 +148,7 @@ class TargetSplit:
     val: NDArray[np.bool_]
     test: NDArray[np.bool_]
     seed: int
+    judges: bool = True
 
     def __post_init__(self) -> None:
         roles = np.stack([self.train, self.val, self.test])
@@ -153,7 +160,7 @@ class TargetSplit:
             raise InputError(f"split: target {symbol!r} has no role, or more than one")
         # a fold of a cross-validation has validation targets and no test targets
         for name, mask in (("train", self.train), ("test", self.val | self.test)):
-            if not mask.any():
+            if not mask.any() and (self.judges or name == "train"):
                 raise InputError(f"split: no target is left for {name}; change the fractions")
 
     def mask(self, role: Role) -> NDArray[np.bool_]:
@@ -205,6 +212,9 @@ class RegulatorSets(_MemberLists):
     best_scores
         The score of the best set of the whole pool where an approximate decoder was compared
         with exact enumeration, else NaN; shape ``(n_targets,)``. None if nothing was compared.
+    second_scores
+        The best score of another set that the method looked at, minus infinity if there was
+        none; shape ``(n_targets,)``. None of a method that compares no sets.
 
     Raises
     ------
@@ -215,6 +225,7 @@ class RegulatorSets(_MemberLists):
     scores: NDArray[np.float64]
     pools: CandidatePools | None = None
     best_scores: NDArray[np.float64] | None = None
+    second_scores: NDArray[np.float64] | None = None
 
     what: ClassVar[str] = "predicted sets"
 
@@ -227,6 +238,16 @@ class RegulatorSets(_MemberLists):
                 f"predicted sets: score of target {symbol!r} is not finite: the training "
                 "diverged (lower its learning rate)"
             )
+
+    @property
+    def margins(self) -> NDArray[np.float64]:
+        """Score less second-best score, ``(n_targets,)``, infinite where there was no other set.
+
+        NaN of a method that compares no sets.
+        """
+        if self.second_scores is None:
+            return np.full(len(self.targets), np.nan)
+        return self.scores - self.second_scores
 
     def to(self, device: object) -> "RegulatorSets":
         """Return the container itself, which lives in memory: Lightning moves predictions."""

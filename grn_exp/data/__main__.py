@@ -66,6 +66,7 @@ def list_datasets() -> None:
             )
     console.print(table)
     console.print(_sergio_table())
+    console.print(_mccalla_table())
     biobert = [key for key in store.registry() if key.startswith("biobert/")]
     here = sum(store.locate(key) is not None for key in biobert)
     console.print(
@@ -88,6 +89,20 @@ def _sergio_table() -> Table:
         published = catalogue.published_keys(network)
         here = sum(store.locate(key) is not None for key in published)
         table.add_row(choice, *needed, f"{here} of {len(published)}")
+    return table
+
+
+def _mccalla_table() -> Table:
+    table = Table("data=", "expression", "networks", "missing")
+    for choice, keys in catalogue.mccalla_keys().items():
+        expression, *networks = (store.locate(key) is not None for key in keys)
+        missing = len(keys) - expression - sum(networks)
+        table.add_row(
+            choice,
+            "yes" if expression else "no",
+            f"{sum(networks)} of {len(networks)}",
+            f"{missing} of {len(keys)}" if missing else "",
+        )
     return table
 
 

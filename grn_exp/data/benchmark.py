@@ -2,7 +2,7 @@
 
 import abc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -76,9 +76,12 @@ class Benchmark(pl.LightningDataModule, abc.ABC):
         What a method may be for: ``edges``, ``sets``.
     tested
         Subsets that are judged beside ``val``.
+    elsewhere
+        What ``data=`` is called for tasks that the same data are prepared for by another class.
     """
 
     tasks: ClassVar[tuple[str, ...]]
+    elsewhere: ClassVar[Mapping[str, str]] = {}
     tested: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls, **options: Any) -> None:

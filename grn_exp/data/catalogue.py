@@ -5,6 +5,7 @@ import typing
 from collections.abc import Iterator
 
 from grn_exp.core.errors import InputError, close_matches
+from grn_exp.data.edges import mccalla
 from grn_exp.data.edges.beeline import (
     Dataset,
     GeneSet,
@@ -59,11 +60,21 @@ def sergio_networks() -> dict[str, str]:
     return {f"sergio_{name.lower()}": name for name in typing.get_args(SergioNetwork)}
 
 
+def mccalla_keys() -> dict[str, list[str]]:
+    """Return the registry keys of McCalla et al.'s datasets, expression first, by ``data=``."""
+    kinds = typing.get_args(mccalla.NetworkKind)
+    return {
+        name: [mccalla.expression_key(name), *(mccalla.network_key(name, kind) for kind in kinds)]
+        for name in typing.get_args(mccalla.Dataset)
+    }
+
+
 def keys_named(choice: str) -> list[str]:
     """Return the registry keys of what ``fetch`` calls ``choice``.
 
     A BEELINE dataset is all its gene sets and the BioBERT vectors, a SERGIO network the two files
-    that cells are simulated from; ``sergio_ds3_published`` adds its authors' simulations, some
+    that cells are simulated from, one of McCalla et al.'s its matrix and its networks;
+    ``sergio_ds3_published`` adds its authors' simulations, some
     50 MB each. ``all`` is every dataset, without those.
 
     Raises
@@ -71,16 +82,18 @@ def keys_named(choice: str) -> list[str]:
     InputError
         If there is no such name.
     """
-    names, sergio = datasets(), sergio_networks()
+    names, sergio, whole = datasets(), sergio_networks(), mccalla_keys()
     if choice == "all":
-        found = [key for name in (*names, *sergio) for key in keys_named(name)]
+        found = [key for name in (*names, *sergio, *whole) for key in keys_named(name)]
         return list(dict.fromkeys(found))
     if choice in names:
         biobert = [key for key in store.registry() if key.startswith("biobert/")]
         return biobert + [key for each in GENE_SETS for key in keys(names[choice], each)]
+    if choice in whole:
+        return whole[choice]
     network = sergio.get(choice.removesuffix(_WITH_PUBLISHED))
     if network is None:
-        known = [*names, *sergio, *(name + _WITH_PUBLISHED for name in sergio), "all"]
+        known = [*names, *sergio, *whole, *(name + _WITH_PUBLISHED for name in sergio), "all"]
         raise InputError(
             f"no dataset {choice!r}; {close_matches(choice, known)}choose from {', '.join(known)}"
         )

@@ -1,5 +1,6 @@
 """Read expression matrices and networks from files, refusing what is broken."""
 
+import dataclasses
 import re
 import warnings
 from pathlib import Path
@@ -13,10 +14,15 @@ from grn_exp.core.expression import Expression, Transform
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.network import Network
 from grn_exp.data.scales import refuse_other_scales
+from grn_exp.storage import store
+from grn_exp.storage.atomic import write_with
 from grn_exp.storage.delimited import read_matrix, read_strings
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+# raise it when the parsed form changes: older parsed files are then left alone and not read
+_PARSED_VERSION = 1
 
 
 def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
@@ -28,8 +34,8 @@ def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
     Parameters
     ----------
     path
-        ``.csv`` or ``.csv.gz``: genes x cells with the gene symbol in the first column, as
-        BEELINE has it; ``.h5ad``: an AnnData, cells x genes.
+        ``.csv``, ``.tsv`` or either with ``.gz``: genes x cells with the gene symbol in the
+        first column, as BEELINE has it; ``.h5ad``: an AnnData, cells x genes.
     transform
         The scale of the values.
 
@@ -48,13 +54,32 @@ def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
     return expression.take_genes(GeneIndex(sorted(expression.genes.symbols), name=str(path)))
 
 
+def read_known_expression(key: str) -> Expression:
+    """Read a known file's matrix (log scale), from its parsed copy in the cache if there is one.
+
+    The parsed copy carries the hash of the original in its name, so a changed registry entry
+    never meets an old copy; an unreadable copy is made again.
+    """
+    digest = store.known_file(key).git_blob_sha1
+    expression = store.kept(
+        f"parsed/v{_PARSED_VERSION}/{digest}.h5ad",
+        make=lambda: read_expression(store.fetch(key)),
+        read=read_expression,
+        write=lambda path, made: write_with(path, made.to_anndata().write_h5ad),
+    )
+    genes = GeneIndex(expression.genes, name=key)
+    return dataclasses.replace(expression, genes=genes, source=key)
+
+
 def _read(path: Path, transform: Transform) -> Expression:
     name = path.name.lower()
     if name.endswith(".h5ad"):
         return Expression.from_anndata(open_h5ad(path), transform=transform, source=str(path))
-    if not name.endswith((".csv", ".csv.gz")):
-        raise InputError(f"expression file {path}: unknown ending; give .csv, .csv.gz or .h5ad")
-    table = read_matrix(path)
+    if not name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        raise InputError(
+            f"expression file {path}: unknown ending; give .csv, .csv.gz, .tsv, .tsv.gz or .h5ad"
+        )
+    table = read_matrix(path, separator="," if ".csv" in name else "\t")
     check_numbers(table, path)
     with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
         values = np.ascontiguousarray(table.to_numpy(dtype=np.float32).T)
@@ -168,8 +193,9 @@ def read_network(path: Path, genes: GeneIndex) -> Network:
     for column in ("Gene1", "Gene2"):
         if column not in table.columns:
             raise InputError(
-                f"{path}: no column {column!r}, only {', '.join(map(str, table.columns[:5]))}; "
-                "give columns Gene1 (regulator) and Gene2 (target)"
+                f"{path}: no column {column!r} in the header, its first line "
+                f"({', '.join(map(str, table.columns[:5]))}); give columns Gene1 (regulator) and "
+                "Gene2 (target), in a line above the edges if there is none"
             )
     regulators, targets = (stripped(table[c], name=str(path)) for c in ("Gene1", "Gene2"))
     if not (regulators[-1] and targets[-1]):

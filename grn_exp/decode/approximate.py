@@ -3,13 +3,40 @@
 import abc
 import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from grn_exp.decode.base import Decoded, Decoder, PooledScore, best_first, score_batches
+from grn_exp.decode.base import (
+    Decoded,
+    Decoder,
+    PooledScore,
+    best_first,
+    score_batches,
+    second_best,
+)
 from grn_exp.decode.exact import MAX_SUBSETS, Exact
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Attributes
+    ----------
+    members
+        The best set that it looked at, ascending, shape ``(size,)``.
+    score
+        Its score.
+    second
+        The best score of the other sets of that size that it looked at; minus infinity if there
+        were none.
+    """
+
+    members: Tensor
+    score: float
+    second: float
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -29,21 +56,21 @@ class ApproximateDecoder(Decoder):
     max_subsets: int = MAX_SUBSETS
 
     @abc.abstractmethod
-    def search(self, score: PooledScore, size: int, *, seed: int) -> tuple[Tensor, float]:
-        """Return the set found, ascending, shape ``(size,)``, and its score."""
+    def search(self, score: PooledScore, size: int, *, seed: int) -> Found:
+        """Look at some of the sets of ``size``."""
 
     def decode(self, score: PooledScore, size: int, *, seed: int) -> Decoded:
         """Search, and compare with all sets if that was asked for and can be done."""
         self.check(score.n_candidates, size)
-        members, value = self.search(score, size, seed=seed)
+        found = self.search(score, size, seed=seed)
         best = None
         if self.compare_with_exact and math.comb(score.n_candidates, size) <= self.max_subsets:
             exact = Exact(max_subsets=self.max_subsets).decode(score, size, seed=seed)
             best = exact.score
-        return Decoded(members.numpy().astype(np.int64), value, best)
+        return Decoded(found.members.numpy().astype(np.int64), found.score, best, found.second)
 
 
-def grow(score: PooledScore, size: int, width: int) -> tuple[Tensor, float]:
+def grow(score: PooledScore, size: int, width: int) -> Found:
     """Add one candidate at a time to the ``width`` best sets so far.
 
     Unfinished sets are compared by the score of sets of their own size. A set that is reached
@@ -51,12 +78,12 @@ def grow(score: PooledScore, size: int, width: int) -> tuple[Tensor, float]:
 
     Returns
     -------
-    tuple
-        The best set of ``size`` that was seen, ascending, and its score.
+    Found
+        The best set of ``size`` that was seen.
     """
     every = torch.arange(score.n_candidates)
     beam = torch.empty(1, 0, dtype=torch.int64)
-    scores = torch.zeros(1)
+    scores, second = torch.zeros(1), -math.inf
     for _ in range(size):
         added = every.expand(len(beam), -1)
         is_new = (beam[:, :, None] != added[:, None, :]).all(dim=1)
@@ -65,5 +92,6 @@ def grow(score: PooledScore, size: int, width: int) -> tuple[Tensor, float]:
         grown = torch.unique(grown, dim=0)
         scores = score_batches(score, grown)
         kept = best_first(scores, width)
+        second = second_best(scores, int(kept[0]))
         beam, scores = grown[kept], scores[kept]
-    return beam[0], float(scores[0])
+    return Found(beam[0], float(scores[0]), second)

@@ -6,6 +6,7 @@ of the M candidates of its pool. Sets are rows of ascending positions ``0 .. M -
 
 import abc
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -78,11 +79,15 @@ class Decoded:
         Its score.
     best_score
         The score of the best set of the pool, where the decoder knows it; else None.
+    second_score
+        The best score of another set: of all sets of the pool where all were scored, else of
+        those that were. Minus infinity if there was none.
     """
 
     members: NDArray[np.int64]
     score: float
     best_score: float | None
+    second_score: float = -math.inf
 
 
 @dataclasses.dataclass(eq=False)
@@ -144,6 +149,12 @@ def score_batches(score: PooledScore, sets: Tensor, batch_sets: int = BATCH_SETS
 def best_first(scores: Tensor, count: int) -> Tensor:
     """Return the positions of the ``count`` highest, best first, ties in the given order."""
     return torch.sort(scores, descending=True, stable=True).indices[:count]
+
+
+def second_best(scores: Tensor, first: int) -> float:
+    """Return the highest score but that at position ``first``; minus infinity of a single one."""
+    others = torch.cat([scores[:first], scores[first + 1 :]])
+    return float(others.max()) if len(others) else -math.inf
 
 
 def top_members(additive: Tensor, size: int) -> Tensor:

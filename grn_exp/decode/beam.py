@@ -2,9 +2,7 @@
 
 import dataclasses
 
-from torch import Tensor
-
-from grn_exp.decode.approximate import ApproximateDecoder, grow
+from grn_exp.decode.approximate import ApproximateDecoder, Found, grow
 from grn_exp.decode.base import PooledScore
 
 
@@ -25,6 +23,6 @@ class Beam(ApproximateDecoder):
 
     width: int = 64
 
-    def search(self, score: PooledScore, size: int, *, seed: int) -> tuple[Tensor, float]:  # noqa: ARG002
+    def search(self, score: PooledScore, size: int, *, seed: int) -> Found:  # noqa: ARG002
         """Return the best set of the last beam."""
         return grow(score, size, self.width)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from grn_exp.core.errors import InputError
-from grn_exp.decode.base import BATCH_SETS, Decoded, Decoder, PooledScore
+from grn_exp.decode.base import BATCH_SETS, Decoded, Decoder, PooledScore, second_best
 
 MAX_SUBSETS = 20_000_000
 _KEPT_ENTRIES = 2**22  # of one kept enumeration: 32 MB
@@ -45,18 +45,21 @@ class Exact(Decoder):
     def decode(self, score: PooledScore, size: int, *, seed: int) -> Decoded:  # noqa: ARG002
         """Find the best set; its score is ``best_score`` too."""
         self.check(score.n_candidates, size)
-        best, best_set = -math.inf, None
+        best, best_set, second = -math.inf, None, -math.inf
         for sets in subset_batches(score.n_candidates, size, self.batch_sets):
             scores = score(sets)
             first = int(torch.argmax(scores))
             value = float(scores[first])
             # a score that is NaN must not hide behind the others
             if best_set is None or value > best or math.isnan(value):
+                second = max(best, second_best(scores, first))
                 best, best_set = value, sets[first]
+            else:
+                second = max(second, value)
             if math.isnan(best):
                 break
         assert best_set is not None  # noqa: S101
-        return Decoded(best_set.numpy().astype(np.int64), best, best)
+        return Decoded(best_set.numpy().astype(np.int64), best, best, second)
 
 
 def subset_batches(n_candidates: int, size: int, batch_sets: int) -> Iterator[Tensor]:

@@ -1,11 +1,13 @@
 """The R best candidates: exact for a score that is a sum (Residual HOS2, appendix H)."""
 
+import math
 from typing import ClassVar
 
 import numpy as np
+import torch
 
 from grn_exp.core.errors import InputError
-from grn_exp.decode.base import Decoded, Decoder, PooledScore, top_members
+from grn_exp.decode.base import Decoded, Decoder, PooledScore, best_first
 
 
 class TopR(Decoder):
@@ -27,6 +29,10 @@ class TopR(Decoder):
                 "decoder=top_r is right only for a score that is a sum over the members, and "
                 "this model's is not; choose decoder=exact or decoder=beam"
             )
-        members = top_members(score.additive, size)
-        value = float(score(members[None])[0])
-        return Decoded(members.numpy().astype(np.int64), value, value)
+        order = best_first(score.additive.detach().cpu(), size + 1)
+        members = order[:size].sort().values
+        value, second = float(score(members[None])[0]), -math.inf
+        if len(order) > size:  # the last member gives way to the first that is none
+            other = torch.cat([order[: size - 1], order[size:]])
+            second = float(score(other.sort().values[None])[0])
+        return Decoded(members.numpy().astype(np.int64), value, value, second)

@@ -138,10 +138,12 @@ def _retrieve(spec: RunSpec, retrievers: Sequence[RunSpec], data: Benchmark) -> 
 def _check_fit(spec: RunSpec) -> None:
     name, model_class = spec.identity.model, spec.model_class
     if model_class.task not in spec.data_class.tasks:
+        other = spec.data_class.elsewhere.get(model_class.task)
+        elsewhere = f"choose data={other}; " if other else ""
         able = [model for task in spec.data_class.tasks for model in spec.models_by_task(task)]
         raise InputError(
             f"model={name} is for {model_class.task}, but data={spec.identity.data} is for "
-            f"{' and '.join(spec.data_class.tasks)}; models that can: {', '.join(able)}"
+            f"{' and '.join(spec.data_class.tasks)}; {elsewhere}models that can: {', '.join(able)}"
         )
     for package in model_class.requires:
         extras.load(package, f"model={name}", f"grn_exp[{name}]")

@@ -1,5 +1,6 @@
 """The table at the end of a run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +12,7 @@ from grn_exp.metrics.ranking import random_average_precision
 from grn_exp.metrics.titles import title
 from grn_exp.runs.edges import best_edges
 from grn_exp.runs.folder import RunFolder
+from grn_exp.runs.sets import best_sets
 
 # the value of a score that knows nothing, where that is no number of the data
 _RANDOM = {
@@ -47,16 +49,28 @@ def show(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
 
 
 def _show_edges(console: Console, identity: RunIdentity) -> None:
-    """Print the best edges of a run that has nothing to be judged by."""
-    header, rows = best_edges(RunFolder(identity.folder), _BEST) or ([], [])
+    """Print the best edges, or the surest sets, of a run that has nothing to be judged by."""
+    header, rows, what = _best_of(identity, _BEST)
     table = Table(*header, box=SIMPLE_HEAD, show_edge=False, padding=0)
-    table.title = f"{identity.model} on {identity.data}: the best edges"
+    table.title = f"{identity.model} on {identity.data}: {what}"
     table.title_justify = "left"
     for row in rows:
         texts = (f"{each:.4g}" if isinstance(each, float) else each for each in row)
         table.add_row(*("" if text is None else str(text) for text in texts))
     console.print(table)
     console.print(f"files: {identity.folder}", soft_wrap=True, highlight=False)
+
+
+def _best_of(
+    identity: RunIdentity, n: int
+) -> tuple[Sequence[str], Sequence[Sequence[object]], str]:
+    """Return what comes first in a run's edges or sets, as header and rows, and what it is."""
+    folder = RunFolder(identity.folder)
+    sets = best_sets(folder, n)
+    if sets is not None:
+        return sets[0], sets[1], "the sets with the largest margins"
+    header, rows = best_edges(folder, n) or ([], [])
+    return header, rows, "the best edges"
 
 
 def _table(rows: list[dict[str, Any]], columns: list[Column]) -> Table:
@@ -97,8 +111,8 @@ def show_line(rows: list[dict[str, Any]], identity: RunIdentity) -> None:
         f"{_subset(row)} {row['value']:.3f}" for row in rows if row["metric"] == "exact_match"
     ]
     if not rows:
-        _, edges = best_edges(RunFolder(identity.folder), 3) or ([], [])
-        parts = [f"{edge[0]} -> {edge[1]}" for edge in edges]
+        _, found, _ = _best_of(identity, 3)
+        parts = [f"{each[0]} -> {each[1]}" for each in found]
     text = f"{identity.data:8} {name:14} {title}  {'  '.join(parts)}  {identity.folder}"
     console.print(text, soft_wrap=True, highlight=False)
 

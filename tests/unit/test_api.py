@@ -337,7 +337,7 @@ def test_a_folder_without_a_network_is_one_line(network, tmp_path):
 # -- benchmarks ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(set(config.choices("data")) - {"anndata"}))
+@pytest.mark.parametrize("name", sorted(set(config.choices("data")) - {"anndata", "anndata_sets"}))
 def test_benchmarks_go_by_their_names(name):
     assert isinstance(grn_exp.load_benchmark(name), Benchmark)
 

@@ -48,8 +48,8 @@ def test_a_regulator_that_is_no_candidate_is_refused(make_network):
     ("members", "parts"),
     [
         (([0], []), ["'F'", "drop"]),
-        (([0], [6]), ["'F'", "candidate"]),
-        (([0], [-1]), ["'F'", "candidate"]),
+        (([0], [6]), ["'F'", "regulator 6", "candidate"]),
+        (([0], [-1]), ["'F'", "regulator -1", "candidate"]),
         (([0], [1, 1]), ["'F'", "twice"]),
         (([0], [1, 5]), ["'F'", "own"]),
         (([0],), [1, "2 targets"]),

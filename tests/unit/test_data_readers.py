@@ -246,6 +246,13 @@ def test_values_that_are_on_no_log_scale(tmp_path, row, parts):
     assert read_expression(path, transform="counts").n_genes == 2
 
 
+def test_a_matrix_may_have_tabs_and_no_name_of_its_first_column(tmp_path):
+    tabs = write(tmp_path, "m.tsv.gz", gzip.compress(b"c1\tc2\nB\t1\t0.5\nA\t2\t0\n"))
+    matrix = read_expression(tabs)
+    assert matrix.genes == GeneIndex("AB")
+    np.testing.assert_array_equal(matrix.values, [[2, 1], [0, 0.5]])
+
+
 # -- networks ------------------------------------------------------------------------------
 
 
@@ -274,6 +281,7 @@ def test_a_gene_called_null_is_a_gene(tmp_path):
     ("name", "content", "parts"),
     [
         ("n.csv", "TF,target\nA,B\n", ["'Gene1'", "TF, target"]),
+        ("n.csv", "A,B\nB,C\n", ["'Gene1'", "header", "A, B"]),
         ("n.csv", "Gene1,target\nA,B\n", ["'Gene2'", "Gene1, target"]),
         ("n.csv", "Gene1\tGene2\nA\tB\n", ["tabs"]),
         ("n.csv", "Gene1,Gene2\n", ["no rows"]),

@@ -45,6 +45,53 @@ def best_by_loop(score, size):
     return list(best_set), best
 
 
+def second_by_loop(score, size, best):
+    """The best score of another set than ``best``."""
+    others = itertools.combinations(range(score.n_candidates), size)
+    values = [float(score(torch.tensor([s]))[0]) for s in others if list(s) != best]
+    return max(values, default=-math.inf)
+
+
+@pytest.mark.parametrize("batch_sets", [1, 7, 1000])
+@pytest.mark.parametrize(("n_candidates", "size"), [(1, 1), (6, 1), (8, 3), (9, 4), (5, 5)])
+def test_the_second_best_set(n_candidates, size, batch_sets):
+    for seed in range(5):
+        score = random_score(n_candidates, seed=seed)
+        found = Exact(batch_sets=batch_sets).decode(score, size, seed=0)
+        wanted = second_by_loop(score, size, found.members.tolist())
+        assert found.second_score == pytest.approx(wanted)
+        of_sums = random_score(n_candidates, seed=seed, residual=False)
+        found = TopR().decode(of_sums, size, seed=0)
+        wanted = second_by_loop(of_sums, size, found.members.tolist())
+        assert found.second_score == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("additive", [True, False])
+@pytest.mark.parametrize("kind", APPROXIMATE)
+def test_approximate_decoders_know_a_second_best_set(kind, additive):
+    for seed in range(5):
+        score = random_score(9, seed=seed, additive=additive)
+        found = kind().decode(score, 3, seed=1)
+        assert found.second_score <= found.score
+        best_of_others = second_by_loop(score, 3, found.members.tolist())
+        # one that was looked at, so it is no better than the best of all
+        assert found.second_score <= best_of_others + 1e-9
+    effort = {Beam: {"width": 10_000}, SampleRerank: {"n_samples": 20_000, "temperature": 9.0}}
+    if kind in effort:
+        found = kind(**effort[kind]).decode(score, 3, seed=1)
+        wanted = second_by_loop(score, 3, found.members.tolist())
+        assert found.second_score == pytest.approx(wanted)
+    alone = kind().decode(random_score(3, additive=additive), 3, seed=1)
+    assert alone.second_score == -math.inf
+
+
+def test_equal_sets_have_no_margin():
+    score = PooledScore(4, additive=torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    for decoder in (Exact(), TopR()):
+        found = decoder.decode(score, 2, seed=0)
+        assert found.score - found.second_score == 0
+
+
 @given(st.integers(1, 12), st.data())
 @settings(max_examples=60, deadline=None)
 def test_enumeration_is_that_of_itertools(n_candidates, data):

@@ -8,6 +8,7 @@ import pytest
 
 from grn_exp.models.sets.posterior.evidence import EffectPrior, HillEvidence
 from grn_exp.models.sets.posterior.fitting import fit_path
+from grn_exp.models.sets.posterior.hill_curve import sergio_curve
 from grn_exp.models.sets.posterior.labelled_cells import LabelledCells
 from grn_exp.models.sets.posterior.prior import (
     NewSets,
@@ -96,7 +97,7 @@ def test_a_step_is_the_exact_solution_of_the_equation():
     h = 0.5  # at its own mean
     target = b * h + (9 - b * h) * np.exp(-times)
     raw = np.stack([regulator, target], axis=1)
-    cells = Cells.of(raw, np.zeros(4, dtype=np.int64))
+    cells = Cells.of(raw, np.zeros(4, dtype=np.int64), sergio_curve(raw))
     rows = path_rows(cells, [Segment(np.arange(4), times)])
     np.testing.assert_allclose(rows.y[:, 1], b * rows.f[:, 0])
     np.testing.assert_allclose(rows.f[:, 0], h * rows.one)
@@ -136,7 +137,7 @@ def test_direction_effects_and_noise_are_learnt_from_known_sets():
         sets=sets[:n_train],
         folds=np.arange(n_train) % 5,
     )
-    cells = Cells.of(raw, np.zeros(len(raw), dtype=np.int64))
+    cells = Cells.of(raw, np.zeros(len(raw), dtype=np.int64), sergio_curve(raw))
     (segment,) = time_segments(cell_distances(raw))
     fits = [fit_path(cells, data, [each]) for each in (segment, segment.reversed())]
     np.testing.assert_allclose(fits[0].rows.y, fits[1].rows.y)  # whichever way it was given
@@ -157,7 +158,7 @@ def test_static_rows_split_the_cells_into_between_and_within():
     raw = np.random.default_rng(0).gamma(3, size=(10, 4))
     types = np.repeat([0, 1], 5)
     scales = StaticScales(n_between=4.0, n_within=10.0, damping=0.5)
-    rows = static_rows(Cells.of(raw, types), scales)
+    rows = static_rows(Cells.of(raw, types, sergio_curve(raw)), scales)
     np.testing.assert_allclose(rows.y[0], 2 * raw[:5].mean(axis=0))
     np.testing.assert_allclose(rows.y[2], np.sqrt(2) * (raw[0] - raw[:5].mean(axis=0)))
     np.testing.assert_allclose(rows.one, [2, 2] + [0] * 10)

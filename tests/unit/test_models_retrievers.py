@@ -11,6 +11,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import TrainView
+from grn_exp.models.edges import _retriever
 from grn_exp.models.edges.context_attention import ContextAttention, ContextAttentionRetriever
 from grn_exp.models.edges.correlation import Correlation
 from grn_exp.models.edges.dot_product import DotProductRetriever
@@ -129,6 +130,15 @@ def test_attention_is_equations_3_to_6():
 def test_embeddings_have_length_one(view):
     z = make("context_attention", view).encode(torch.randn(12, 30))[0]
     torch.testing.assert_close(z.norm(dim=1), torch.ones(12))
+
+
+def test_the_layout_of_large_matrices_changes_no_value(view, monkeypatch):
+    """It only decides which noise is drawn, so smaller matrices keep theirs."""
+    small = ContextAttentionRetriever().attach(view).features
+    monkeypatch.setattr(_retriever, "_LARGE", 1)
+    large = ContextAttentionRetriever().attach(view).features
+    assert (small.is_contiguous(), large.is_contiguous()) == (False, True)
+    assert torch.equal(small, large)
 
 
 @pytest.mark.parametrize("name", RETRIEVERS)

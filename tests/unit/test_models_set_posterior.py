@@ -88,6 +88,21 @@ def test_sets_are_found_and_what_was_learnt_is_told(view_and_truth, model_and_fo
     facts = model.facts()
     assert facts["time"] == "static"
     assert 0 < facts["seen_rate"]["1"] < 1
+    assert 1 / 8 <= facts["half_response_over_mean"] <= 8
+    assert facts["bounds_reached"] == []
+    assert 0 < facts["following"] < 1
+
+
+def test_sergios_curve_is_not_fitted_and_activities_can_be_asked_for(view_and_truth):
+    view, _ = view_and_truth
+    facts = {
+        activity: predicted(view, response="sergio", activity=activity)[0].facts()
+        for activity in ("auto", "own", "hidden")
+    }
+    assert facts["auto"] == facts["own"]
+    assert "exponent" not in facts["auto"]
+    assert "following" not in facts["own"]
+    assert "following" in facts["hidden"]
 
 
 def test_the_time_order_can_be_insisted_on(view_and_truth):
@@ -112,6 +127,20 @@ def test_the_order_of_cells_and_labels_do_not_matter(view_and_truth, model_and_f
     np.testing.assert_array_equal(their_scores, scores)
 
 
+def test_the_order_of_genes_does_not_matter(view_and_truth, model_and_found):
+    view, _ = view_and_truth
+    expression = view.expression
+    order = np.random.default_rng(6).permutation(expression.n_genes)
+    turned = dataclasses.replace(
+        expression, values=expression.values[:, order], genes=expression.genes.take(order)
+    )
+    _, found, scores = model_and_found
+    model, again, their_scores = predicted(dataclasses.replace(view, expression=turned))
+    assert again == found
+    np.testing.assert_array_equal(their_scores, scores)
+    assert model.facts() == model_and_found[0].facts()
+
+
 @pytest.mark.parametrize(("n_cells", "noise"), [(3, "clean"), (12, "technical")])
 def test_few_or_noisy_cells_are_taken_as_they_are(n_cells, noise):
     view, _ = make_view(n_cells_per_type=n_cells, noise=noise, known=True)
@@ -132,6 +161,8 @@ def test_sizes_that_no_training_set_has_can_be_asked_for(view_and_truth):
     ("options", "parts"),
     [
         ({"time": "clock"}, ["model.time=clock", "auto, path, static"]),
+        ({"response": "linear"}, ["model.response=linear", "fitted, sergio"]),
+        ({"activity": "none"}, ["model.activity=none", "auto, hidden, own"]),
         ({"n_pool": -1}, ["model.n_pool=-1"]),
         ({"n_sets": 0}, ["model.n_sets=0"]),
     ],

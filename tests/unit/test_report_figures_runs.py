@@ -304,11 +304,13 @@ def test_coverage_and_recall_of_a_real_network(write_run, tmp_path):
         ]
         content = json.loads((folder / "metrics.json").read_text()) | {"rows": lines}
         (folder / "metrics.json").write_text(json.dumps(content))
+        lines = [f"test,,{k},0.5" for k in range(1, 40)]  # of 40 regulators
+        (folder / "recall_curve.csv").write_text("\n".join(["subset,set_size,k,recall", *lines]))
     rows = collect(tmp_path / "outputs").rows
     figure = retrieval_scaling(rows)
     for axes, value in zip(figure.axes, (0.2, 0.6), strict=True):
         line, _, (error,) = axes.containers[0].lines
-        np.testing.assert_allclose(line.get_xydata(), [[10, value + 0.01], [20, value + 0.02]])
+        np.testing.assert_allclose(line.get_xydata(), [[0.25, value + 0.01], [0.5, value + 0.02]])
         assert np.ptp(error.get_segments()[0][:, 1]) == pytest.approx(2 * 0.1)
     with pytest.raises(InputError, match=naming("mesc_retrieval")):
         retrieval_scaling(rows[rows["metric"] == "edge_recall_at_k"])

@@ -91,6 +91,26 @@ def read_known(path: Path, regulators: GeneIndex, genes: GeneIndex) -> Known:
     return known
 
 
+def regulators_not_used(path: Path, regulators: GeneIndex, genes: GeneIndex) -> dict[str, str]:
+    """Return the genes that have a known regulator beside ``regulators``, and one such each.
+
+    Raises
+    ------
+    InputError
+        As :func:`symbols_in`, or if a weight is no number.
+    """
+    table = _read(path)
+    given = _symbols(table, path)
+    labels, _ = _values(table, path)
+    rows = zip(given[0], find(given[0], regulators), find(given[1], genes), labels, strict=True)
+    found: dict[str, str] = {}
+    for symbol, regulator, target, label in rows:
+        # a gene may regulate itself, which is no part of its set
+        if target and not regulator and label and symbol.upper() != target.upper():
+            found.setdefault(target, symbol)
+    return found
+
+
 def _read(path: Path) -> pd.DataFrame:
     """Read the file with its columns' names in lower case."""
     if not path.is_file():
@@ -106,8 +126,9 @@ def _symbols(table: pd.DataFrame, path: Path) -> tuple[list[str], list[str]]:
             source, target = (stripped(table[name], name=str(path)) for name in pair)
             return source, target
     raise InputError(
-        f"data.known={path}: its columns are {', '.join(map(str, table.columns[:5]))}; give "
-        "Gene1,Gene2 or source,target or TF,target"
+        f"data.known={path}: the columns in the header, its first line, are "
+        f"{', '.join(map(str, table.columns[:5]))}; give Gene1,Gene2 or source,target or "
+        "TF,target, in a line above the interactions if there is none"
     )
 
 

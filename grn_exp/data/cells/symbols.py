@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,29 @@ def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
     ----------
     choice
         ``human`` or ``mouse``: BEELINE's lists of transcription factors (from RegNetwork, TRRUST
-        and Gene Ontology). Or symbols, or a file with one in each row's first column.
+        and Gene Ontology). Or as :func:`read_symbols`.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or no symbol in it.
+    """
+    if isinstance(choice, str) and choice in SPECIES:
+        path = store.fetch(f"tf_lists/{choice}-tfs.csv")
+        return _symbols_of(path, "data.regulators", choice), f"the {choice} list"
+    found = read_symbols(choice, option="data.regulators", others="human, mouse, or ")
+    return found, choice if isinstance(choice, str) else "data.regulators"
+
+
+def read_symbols(choice: str | Sequence[str], *, option: str, others: str = "") -> list[str]:
+    """Return symbols that are given, or those of a file with one in each row's first column.
+
+    Parameters
+    ----------
+    option
+        What they are given as, for messages.
+    others
+        What else could be given.
 
     Raises
     ------
@@ -96,24 +119,24 @@ def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
         If there is no such file, or no symbol in it.
     """
     if not isinstance(choice, str):
-        given = [symbol for symbol in stripped(choice, name="data.regulators") if symbol]
+        given = [symbol for symbol in stripped(choice, name=option) if symbol]
         if not given:
-            raise InputError("data.regulators: no symbol in this list; give one at least")
-        return list(dict.fromkeys(given)), "data.regulators"
-    if choice in SPECIES:
-        path, source = store.fetch(f"tf_lists/{choice}-tfs.csv"), f"the {choice} list"
-    else:
-        path, source = expanded(choice), choice
-        if not path.is_file():
-            raise InputError(
-                f"data.regulators={choice}: no such file; give human, mouse, or a file with a "
-                "symbol a line"
-            )
+            raise InputError(f"{option}: no symbol in this list; give one at least")
+        return list(dict.fromkeys(given))
+    path = expanded(choice)
+    if not path.is_file():
+        raise InputError(
+            f"{option}={choice}: no such file; give {others}a file with a symbol a line"
+        )
+    return _symbols_of(path, option, choice)
+
+
+def _symbols_of(path: Path, option: str, choice: str) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"data.regulators={choice}: cannot read it ({error}); give UTF-8 text, a symbol a line"
+            f"{option}={choice}: cannot read it ({error}); give UTF-8 text, a symbol a line"
         ) from error
     if len(lines) == 1:
         lines = re.split(r"[,;\s]+", lines[0])
@@ -122,10 +145,10 @@ def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
     ]
     if first and first[0].strip().lower() in _HEADERS:
         first = first[1:]
-    found = [symbol for symbol in dict.fromkeys(stripped(first, name=source)) if symbol]
+    found = [symbol for symbol in dict.fromkeys(stripped(first, name=choice)) if symbol]
     if not found:
-        raise InputError(f"data.regulators={choice}: no symbol in this file; give one a line")
-    return found, source
+        raise InputError(f"{option}={choice}: no symbol in this file; give one a line")
+    return found
 
 
 def find(asked: Sequence[str], genes: GeneIndex) -> list[str | None]:

@@ -157,7 +157,10 @@ class EdgeDataModule(Benchmark):
 def truth_of(network: Network, *, every_gene: bool = False) -> EdgeTruth:
     """Label the pairs of a network's regulators and its targets, or every gene as a target."""
     regulators = network.regulators
-    labels = network.adjacency()[network.genes.positions(regulators)]
+    # no row for the other genes: n_genes x n_genes is too much for a genome
+    labels = np.zeros((len(regulators), len(network.genes)), dtype=np.bool_)
+    rows = np.searchsorted(np.unique(network.regulator), network.regulator)
+    labels[rows, network.target] = True
     is_target = np.asarray(labels.any(axis=0)) | every_gene
     universe = np.repeat(is_target[None, :], len(regulators), axis=0)
     universe[np.arange(len(regulators)), network.genes.positions(regulators)] = False

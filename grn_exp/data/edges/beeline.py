@@ -1,6 +1,5 @@
 """BEELINE's seven single-cell datasets with their reference networks."""
 
-import dataclasses
 import typing
 from typing import Any, Literal
 
@@ -12,17 +11,13 @@ from grn_exp.core.network import Network
 from grn_exp.core.ranges import require_in
 from grn_exp.data.benchmark import FromFiles, own_file
 from grn_exp.data.edges.base import EdgeDataModule
-from grn_exp.data.readers import read_expression, read_network
+from grn_exp.data.readers import read_expression, read_known_expression, read_network
 from grn_exp.priors.published import PublishedBioBertPrior
 from grn_exp.storage import store
-from grn_exp.storage.atomic import write_with
 
 Dataset = Literal["hESC", "hHEP", "mDC", "mESC", "mHSC-E", "mHSC-GM", "mHSC-L"]
 GeneSet = Literal["tfs500", "tfs1000"]
 NetworkKind = Literal["cell_type_specific", "non_specific", "string", "lofgof"]
-
-# raise it when the parsed form changes: older parsed files are then left alone and not read
-_PARSED_VERSION = 1
 
 
 class BeelineFiles(FromFiles):
@@ -143,17 +138,5 @@ def network_key(dataset: str, gene_set: str, network: str) -> str:
 
 
 def load_expression(dataset: str, gene_set: str) -> Expression:
-    """Read a dataset's matrix, from its parsed copy in the cache if there is one.
-
-    The parsed copy carries the hash of the original in its name, so a changed registry entry
-    never meets an old copy; an unreadable copy is made again.
-    """
-    key = expression_key(dataset, gene_set)
-    digest = store.known_file(key).git_blob_sha1
-    expression = store.kept(
-        f"parsed/v{_PARSED_VERSION}/{digest}.h5ad",
-        make=lambda: read_expression(store.fetch(key)),
-        read=read_expression,
-        write=lambda path, made: write_with(path, made.to_anndata().write_h5ad),
-    )
-    return dataclasses.replace(expression, source=key)
+    """Read a dataset's matrix."""
+    return read_known_expression(expression_key(dataset, gene_set))

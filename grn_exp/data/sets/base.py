@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
+from grn_exp.core.genes import GeneIndex
 from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores, Scored, scores_of
 from grn_exp.core.sets import (
@@ -41,6 +43,7 @@ from grn_exp.data.sets.splitting import (
 )
 from grn_exp.decode.base import Decoder
 from grn_exp.metrics.regulator_sets import recall_rows, rows_of
+from grn_exp.runs.sets import SETS
 
 EVALUATED: tuple[Role, ...] = ("val", "test")
 
@@ -108,14 +111,12 @@ class SetDataModule(Benchmark):
         self, expression: Expression, network: Network
     ) -> tuple[Expression, TargetSets, TargetSplit]:
         """Collect the sets of the sizes asked for, and divide their targets."""
-        known = self.candidate_choice == "known"
-        candidates = network.regulators if known else network.genes
-        everyone = TargetSets.from_network(network, candidates=candidates)
-        sets = _with_sizes(everyone, self.set_sizes)
+        everyone = TargetSets.from_network(network, candidates=self.candidates_of(network))
+        sets = self.of_sizes_asked(everyone)
         if self.retriever_targets == "all":
             other = ~np.isin(everyone.sizes, np.unique(sets.sizes))
             self._others = everyone.take(np.flatnonzero(other))
-        split = self.splitter.split(sets)
+        split = self.divide_targets(sets)
         sets = sets.take(sets.targets.positions(split.targets))
         if "sets" in self.tasks:
             for size in np.unique(sets.sizes).tolist():
@@ -123,6 +124,30 @@ class SetDataModule(Benchmark):
             if self._n_fold_retrievers:
                 self.splitter.pool_folds(sets.take(split.positions("train")))
         return expression, sets, split
+
+    def candidates_of(self, network: Network) -> GeneIndex:
+        """Return the genes that can be regulators."""
+        return network.regulators if self.candidate_choice == "known" else network.genes
+
+    def of_sizes_asked(self, sets: TargetSets) -> TargetSets:
+        """Return the targets with sets of the sizes asked for."""
+        return with_sizes(sets, self.set_sizes)
+
+    def divide_targets(self, sets: TargetSets) -> TargetSplit:
+        """Divide the targets."""
+        return self.splitter.split(sets)
+
+    def others_asked(self) -> dict[str, int]:
+        """Return targets that are asked for though no set of theirs is known: the size of each."""
+        return {}
+
+    def _queries(self) -> tuple[GeneIndex, NDArray[np.int64]]:
+        """Return the targets to predict, and how many regulators each is to get."""
+        held = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
+        others = self.others_asked()
+        symbols = [*held.targets.symbols, *others]
+        sizes = np.concatenate([held.sizes, np.asarray([*others.values()], dtype=np.int64)])
+        return GeneIndex(symbols, name="targets asked for"), sizes
 
     @property
     def sets(self) -> TargetSets:
@@ -243,7 +268,7 @@ class SetDataModule(Benchmark):
         """
         view = self.view(labels=True)
         train = self._sets_of("train")
-        asked = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
+        queries, asked_sizes = self._queries()
         labels = view.labels
         if labels is not None and self._others is not None:  # those are the retrievers' alone
             labels = np.where(self._columns_of(train), labels, np.int8(UNKNOWN))
@@ -254,8 +279,8 @@ class SetDataModule(Benchmark):
             embedding=None,
             train=train,
             folds=self.splitter.folds(train, seed),
-            queries=asked.targets,
-            sizes=asked.sizes,
+            queries=queries,
+            sizes=asked_sizes,
             pools=None if scores is None else self._pools(scores),
         )
 
@@ -263,13 +288,21 @@ class SetDataModule(Benchmark):
         sets = self.sets
         if isinstance(self.pool, OraclePool):
             return self.pool.build_from_truth(scores, sets)
-        return self.pool.build(scores, sets.candidates, sets.targets, sets.sizes)
+        others = self.others_asked()
+        if not others:
+            return self.pool.build(scores, sets.candidates, sets.targets, sets.sizes)
+        targets = GeneIndex([*sets.targets.symbols, *others], name="targets")
+        sizes = np.concatenate([sets.sizes, np.asarray([*others.values()], dtype=np.int64)])
+        return self.pool.build(scores, sets.candidates, targets, sizes)
 
     def check_decoder(self, decoder: Decoder) -> None:
         """Ask a decoder whether it can search the pools of every set size."""
-        sets = self.sets
-        for size in np.unique(sets.sizes).tolist():
-            decoder.check(min(self.pool.cap(size), len(sets.candidates)), size)
+        queries, sizes = self._queries()
+        candidates = self.sets.candidates
+        # a target is no candidate of its own
+        shortest = len(candidates) - any(symbol in candidates for symbol in queries.symbols)
+        for size in np.unique(sizes).tolist():
+            decoder.check(min(self.pool.cap(size), shortest), size)
 
     # -- judgement -------------------------------------------------------------------------------
 
@@ -312,7 +345,7 @@ class SetDataModule(Benchmark):
         if isinstance(prediction, EdgeScores):
             curve = recall_table(prediction, held, by_size=self.by_size)
             return {"recall_curve.csv": curve, "ranks.csv": ranks_table(prediction, held)}
-        return {"sets.csv": sets_table(prediction, held)}
+        return {SETS: sets_table(prediction, held, self.others_asked())}
 
     def describe(self) -> dict[str, object]:
         """Return facts for the run's provenance."""
@@ -334,7 +367,7 @@ class SetDataModule(Benchmark):
         }
 
 
-def _with_sizes(sets: TargetSets, sizes: list[int] | None) -> TargetSets:
+def with_sizes(sets: TargetSets, sizes: list[int] | None) -> TargetSets:
     """Return the targets whose sets are of ``sizes``."""
     if sizes is None:
         return sets

@@ -1,6 +1,7 @@
 """Hold a prediction against the true sets of some targets: rows and tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from grn_exp.metrics.regulator_sets import (
     selection_rows,
     worst_ranks,
 )
+from grn_exp.runs.sets import COLUMNS
 
 Row = SetRow | RankingRow
 
@@ -89,21 +91,40 @@ def ranks_table(scores: EdgeScores, held: Mapping[str, TargetSets]) -> Table:
     return ["subset", "target", "set_size", "worst_rank"], rows
 
 
-def sets_table(prediction: RegulatorSets, held: Mapping[str, TargetSets]) -> Table:
-    """Return one line per target: what was chosen, what is true."""
+def _text(margin: Any) -> float | str:
+    """Return a margin for a table: nothing where the method compared no sets."""
+    return "" if np.isnan(margin) else float(margin)
+
+
+def sets_table(
+    prediction: RegulatorSets, held: Mapping[str, TargetSets], others: Collection[str] = ()
+) -> Table:
+    """Return one line per target: what was chosen, what is true.
+
+    ``others`` are targets whose true sets nobody knows; they come last, the surest first.
+    """
     rows: list[Sequence[object]] = []
     for subset, sets in held.items():
         found, pools = prediction.aligned(sets), prediction.pools
         covered = None if pools is None else pools.covers(sets)
         exact = exact_matches(found, sets.members)
-        scores = prediction.scores[prediction.targets.positions(sets.targets)]
+        theirs = prediction.targets.positions(sets.targets)
+        scores, margins = prediction.scores[theirs], prediction.margins[theirs]
         for place, target in enumerate(sets.targets.symbols):
             chosen, true = (
                 ";".join(sets.candidates.take(each).symbols)
                 for each in (found[place], sets.members[place])
             )
             is_covered = "" if covered is None else int(covered[place])
-            size, score = int(sets.sizes[place]), float(scores[place])
-            rows.append((subset, target, size, chosen, score, true, int(exact[place]), is_covered))
-    header = ["subset", "target", "set_size", "predicted", "score", "true", "exact", "covered"]
-    return header, rows
+            size, score, margin = int(sets.sizes[place]), scores[place], margins[place]
+            rest = (float(score), _text(margin), true, int(exact[place]), is_covered)
+            rows.append((subset, target, size, chosen, *rest))
+    places = prediction.targets.positions(others)
+    margins = prediction.margins
+    for place in places[np.argsort(-margins[places], kind="stable")].tolist():
+        members = prediction.members[place]
+        chosen = ";".join(prediction.candidates.take(members).symbols)
+        numbers = float(prediction.scores[place]), _text(margins[place])
+        target = prediction.targets.symbols[place]
+        rows.append(("asked", target, len(members), chosen, *numbers, "", "", ""))
+    return list(COLUMNS), rows

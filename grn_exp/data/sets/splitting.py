@@ -171,7 +171,8 @@ class TargetSplitter(_Folding):
                 drawn = self._draw_sets([keys[row] for row in rows], size)
             for role, places in drawn.items():
                 roles[role][rows[places]] = True
-        split = TargetSplit(targets=sets.targets, seed=self.seed, **roles)
+        train, val, test = (roles[role] for role in ROLES)
+        split = TargetSplit(sets.targets, train=train, val=val, test=test, seed=self.seed)
         return self._hold_out_fold(split, sets)
 
     def _divide(

@@ -18,6 +18,9 @@ from grn_exp.nn.gene_encoder import GeneEncoder, gene_features
 
 # numbers of the largest array that scoring makes at a time
 _CHUNK_NUMBERS = 2**23
+# torch draws noise in a tenth of the time where a matrix is laid out row by row, but draws other
+# noise: matrices with fewer numbers (SERGIO DS3 has 3.2 million) keep their layout and results
+_LARGE = 3_500_000
 
 
 class Retriever(GradientModel):
@@ -106,7 +109,10 @@ class Retriever(GradientModel):
             raise InputError("no pair of different genes has a training label to learn from")
         of_targets = np.ascontiguousarray(labels[:, targets].T)
         self.pairs_per_target = float((of_targets != UNKNOWN).sum() / len(targets))
-        self.hold(features=gene_features(view.expression), targets=targets, labels=of_targets)
+        features = gene_features(view.expression)
+        if features.numel() > _LARGE:
+            features = features.contiguous()
+        self.hold(features=features, targets=targets, labels=of_targets)
         self.hold(regulator_positions=view.regulator_positions)
         self.encoder = GeneEncoder(
             view.expression.n_cells,

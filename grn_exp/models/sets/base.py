@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grn_exp.core import construct
 from grn_exp.core.progress import track
@@ -38,15 +39,21 @@ class SetSelector(GRNModel):
         *,
         pools: CandidatePools | None = None,
         best_scores: Sequence[float] | None = None,
+        second_scores: Sequence[float] | None = None,
     ) -> RegulatorSets:
         """Wrap one set and one score per query as the prediction."""
+
+        def array(values: Sequence[float] | None) -> NDArray[np.float64] | None:
+            return None if values is None else np.asarray(values, dtype=np.float64)
+
         return RegulatorSets(
             candidates=self.view.regulators,
             targets=self.view.queries,
             members=tuple(members),
             scores=np.asarray(scores, dtype=np.float64),
             pools=pools,
-            best_scores=None if best_scores is None else np.asarray(best_scores, dtype=np.float64),
+            best_scores=array(best_scores),
+            second_scores=array(second_scores),
         )
 
 
@@ -120,4 +127,5 @@ class PooledSelector(SetSelector):
             [each.score for each in found],
             pools=self.pools,
             best_scores=best if compared else None,
+            second_scores=[each.second_score for each in found],
         )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from grn_exp.core.sets import Positions, SetView
 from grn_exp.models.sets.linear_evidence import LinearEvidence
+from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.models.sets.posterior.set_evidence import SetEvidence
 
 _N_REFERENCE = 256
@@ -28,6 +29,8 @@ class EvidenceTerm(nn.Module):
     kind
         ``linear``: the squared multiple correlation of the target with the set (log scale).
         ``posterior``: the log evidence of :class:`SetEvidence`.
+    response
+        Of ``posterior``, as in :meth:`SetEvidence.fit`.
     start
         ``a`` before training.
     seed
@@ -40,13 +43,16 @@ class EvidenceTerm(nn.Module):
         *,
         kind: Literal["linear", "posterior"],
         start: float,
+        response: Response = "fitted",
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(float(start)))
         self._view = view
         self._evidence = (
-            LinearEvidence(view) if kind == "linear" else SetEvidence.fit(view, seed=seed)
+            LinearEvidence(view)
+            if kind == "linear"
+            else SetEvidence.fit(view, response=response, seed=seed)
         )
         self._of_train: dict[int, tuple[Evaluate, Tensor]] = {}
 

@@ -12,6 +12,7 @@ from grn_exp.core.views import TrainView
 from grn_exp.decode.base import PooledScore
 from grn_exp.models.sets.evidence_term import EvidenceTerm
 from grn_exp.models.sets.pairs2 import PairScoring, sum_of_pairs
+from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.nn.set_transformer import SetTransformer
 
 EvidenceKind = Literal["none", "linear", "posterior"]
@@ -98,6 +99,8 @@ class ResidualHOS2(SetScoring):
     evidence
         Not in the paper. ``linear`` and ``posterior`` add ``a * e(S, t)`` to the score, with a
         learnt number ``a`` (:class:`EvidenceTerm`); ``none`` adds nothing.
+    evidence_response
+        With ``posterior``: as ``response`` of :class:`SetPosterior`.
     evidence_start
         ``a`` before training.
     evidence_rate
@@ -110,6 +113,7 @@ class ResidualHOS2(SetScoring):
         self,
         *,
         evidence: EvidenceKind = "none",
+        evidence_response: Response = "fitted",
         evidence_start: float = 1.0,
         evidence_rate: float = 0.02,
         **options: Any,
@@ -128,7 +132,11 @@ class ResidualHOS2(SetScoring):
             None
             if kind == "none"
             else EvidenceTerm(
-                self.view, kind=kind, start=self.options.evidence_start, seed=self.seed
+                self.view,
+                kind=kind,
+                start=self.options.evidence_start,
+                response=self.options.evidence_response,
+                seed=self.seed,
             )
         )
 

@@ -9,8 +9,9 @@ from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.models.closed_form import ClosedFormModel
 from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.posterior.fitting import search_sets
+from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log
-from grn_exp.models.sets.posterior.set_evidence import SetEvidence, Time
+from grn_exp.models.sets.posterior.set_evidence import Activity, SetEvidence, Time
 from grn_exp.models.sets.posterior.sharing import ROUNDS, shared_posterior
 
 
@@ -18,10 +19,10 @@ class SetPosterior(SetSelector, ClosedFormModel):
     """The most probable set, chosen from all candidates.
 
     ``log posterior(S, t) = log e(t | S) + log prior(S)`` up to a constant. The evidence ``e`` is
-    that of a regression on signed Hill responses with SERGIO's decay; where the cells of a type
-    are samples of one trajectory, it is taken along the recovered time. The prior knows how often
-    training sets recur, near variants of them, gene frequencies and, with ``share``, what the
-    other targets that are predicted in the same run find likely (their expression, no label).
+    that of a regression on signed Hill responses; where the cells of a type are samples of one
+    trajectory, it is taken along the recovered time. The prior knows how often training sets
+    recur, near variants of them, gene frequencies and, with ``share``, what the other targets
+    that are predicted in the same run find likely (their expression, no label).
 
     Parameters
     ----------
@@ -29,6 +30,15 @@ class SetPosterior(SetSelector, ClosedFormModel):
         ``path``: the cells of a type follow each other in time; ``static``: they do not;
         ``auto``: as expression tells. Only ``path`` is a match for simulations with correlated
         cells, and real snapshots have no such order.
+    response
+        ``fitted``: half response and exponent are fitted to the training sets
+        (:func:`fitted_curve`). ``sergio``: the half response is the regulator's mean and the
+        exponent 2, as SERGIO defines them; on SERGIO's own simulations that is knowing the answer.
+    activity
+        What drives targets within a cell type where the cells have no order in time. ``own``: the
+        regulators' responses as they are. ``hidden``: activities that follow those with a delay
+        and show in the known targets too (:class:`Activities`). ``auto``: ``hidden`` where the
+        curve is fitted.
     share
         Do the targets that are predicted together share evidence.
     n_pool
@@ -38,7 +48,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
 
     Notes
     -----
-    Assumes SERGIO's model: additive Hill responses, decay, noise that grows with the level.
+    Assumed as in SERGIO's model under either ``response``: additive Hill responses, first-order
+    decay at one rate for all genes, a noise variance that grows in proportion to the level, clean
+    concentrations. Fitted: the curve, the effects, the dispersion of that noise, the delay.
     Reads expression and training sets, no pools. A set costs ``2^R`` sign patterns and ``R^3``
     operations each; the search costs a beam of 200 sets over all candidates a target.
 
@@ -54,6 +66,8 @@ class SetPosterior(SetSelector, ClosedFormModel):
         self,
         *,
         time: Time = "auto",
+        response: Response = "fitted",
+        activity: Activity = "auto",
         share: bool = True,
         n_pool: int = 60,
         n_sets: int = 15,
@@ -66,7 +80,12 @@ class SetPosterior(SetSelector, ClosedFormModel):
     def fit(self) -> None:
         """Learn evidence and prior."""
         self.evidence = SetEvidence.fit(
-            self.view, time=self.options.time, n_pool=self.options.n_pool, seed=self.seed
+            self.view,
+            time=self.options.time,
+            response=self.options.response,
+            activity=self.options.activity,
+            n_pool=self.options.n_pool,
+            seed=self.seed,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -92,7 +111,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
         regulators = place[self.view.regulator_positions]
         to_candidate[regulators] = np.arange(len(regulators))
         members: list[Positions] = [np.empty(0, dtype=np.int64)] * len(genes)
-        scores = np.zeros(len(genes))
+        scores, seconds = np.zeros(len(genes)), np.full(len(genes), -np.inf)
         for size in np.unique(self.view.sizes).tolist():
             rows = np.flatnonzero(self.view.sizes == size)
             rows = rows[np.argsort(genes[rows])]
@@ -101,7 +120,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
             for row, chosen in zip(rows, best, strict=True):
                 members[row] = to_candidate[sets[chosen]]
             scores[rows] = safe_log(posterior.max(axis=1))
-        return self.as_sets(members, scores.tolist())
+            if len(sets) > 1:
+                seconds[rows] = safe_log(np.partition(posterior, -2, axis=1)[:, -2])
+        return self.as_sets(members, scores.tolist(), second_scores=seconds.tolist())
 
     def posterior(self, targets: Integers, size: int) -> tuple[Integers, Floats]:
         """Compare targets of one set size on the union of what each finds likely.

@@ -1,6 +1,7 @@
 """Controls that can only answer with a set that some training target has."""
 
 import abc
+import math
 from collections import Counter
 
 import numpy as np
@@ -47,6 +48,7 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
         """Choose for every query the training set that scores best; the first of equals."""
         members: list[Positions] = []
         scores: list[float] = []
+        seconds: list[float] = []
         view = self.view
         genes = view.genes.positions(view.queries)
         owns = own_positions(view.regulators, view.queries)
@@ -54,9 +56,11 @@ class TrainingSetSelector(SetSelector, ClosedFormModel):
             sets = [each for each in self.sets_by_size[int(size)] if own not in each]
             values = self.score(int(gene), sets)
             best = int(np.argmax(values))
+            others = [*values[:best], *values[best + 1 :]]
+            seconds.append(max(others, default=-math.inf))
             members.append(np.asarray(sets[best], dtype=np.int64))
             scores.append(values[best])
-        return self.as_sets(members, scores)
+        return self.as_sets(members, scores, second_scores=seconds)
 
 
 class MostFrequentSet(TrainingSetSelector):

@@ -184,7 +184,7 @@ class HillEvidence:
         """Prepare sets of ``genes`` for a target."""
         rows = self.rows
         weight = 1 / (rows.v[:, target] * self.dispersion)
-        responses = rows.f[:, genes]
+        responses = rows.responses(target, genes)
         weighted = responses * weight[:, None]
         ones = weight * rows.one
         return PoolEvidence(

@@ -5,8 +5,20 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.models.sets.posterior.evidence import MAX_SIGNED, EffectPrior, HillEvidence
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, LabelledCells, Members
+from grn_exp.models.sets.posterior.activity import Activities, KnownEffects
+from grn_exp.models.sets.posterior.evidence import (
+    MAX_SIGNED,
+    EffectPrior,
+    HillEvidence,
+    PoolEvidence,
+)
+from grn_exp.models.sets.posterior.labelled_cells import (
+    Floats,
+    Integers,
+    LabelledCells,
+    Members,
+    softmax,
+)
 from grn_exp.models.sets.posterior.prior import NewSets
 from grn_exp.models.sets.posterior.rows import Cells, StaticScales, path_rows, static_rows
 from grn_exp.models.sets.posterior.search import likely_sets
@@ -21,6 +33,9 @@ _GRID: dict[str, tuple[float, ...]] = {
     "n_between": (0.25, 0.5, 1.0, 2.0, 4.0),
     "damping": (0.7, 0.85, 1.0, 1.2, 1.4),
 }
+
+# before tuning; an activity needs no damping
+ACTIVITY_SCALES = StaticScales(damping=1.0)
 
 
 def fit_path(cells: Cells, data: LabelledCells, segments: list[Segment]) -> HillEvidence:
@@ -45,12 +60,24 @@ def fit_static(cells: Cells, data: LabelledCells) -> HillEvidence:
     return evidence
 
 
+def with_activities(
+    evidence: HillEvidence, cells: Cells, data: LabelledCells
+) -> tuple[HillEvidence, Activities]:
+    """Fit the activities within types, then the effects anew; scales as before tuning."""
+    known = _known_effects(evidence, data)
+    activities = Activities.of(cells.raw, cells.response, cells.types, known)
+    rows = static_rows(cells, ACTIVITY_SCALES, activities)
+    evidence = dataclasses.replace(evidence, rows=rows)
+    return dataclasses.replace(evidence, effects=_moments(evidence, data)[0]), activities
+
+
 def tune_static(
     evidence: HillEvidence,
     cells: Cells,
     data: LabelledCells,
     new_sets: NewSets,
     *,
+    activities: Activities | None,
     pools: NDArray[np.bool_],
     seed: int,
 ) -> tuple[HillEvidence, StaticScales]:
@@ -65,6 +92,8 @@ def tune_static(
         What was fitted to what.
     new_sets
         Gives the gene frequencies.
+    activities
+        What responses within types are taken from; None for the regulators themselves.
     pools
         The candidates for each target, shape ``(n_genes, n_genes)``.
     seed
@@ -80,9 +109,9 @@ def tune_static(
         cases.append((target, np.concatenate([[true], others])))
 
     def with_scales(scales: StaticScales) -> HillEvidence:
-        return dataclasses.replace(evidence, rows=static_rows(cells, scales))
+        return dataclasses.replace(evidence, rows=static_rows(cells, scales, activities))
 
-    scales = StaticScales()
+    scales = StaticScales() if activities is None else ACTIVITY_SCALES
     for name, factors in [*_GRID.items(), *_GRID.items()]:
         tried = [
             dataclasses.replace(scales, **{name: getattr(scales, name) * factor})
@@ -179,3 +208,30 @@ def _fitted_effects(
     fitted = np.asarray(np.linalg.solve(a, rhs[chosen]), dtype=np.float64)
     error = np.asarray(np.diag(np.linalg.inv(a)), dtype=np.float64)
     return fitted, error, float(rhs[chosen] @ fitted)
+
+
+def _known_effects(evidence: HillEvidence, data: LabelledCells) -> KnownEffects:
+    """Return the posterior means of the training sets' signed effects."""
+    regulators = np.unique(np.concatenate(data.sets))
+    effects = np.zeros((len(data.targets), len(regulators)))
+    for row, (target, members) in enumerate(zip(data.targets.tolist(), data.sets, strict=True)):
+        pool = evidence.pool(target, np.array(members))
+        places = np.searchsorted(regulators, members)
+        effects[row, places] = _signed_effects(pool, len(members))
+    return KnownEffects(data.targets, regulators, effects)
+
+
+def _signed_effects(pool: PoolEvidence, size: int) -> Floats:
+    """Return the posterior means over effects and signs for all of a pool; ``(size,)``."""
+    everyone = np.arange(size)[None]
+    if size <= MAX_SIGNED:
+        values = pool.by_signs(everyone)[..., 0]
+        patterns = np.array(list(np.ndindex(values.shape)))
+        weights = softmax(values.ravel())
+    else:
+        patterns, weights = pool.marginal_signs(everyone).astype(np.int64), np.ones(1)
+    gram, rhs = pool.signed()
+    chosen = np.arange(size) + size * patterns
+    a = gram[chosen[:, :, None], chosen[:, None, :]] + pool.effects.precision * np.eye(size)
+    effects = np.linalg.solve(a, (rhs[chosen] + pool.effects.pull)[..., None])[..., 0]
+    return np.asarray(weights @ (effects * (1 - 2 * patterns)), dtype=np.float64)

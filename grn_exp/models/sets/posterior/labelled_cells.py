@@ -73,6 +73,11 @@ def softmax(values: Floats) -> Floats:
     return weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-300)
 
 
+def means_by_type(values: Floats, types: Integers) -> Floats:
+    """Return means over the cells of each type; ``(n_cells, n)`` to ``(n_types, n)``."""
+    return np.stack([values[types == each].mean(axis=0) for each in range(types.max() + 1)])
+
+
 def safe_log(values: Floats) -> Floats:
     """Return the logarithm, a very low number (-690) of zero."""
     return np.log(np.maximum(values, 1e-300))

@@ -1,21 +1,25 @@
 """From cells to rows of a regression with independent noise.
 
-SERGIO's chemical Langevin equation, time in units of 1 / decay and ``b_r = |K_r| / decay``::
+A chemical Langevin equation, as SERGIO's, time in units of 1 / decay and ``b_r = |K_r| / decay``::
 
     dx_t = (sum over r in S of b_r g_r(x_r) - x_t) dtau + noise,   var x_t ~ phi * level of x_t
-    g_r = h_r (activator) or 1 - h_r (repressor),   h_r = x_r^2 / (H_r^2 + x_r^2)
+    g_r = h_r (activator) or 1 - h_r (repressor),   h_r = x_r^n / (H_r^n + x_r^n)
 
-with ``H_r`` the mean of ``x_r`` over the cells. Every choice of rows is a linear map of the
-cells: ``y`` of the concentrations, ``f`` of the responses ``h``, ``one`` of a constant 1. Then
-``y_t = sum over r of b_r f_r + noise`` without an intercept, of variance ``phi * v_t``.
+with H and n as in :mod:`~grn_exp.models.sets.posterior.hill_curve`. Every choice of rows is a
+linear map of the cells: ``y`` of the concentrations, ``f`` of the responses ``h``, ``one`` of a
+constant 1. Then ``y_t = sum over r of b_r f_r + noise`` without an intercept, of variance
+``phi * v_t``.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
 
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
+from grn_exp.models.sets.posterior.activity import Activities
+from grn_exp.models.sets.posterior.hill_curve import HillCurve
+from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, means_by_type
 from grn_exp.models.sets.posterior.time_order import Segment
 
 
@@ -43,15 +47,14 @@ class Cells:
     least_level: Floats
 
     @classmethod
-    def of(cls, raw: Floats, types: Integers) -> "Cells":
+    def of(cls, raw: Floats, types: Integers, curve: HillCurve) -> "Cells":
         """Compute responses and means of concentrations ``(n_cells, n_genes)``."""
         mean = raw.mean(axis=0)
-        half_squared = mean**2 + 1e-12
         return cls(
             raw=raw,
-            response=raw**2 / (half_squared + raw**2),
+            response=curve.of(raw),
             types=types,
-            type_means=_means_by_type(raw, types),
+            type_means=means_by_type(raw, types),
             least_level=0.01 * mean + 0.001 * mean.mean() + 1e-9,
         )
 
@@ -66,12 +69,21 @@ class Rows:
         Values, responses and noise variances over phi of every gene, ``(n_rows, n_genes)``.
     one
         The constant's part, shape ``(n_rows,)``; the response of a repressor is ``one - f``.
+    own
+        What a target's own values add to ``f`` of genes; None: nothing.
     """
 
     y: Floats
     f: Floats
     one: Floats
     v: Floats
+    own: Callable[[int, Integers], Floats | None] | None = None
+
+    def responses(self, target: int, genes: Integers) -> Floats:
+        """Return ``f`` of genes as it is without the target's own values."""
+        responses = self.f[:, genes]
+        own = None if self.own is None else self.own(target, genes)
+        return responses if own is None else responses - own
 
 
 @dataclasses.dataclass
@@ -124,27 +136,34 @@ def path_rows(cells: Cells, segments: list[Segment]) -> Rows:
     )
 
 
-def static_rows(cells: Cells, scales: StaticScales) -> Rows:
+def static_rows(cells: Cells, scales: StaticScales, activities: Activities | None = None) -> Rows:
     """Return one row for every type's mean and one for every cell less its type's mean.
 
     The former are scaled by ``sqrt(n_between)``, the latter by ``sqrt(n_within / n_cells of the
-    type)`` with a response of ``damping (h - mean h)`` and no constant.
+    type)`` with a response of ``damping (h - mean h)`` and no constant; with ``activities`` these
+    stand in for ``h - mean h``.
     """
     types = cells.types
-    response_means = _means_by_type(cells.response, types)
+    response_means = means_by_type(cells.response, types)
     count = np.bincount(types)
     between = np.full((len(count), 1), np.sqrt(scales.n_between))
     within = np.sqrt(scales.n_within / count)[types][:, None]
     level = np.maximum(cells.type_means, cells.least_level)
     values = (cells.raw - cells.type_means[types]) * within
-    responses = (cells.response - response_means[types]) * within * scales.damping
+    differences = activities.values if activities else cells.response - response_means[types]
+    responses = differences * within * scales.damping
+
+    def own(target: int, genes: Integers) -> Floats | None:
+        part = activities.own(target, genes) if activities else None
+        if part is None:
+            return None
+        nothing = np.zeros((len(count), len(genes)))
+        return np.concatenate([nothing, part * within * scales.damping])
+
     return Rows(
         y=np.concatenate([cells.type_means * between, values]),
         f=np.concatenate([response_means * between, responses]),
         one=np.concatenate([between[:, 0], np.zeros(len(types))]),
         v=np.concatenate([level, level[types]]),
+        own=own if activities else None,
     )
-
-
-def _means_by_type(values: Floats, types: Integers) -> Floats:
-    return np.stack([values[types == each].mean(axis=0) for each in range(types.max() + 1)])

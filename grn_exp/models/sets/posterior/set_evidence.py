@@ -11,8 +11,15 @@ from torch import Tensor
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.sets import Positions, SetView
+from grn_exp.models.sets.posterior.curve_fitting import fitted_curve
 from grn_exp.models.sets.posterior.evidence import HillEvidence
-from grn_exp.models.sets.posterior.fitting import fit_path, fit_static, tune_static
+from grn_exp.models.sets.posterior.fitting import (
+    fit_path,
+    fit_static,
+    tune_static,
+    with_activities,
+)
+from grn_exp.models.sets.posterior.hill_curve import Response, sergio_curve
 from grn_exp.models.sets.posterior.labelled_cells import Floats, LabelledCells, safe_log
 from grn_exp.models.sets.posterior.prior import SetPrior, regulator_propensity
 from grn_exp.models.sets.posterior.rows import Cells
@@ -21,6 +28,7 @@ from grn_exp.models.sets.posterior.time_order import cluster_cells, ordered_in_t
 log = logging.getLogger(__name__)
 
 Time = Literal["auto", "path", "static"]
+Activity = Literal["auto", "hidden", "own"]
 
 # candidates that no training set has and that a target's sets are searched in: set on
 # simulations of SERGIO DS3 with seeds 1 to 3
@@ -56,7 +64,7 @@ class SetEvidence:
         *,
         time: Literal["path", "static"],
         n_pool: int,
-        facts: dict[str, float],
+        facts: dict[str, object],
     ) -> None:
         self._view = view
         self.data = data
@@ -69,7 +77,14 @@ class SetEvidence:
 
     @classmethod
     def fit(
-        cls, view: SetView, *, time: Time = "auto", n_pool: int = N_POOL, seed: int = 0
+        cls,
+        view: SetView,
+        *,
+        time: Time = "auto",
+        response: Response = "fitted",
+        activity: Activity = "auto",
+        n_pool: int = N_POOL,
+        seed: int = 0,
     ) -> "SetEvidence":
         """Find the order of the cells and learn the parameters.
 
@@ -80,6 +95,12 @@ class SetEvidence:
         time
             ``path``: cells of a type follow each other in time. ``static``: they do not.
             ``auto``: as expression tells.
+        response
+            ``fitted``: :func:`fitted_curve`; ``sergio``: :func:`sergio_curve`.
+        activity
+            What drives targets within a cell type where there is no order in time. ``hidden``:
+            :class:`Activities`; ``own``: the regulators' responses as they are; ``auto``: the
+            former where the curve is fitted.
         n_pool
             Candidates that no training set has, for each target.
         seed
@@ -90,12 +111,20 @@ class SetEvidence:
         InputError
             On an option that does not exist, or ``path`` where no two steps could be found.
         """
-        if time not in get_args(Time):
-            raise InputError(f"model.time={time}: choose from {', '.join(get_args(Time))}")
+        for name, value, choices in (
+            ("time", time, get_args(Time)),
+            ("response", response, get_args(Response)),
+            ("activity", activity, get_args(Activity)),
+        ):
+            if value not in choices:
+                raise InputError(f"model.{name}={value}: choose from {', '.join(choices)}")
         if view.expression.values.min() < 0:
             raise InputError("model: expression has negative values; give log1p values")
         data = LabelledCells.from_view(view)
-        cells = Cells.of(data.raw, cluster_cells(data.raw))
+        types = cluster_cells(data.raw)
+        fits = response == "fitted"
+        curve = fitted_curve(data, types) if fits else sergio_curve(data.raw)
+        cells = Cells.of(data.raw, types, curve)
         segments, found = (
             ordered_in_time(data.raw, cells.types) if time != "static" else ([], False)
         )
@@ -103,17 +132,28 @@ class SetEvidence:
             raise InputError(
                 "model.time=path: no three cells follow each other in time; choose auto or static"
             )
-        facts = {"n_cell_types": float(cells.types.max() + 1)}
+        facts: dict[str, object] = {"n_cell_types": float(cells.types.max() + 1), **curve.facts}
         if found or time == "path":
             facts["n_time_segments"] = float(len(segments))
             hill = fit_path(cells, data, segments)
             return cls(view, data, hill, time="path", n_pool=n_pool, facts=facts)
         if time == "auto":
             log.info("the cells follow no order in time: the evidence is that of types and cells")
+        hidden = activity == "hidden" or (activity == "auto" and fits)
+        hill, activities = fit_static(cells, data), None
+        if hidden:
+            hill, activities = with_activities(hill, cells, data)
+            facts |= {"following": activities.following, "noise_over_level": activities.noise}
         # fit without time order, tune the scales, and count anew with them
-        static = cls(view, data, fit_static(cells, data), time="static", n_pool=n_pool, facts={})
+        static = cls(view, data, hill, time="static", n_pool=n_pool, facts={})
         hill, scales = tune_static(
-            static.hill, cells, data, static.prior.new_sets, pools=static.pools, seed=seed
+            static.hill,
+            cells,
+            data,
+            static.prior.new_sets,
+            activities=activities,
+            pools=static.pools,
+            seed=seed,
         )
         return cls(view, data, hill, time="static", n_pool=n_pool, facts={**facts, **vars(scales)})
 
