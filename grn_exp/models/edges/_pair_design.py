@@ -142,8 +142,8 @@ def _summaries(view: TrainView) -> Floats:
     from scipy.stats import rankdata
 
     values = view.expression.values
-    mean: Floats = np.mean(values, axis=0, dtype=np.float64)
-    spread: Floats = np.std(values, axis=0, dtype=np.float64)
+    mean = np.asarray(np.mean(values, axis=0, dtype=np.float64))
+    spread = np.asarray(np.std(values, axis=0, dtype=np.float64))
     share = (values > 0).mean(axis=0)
     where_seen = np.divide(mean, share, out=np.zeros_like(mean), where=share > 0)
     is_regulator = np.zeros(len(mean))
