@@ -127,7 +127,8 @@ def comparison_tables(comparison: pd.DataFrame, *, note: str) -> list[Table]:
         for entry in entries:
             differs = entry["gene_set"] and entry["paper_gene_set"] not in ("", entry["gene_set"])
             entry["mark"] = "†" if differs else ""
-        single = {entry["split_seed"] for entry in entries if not pd.isna(entry["split_seed"])}
+        seeds = {entry["split_seed"] for entry in entries if not pd.isna(entry["split_seed"])}
+        single = sorted(int(seed) for seed in seeds)
         notes = f"{note}; our splits: {', '.join(map(str, counts))}"
         if single:
             over = sorted({int(entry["n_over_splits"]) for entry in entries})
