@@ -7,6 +7,8 @@ import pytest
 import grn_exp
 from grn_exp.config import choices
 
+INFOSEM_B = {"model=infosem_b", "model=infosem_b_untrained", "model=infosem_bc"}
+
 
 def test_the_version_is_ours(command):
     outcome = command("--version")
@@ -36,7 +38,7 @@ def test_help_lists_choices_of_a_folder_of_ones_own(command, tmp_path):
     ("words", "expected"),
     [
         ("exp", {"experiment="}),
-        ("model=infosem_b", {"model=infosem_b", "model=infosem_bc"}),
+        ("model=infosem_b", INFOSEM_B),
         ("model=_", set()),
         ("-m model=deepsem model.be", {"model.beta="}),
         ("experiment=s", {"experiment=smoke/"}),
@@ -55,7 +57,7 @@ def test_completion(command, monkeypatch, words, expected):
 @pytest.mark.parametrize("program", ["python -m grn_exp", ".venv/bin/python3 -m grn_exp"])
 def test_completion_of_the_module(command, monkeypatch, program):
     found = completed(command, monkeypatch, f"{program} model=infosem_b")
-    assert found == {"model=infosem_b", "model=infosem_bc"}
+    assert found == INFOSEM_B
 
 
 def completed(command, monkeypatch, line) -> set[str]:
