@@ -162,7 +162,10 @@ class Network:
 
 
 def likely_cause(foreign: set[str], genes: GeneIndex) -> str:
-    """Return the spelling in which most foreign symbols would be genes; "" if there is none."""
+    """Return the spelling in which most foreign symbols would be genes; "" if there is none.
+
+    A symbol that is one of the genes as it stands has another reason to be left out.
+    """
     spellings = {
         "case": str.upper,
         "a suffix such as '.1'": lambda symbol: re.sub(r"\.\d+$", "", symbol),
@@ -171,7 +174,8 @@ def likely_cause(foreign: set[str], genes: GeneIndex) -> str:
     pairs: dict[str, list[tuple[str, str]]] = {}
     for name, spelling in spellings.items():
         known = {spelling(gene): gene for gene in genes}
-        pairs[name] = sorted((s, known[spelling(s)]) for s in foreign if spelling(s) in known)
+        same = {s: known[spelling(s)] for s in foreign if spelling(s) in known}
+        pairs[name] = sorted((s, gene) for s, gene in same.items() if s != gene)
     name = max(pairs, key=lambda each: len(pairs[each]))
     if not pairs[name]:
         return ""

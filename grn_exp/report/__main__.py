@@ -73,7 +73,12 @@ def _parser() -> Parser:
 def _add_table_options(table: argparse.ArgumentParser) -> None:
     table.add_argument("--paper", help="with --table: what that table shows (infosem, ...)")
     table.add_argument("--table", metavar="NUMBER", help="of --paper")
-    table.add_argument("--metric", nargs="+", default=[], help="as in metrics.json; ap by itself")
+    table.add_argument(
+        "--metric",
+        nargs="+",
+        default=[],
+        help="as in metrics.json; ap by itself, exact_match with --show counts",
+    )
     table.add_argument("--subset", nargs="+", default=[], help="val, test_unseen, ...")
     table.add_argument("--k", nargs="+", type=int, default=[], help="of recall_at_k and others")
     table.add_argument(
@@ -183,7 +188,8 @@ def _asked_for(
     rows: pd.DataFrame, arguments: argparse.Namespace, name: str
 ) -> tuple[pd.DataFrame, list[layout.Table]]:
     """Return the numbers, and how they are laid out."""
-    metrics = arguments.metric or ([] if arguments.paper else ["ap"])
+    usual = "exact_match" if arguments.show == "counts" else "ap"
+    metrics = arguments.metric or ([] if arguments.paper else [usual])
     rows = tables.select(
         rows,
         metrics=metrics,

@@ -15,6 +15,8 @@ import scipy.io
 from scipy import sparse
 
 from grn_exp.core.errors import InputError
+from grn_exp.core.genes import GeneIndex
+from grn_exp.core.network import likely_cause
 from grn_exp.core.views import UNKNOWN
 from grn_exp.data.cells import CellsDataModule, prepare
 from grn_exp.data.cells.groups import groups_of
@@ -362,6 +364,12 @@ def test_symbols_that_are_left_out_are_named_with_the_likely_cause(
         module(path, ["SPI1", "GATA-1"], known=str(tmp_path / "k.csv")).setup("fit")
     assert lines_naming(caplog.text, "k.csv", "1 of 3", "'GENE1.1'", "'GENE1'")
     assert lines_naming(caplog.text, "1 of 2", "'GATA-1'", "'GATA1'")
+
+
+def test_a_symbol_that_is_a_gene_as_it_stands_has_no_other_spelling():
+    genes = GeneIndex(["SPI1", "GENE1"])
+    assert likely_cause({"SPI1"}, genes) == ""
+    assert "'gene1'" in likely_cause({"SPI1", "gene1"}, genes)
 
 
 def test_signs_and_absent_edges_of_known_interactions(counts, regulators, tmp_path):

@@ -14,6 +14,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.sets import CandidatePools, SetView, TargetSets
+from grn_exp.models.sets.pairs2 import PairS2
 from grn_exp.models.sets.training_sets import MostFrequentSet, NearestTargetSet, SetDictionary
 from tests.messages import naming
 
@@ -349,3 +350,8 @@ def test_a_view_without_pools_is_a_defect():
     view = dataclasses.replace(make_view(SETS_OF_2, {"N": 2}), pools=None)
     with pytest.raises(RuntimeError, match="without pools"):
         make_model("pairs2", view)
+
+
+def test_a_weight_of_true_edges_is_refused_where_none_is_used():
+    with pytest.raises(InputError, match=naming("model.positive_weight=5", "model.loss=bce")):
+        PairS2(positive_weight=5.0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions
 from grn_exp.core.views import TrainView
@@ -89,9 +90,15 @@ class PairS2(PairScoring):
         cross-entropy of the edges from the members of the pool, and from true regulators that
         retrieval left out of it; no negative sets are drawn.
     positive_weight
-        Weight of true edges in ``bce``; 1, none, has not been compared with others.
+        Weight of true edges in ``bce``, and of it alone; None for 1, which has not been compared
+        with others.
     options
         As in :class:`PairScoring`.
+
+    Raises
+    ------
+    InputError
+        If the weight is not above 0, or is given for another loss.
     """
 
     decomposable: ClassVar[bool] = True
@@ -100,12 +107,18 @@ class PairS2(PairScoring):
         self,
         *,
         loss: Literal["ranking", "bce"] = "ranking",
-        positive_weight: float = 1.0,
+        positive_weight: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        require_in("(0, inf)", positive_weight=positive_weight)
         self._is_ranked = loss == "ranking"
+        if positive_weight is not None:
+            require_in("(0, inf)", positive_weight=positive_weight)
+            if self._is_ranked:
+                raise InputError(
+                    f"model.positive_weight={positive_weight:g}: only model.loss=bce has weights; "
+                    "give that too, or leave the weight out"
+                )
 
     def build(self, view: TrainView) -> None:
         """Add the pair scorer."""
@@ -126,7 +139,7 @@ class PairS2(PairScoring):
         total = torch.zeros((), device=self.features.device)
         for phi, each, wanted in zip(self.pair_scores(rows, members), members, true, strict=True):
             labels = torch.as_tensor(np.isin(each, wanted)).to(phi)
-            weight = phi.new_tensor(self.options.positive_weight)
+            weight = phi.new_tensor(self.options.positive_weight or 1.0)
             total = total + F.binary_cross_entropy_with_logits(phi, labels, pos_weight=weight)
         return {"total": total / len(batch)}
 
