@@ -11,7 +11,7 @@ from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.posterior.fitting import search_sets
 from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log
-from grn_exp.models.sets.posterior.set_evidence import Activity, SetEvidence, Time
+from grn_exp.models.sets.posterior.set_evidence import Activity, Noise, SetEvidence, Time
 from grn_exp.models.sets.posterior.sharing import ROUNDS, shared_posterior
 
 
@@ -68,6 +68,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
         time: Time = "auto",
         response: Response = "fitted",
         activity: Activity = "auto",
+        noise: Noise = "auto",
         share: bool = True,
         n_pool: int = 60,
         n_sets: int = 15,
@@ -84,6 +85,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
             time=self.options.time,
             response=self.options.response,
             activity=self.options.activity,
+            noise=self.options.noise,
             n_pool=self.options.n_pool,
             seed=self.seed,
         )
