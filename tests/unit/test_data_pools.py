@@ -122,6 +122,10 @@ def test_a_pool_that_cannot_hold_its_set_is_refused(kind, options, part):
 def test_caps_are_the_papers_and_sizes_without_one_have_the_pools():
     pool = RetrievedPool()
     assert [pool.cap(size) for size in (1, 2, 3, 4, 5)] == [80, 80, 80, 55, 80]
+    # a larger set needs a longer list, as far as the pool goes
+    longer = {size: RetrievedPool(size=130).cap(size) for size in (1, 4, 5, 6, 8)}
+    assert longer == {1: 130, 4: 55, 5: 100, 6: 120, 8: 130}
+    assert RetrievedPool(size=130, caps={6: 40}).cap(6) == 40
     assert RetrievedPool(caps={"4": 40}).cap(4) == 40  # a configuration's keys are texts
     assert RetrievedPool(size=10).cap(2) == 10
     with pytest.raises(InputError, match=naming("pool.size=10", "sets of 11")):

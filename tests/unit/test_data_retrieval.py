@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks import paper_retrieval
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.edges.beeline import expression_key, network_key
@@ -112,6 +113,17 @@ def test_raw_counts_and_networks_that_are_not_there_are_refused(paths, tmp_path)
         module(**{**paths, "network_file": str(tmp_path / "nothing.csv")}).setup()
     with pytest.raises(InputError, match=naming("data.network=lofgof", "mDC", "mESC")):
         module(dataset="mDC", network="lofgof")
+
+
+def test_drawn_files_have_the_size_that_is_asked_for(tmp_path):
+    expression, network, n_edges = paper_retrieval.write(tmp_path, paper_retrieval.SMALL)
+    data = module(expression=str(expression), network_file=str(network))
+    facts, size = data.describe(), paper_retrieval.SMALL
+    assert data.expression.values.shape == (size.n_cells, size.n_genes)
+    assert facts["n_candidates"] <= size.n_regulators
+    assert facts["n_targets"] <= size.n_targets
+    assert data.truth.labels.sum() == n_edges
+    assert n_edges == pytest.approx(size.in_degree * size.n_targets, rel=0.25)
 
 
 def test_mesc_as_it_is_configured(real_data):

@@ -19,8 +19,15 @@ def _paper_caps() -> dict[int, int]:
     return {2: 80, 3: 80, 4: 55}
 
 
+_LARGE = 5  # the paper has caps for smaller sets
+_PER_MEMBER = 20
+
+
 def _too_small(given: str, set_size: int) -> str:
-    return f"{given}: a pool for sets of {set_size} needs at least {set_size}; give a larger one"
+    return (
+        f"{given}: such a pool holds 0 sets of {set_size} regulators; give {set_size} at least, "
+        f"which hold 1, or leave {set_size} out of data.set_sizes"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +58,8 @@ class _PoolSizes:
         InputError
             If it is less than ``size``.
         """
-        cap = min(self.size, self.caps.get(size, self.size))
+        usual = _PER_MEMBER * size if size >= _LARGE else self.size
+        cap = min(self.size, self.caps.get(size, usual))
         if cap < size:
             raise InputError(_too_small(f"pool.size={self.size}", size))
         return cap
@@ -66,8 +74,9 @@ class RetrievedPool(_PoolSizes):
     size
         Number of candidates retrieved (the paper's K).
     caps
-        Number of them kept, by set size (the paper's M_R); ``size`` where a set size is not
-        named. The set sizes may be strings, as they are in a configuration.
+        Number of them kept, by set size (the paper's M_R). Where a set size R is not named, it is
+        ``size`` up to 4 and ``20 R`` from 5 on, as a whole set of more members needs a longer
+        list; never more than ``size``. The set sizes may be strings, as in a configuration.
     training
         Who draws the pools of training targets. ``in_sample``: the retriever that draws all
         others, which was fitted to these very targets' sets, so that their pools hold them more

@@ -48,8 +48,8 @@ class NeuralSelector(PooledSelector, GradientModel):
         Whose ranking of the pool the confusers of near misses are the first of: the
         ``retriever``'s, or the method's own pair ``score`` as it is at that step.
     n_confusers
-        As in :class:`NegativeSets`; None for 60 of the retriever's (with 20 the others go unseen,
-        which is worse) or 20 by the pair score.
+        As in :class:`NegativeSets`; None for 20 by the pair score (10 and 40 are within the
+        error) or 60 of the retriever's (with 20 the others go unseen, which is worse).
     batch_size, optimizer, scheduler, seed
         As in :class:`GradientModel`; batches are targets.
     decoder
@@ -84,7 +84,7 @@ class NeuralSelector(PooledSelector, GradientModel):
         n_negatives: int = 64,
         near_miss_start: float = 0.5,
         near_miss_end: float = 0.9,
-        confusers: Confusers = "retriever",
+        confusers: Confusers = "score",
         n_confusers: int | None = None,
         batch_size: int = 16,
         optimizer: Optimizer = {

@@ -89,7 +89,7 @@ class PairS2(PairScoring):
         cross-entropy of the edges from the members of the pool, and from true regulators that
         retrieval left out of it; no negative sets are drawn.
     positive_weight
-        Weight of true edges in ``bce``.
+        Weight of true edges in ``bce``; 1, none, has not been compared with others.
     options
         As in :class:`PairScoring`.
     """
@@ -100,7 +100,7 @@ class PairS2(PairScoring):
         self,
         *,
         loss: Literal["ranking", "bce"] = "ranking",
-        positive_weight: float = 5.0,
+        positive_weight: float = 1.0,
         **options: Any,
     ) -> None:
         super().__init__(**options)

@@ -50,7 +50,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
     -----
     Assumed as in SERGIO's model under either ``response``: additive Hill responses, first-order
     decay at one rate for all genes, a noise variance that grows in proportion to the level, clean
-    concentrations. Fitted: the curve, the effects, the dispersion of that noise, the delay.
+    concentrations. Fitted: the curve, the effects, the dispersion of that noise, the delay. That
+    half responses go with the regulators' means is where the fit starts from; how far they do is
+    fitted too.
     Reads expression and training sets, no pools. A set costs ``2^R`` sign patterns and ``R^3``
     operations each; the search costs a beam of 200 sets over all candidates a target.
 
