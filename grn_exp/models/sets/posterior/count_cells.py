@@ -1,4 +1,4 @@
-"""What is known of cells from counts: their types, library sizes, and each gene's mean in a type."""
+"""What counts say of cells: their types, library sizes, each gene's mean in a type, an order."""
 
 import dataclasses
 from typing import Any, cast
@@ -184,7 +184,9 @@ def _by_total(counts: Floats, n: int) -> Integers:
     """Divide cells evenly by their totals."""
     group = np.empty(len(counts), dtype=np.int64)
     n = max(1, min(n, len(counts) // 10))
-    group[np.argsort(counts.sum(axis=1), kind="stable")] = np.arange(len(counts)) * n // len(counts)
+    group[np.argsort(counts.sum(axis=1), kind="stable")] = (
+        np.arange(len(counts)) * n // len(counts)
+    )
     return group
 
 

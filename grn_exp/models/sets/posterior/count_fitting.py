@@ -48,7 +48,7 @@ def fit_counts(
             either.append(count_rows(cells, segment.reversed(), in_time=True))
         scores = [_explained(each, data, effects) for each in either] if in_time else [0.0]
         parts.append(either[int(np.argmax(scores))])
-    return _by_targets(CountRows.joined(parts), data, effects)
+    return fit_to_targets(CountRows.joined(parts), data, effects)
 
 
 def _explained(part: CountRows, data: LabelledCells, effects: EffectPrior) -> float:
@@ -70,13 +70,14 @@ def _with_doubt(part: CountRows, data: LabelledCells, effects: EffectPrior) -> R
     return dataclasses.replace(part.rows, v=v)
 
 
-def _by_targets(part: CountRows, data: LabelledCells, effects: EffectPrior) -> HillEvidence:
+def fit_to_targets(part: CountRows, data: LabelledCells, effects: EffectPrior) -> HillEvidence:
+    """Fit responses and effects in turn; effects as they are before."""
     own, known = part, np.unique(np.concatenate(data.sets))
     for _ in range(_ROUNDS):
         evidence = HillEvidence(_with_doubt(part, data, effects), effects, dispersion=1.0)
         effects = moments(evidence, data)[0]
         evidence = dataclasses.replace(evidence, effects=effects)
-        part = _responses_by_targets(own, data, evidence, known)
+        part = responses_by_targets(own, data, evidence, known)
     evidence = HillEvidence(_for_anyone(part, known, effects, data), effects, dispersion=1.0)
     effects, dispersion = moments(evidence, data)
     return dataclasses.replace(evidence, effects=effects, dispersion=dispersion)
@@ -92,7 +93,7 @@ def _for_anyone(
     return dataclasses.replace(part.rows, v=part.rows.v + doubt[:, None])
 
 
-def _responses_by_targets(
+def responses_by_targets(
     own: CountRows, data: LabelledCells, evidence: HillEvidence, known: Integers
 ) -> CountRows:
     """Return the posterior of the known regulators' responses, row by row.
@@ -150,7 +151,9 @@ def _effect_moments(
         gram, rhs = pool.signed()
         product = np.zeros((size, size))
         used = chances >= _LEAST_CHANCE
-        for pattern, chance in zip(patterns[used], chances[used] / chances[used].sum(), strict=True):
+        for pattern, chance in zip(
+            patterns[used], chances[used] / chances[used].sum(), strict=True
+        ):
             chosen = np.arange(size) + size * pattern
             a = gram[np.ix_(chosen, chosen)] + np.eye(size) * evidence.effects.precision
             covariance = np.linalg.inv(a)

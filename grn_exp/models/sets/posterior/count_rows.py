@@ -51,6 +51,56 @@ class CountRows:
         )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Basis:
+    """A segment's independent rows.
+
+    Attributes
+    ----------
+    map
+        From cells to rows, shape ``(n_cells, n_cells)``.
+    spread
+        lambda, shape ``(n_cells, 1)``.
+    deviations
+        Observations of ``x - mu`` by row, shape ``(n_cells, n_genes)``.
+    mu, tau
+        Every gene's mean and error, shape ``(n_genes,)``.
+    """
+
+    map: Floats
+    spread: Floats
+    deviations: Floats
+    mu: Floats
+    tau: Floats
+
+    @classmethod
+    def of(cls, cells: CountCells, segment: Segment, *, in_time: bool) -> "Basis":
+        """Diagonalise what concentrations and errors of a segment's cells have in common."""
+        order, times = segment
+        apart = np.abs(times[:, None] - times)
+        covariance = np.exp(-apart) if in_time else np.eye(len(order))
+        mu = cells.means[int(cells.types[order[0]])]
+        y, tau, profile = _observations(cells, order, mu)
+        root = 1 / np.sqrt(profile)
+        values, vectors = np.linalg.eigh(root[:, None] * covariance * root)
+        to_rows = vectors.T * root
+        return cls(to_rows, np.maximum(values, 0)[:, None], to_rows @ y, mu, tau)
+
+    @property
+    def one(self) -> Floats:
+        """The rows of a constant 1, shape ``(n_cells,)``."""
+        return self.map.sum(axis=1)
+
+    def rows(self, followed: Floats) -> Rows:
+        """Return the regression's rows, given what targets follow in each cell."""
+        return Rows(
+            y=self.deviations + self.one[:, None] * self.mu,
+            f=self.map @ followed,
+            one=self.one,
+            v=self.spread * self.mu + self.tau,
+        )
+
+
 def count_rows(cells: CountCells, segment: Segment, *, in_time: bool) -> CountRows:
     """Return one row for each cell of a segment.
 
@@ -63,38 +113,26 @@ def count_rows(cells: CountCells, segment: Segment, *, in_time: bool) -> CountRo
     in_time
         Do the cells follow each other in time.
     """
-    order, times = segment
-    number = int(cells.types[order[0]])
-    mu, half = cells.means[number], cells.means.mean(axis=0)
-    apart = np.abs(times[:, None] - times)
-    covariance = np.exp(-apart) if in_time else np.eye(len(order))
-    y, tau, profile = _observations(cells, order, mu)
-    root = 1 / np.sqrt(profile)
-    values, vectors = np.linalg.eigh(root[:, None] * covariance * root)
-    basis, spread = vectors.T * root, np.maximum(values, 0)[:, None]
-    one = basis.sum(axis=1)
+    basis = Basis.of(cells, segment, in_time=in_time)
+    mu, half = basis.mu, cells.means.mean(axis=0)
     # what the regulator's own counts say about it, cell by cell
-    told = spread * mu / (spread * mu + tau)
-    own = np.maximum(mu + np.linalg.solve(basis, told * (basis @ y)), 0)
+    told = basis.spread * mu / (basis.spread * mu + basis.tau)
+    own = np.maximum(mu + np.linalg.solve(basis.map, told * basis.deviations), 0)
     response = own**2 / (half**2 + own**2 + 1e-12)
     slope = 2 * mu * half**2 / (mu**2 + half**2) ** 2
     if in_time:
-        followed, open_share = followed_in_time(response, times), 0.0
-        lagged = np.einsum("ki,ij,kj->k", basis, (1 + apart) * covariance / 2, basis)
+        followed, left_open = followed_in_time(response, segment.times), 0.0
+        apart = np.abs(segment.times[:, None] - segment.times)
+        lagged = (basis.map @ ((1 + apart) * np.exp(-apart) / 2) * basis.map).sum(axis=1)
     else:
         mean = response.mean(axis=0)
-        followed, open_share = mean + _DAMPING * (response - mean), _LEFT_OPEN
-        lagged = _DAMPING**2 * spread[:, 0]
-    variance = slope**2 * mu * (np.maximum(lagged, 1e-6)[:, None] * (1 - told))
-    variance = variance + slope**2 * mu * open_share * spread
-    variance = variance + _mean_response_variance(cells, number, half) * one[:, None] ** 2
-    rows = Rows(
-        y=basis @ (y + mu),
-        f=basis @ followed,
-        one=one,
-        v=spread * mu + tau,
-    )
-    return CountRows(rows, variance)
+        followed, left_open = mean + _DAMPING * (response - mean), _LEFT_OPEN
+        lagged = _DAMPING**2 * basis.spread[:, 0]
+    lagged = np.maximum(lagged, 1e-6)[:, None]
+    variance = slope**2 * mu * (lagged * (1 - told) + left_open * basis.spread)
+    number = int(cells.types[segment.cells[0]])
+    variance += _mean_response_variance(cells, number, half) * basis.one[:, None] ** 2
+    return CountRows(basis.rows(followed), variance)
 
 
 def _observations(cells: CountCells, order: Integers, mu: Floats) -> tuple[Floats, Floats, Floats]:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.sets import Positions, SetView
-from grn_exp.models.sets.posterior.curve_fitting import fitted_curve
 from grn_exp.models.sets.posterior.count_cells import CountCells
 from grn_exp.models.sets.posterior.count_fitting import fit_counts
 from grn_exp.models.sets.posterior.counts import counts_of
+from grn_exp.models.sets.posterior.curve_fitting import fitted_curve
 from grn_exp.models.sets.posterior.evidence import HillEvidence
 from grn_exp.models.sets.posterior.fitting import (
     fit_path,
