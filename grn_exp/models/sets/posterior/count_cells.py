@@ -18,6 +18,7 @@ _N_COARSE_DEPTHS = 6
 _TYPE_ROUNDS = 10
 _MAX_TYPES, _FEWEST_OF_TYPE = 15, 10
 _LEAST_SILHOUETTE, _SILHOUETTE_CELLS = 0.05, 3000
+_NEARLY = 0.95  # of the best silhouette
 _N_COMPONENTS = 20
 _PSEUDOCOUNT = 2.0
 _FEWEST_CELLS = 30  # of a type, for an order in time
@@ -112,7 +113,7 @@ def count_types(counts: Floats) -> Integers:
     Each count is compared with those of cells of about the same total, since totals differ more
     than types do. The direction of a cell's leading principal components is clustered into many
     types; then each cell goes to the type whose multinomial profile its counts are likeliest
-    under, and types are given up one by one. The number with the best silhouette is kept.
+    under, and types are given up one by one. The fewest whose silhouette is nearly the best are kept.
     """
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
@@ -131,14 +132,15 @@ def count_types(counts: Floats) -> Integers:
         return np.zeros(len(counts), dtype=np.int64)
     means = KMeans(n_types, n_init=cast("Any", 4), random_state=0)
     types = np.unique(means.fit_predict(scores), return_inverse=True)[1].astype(np.int64)
-    best, best_value = np.zeros(len(counts), dtype=np.int64), _LEAST_SILHOUETTE
+    tried: list[tuple[float, Integers]] = []
     while types.max() > 0:
         types, likelihood = _settled(counts, types)
-        value = _silhouette(scores, types)
-        if value > best_value:
-            best, best_value = types, value
+        tried.append((_silhouette(scores, types), types))
         types = _without_least(types, likelihood)
-    return best
+    best = max((value for value, _ in tried), default=0.0)
+    if best < _LEAST_SILHOUETTE:
+        return types
+    return next(each for value, each in reversed(tried) if value >= _NEARLY * best)
 
 
 def _settled(counts: Floats, types: Integers) -> tuple[Integers, Floats]:
