@@ -110,7 +110,7 @@ def _run(name: str, dataset: str, n_epochs: int) -> Form:
     torch.set_num_threads(1)
     model = _model(dataset)
     if name == "plain":
-        plain = PlainDeepSEM(model)
+        plain = PlainDeepSEM(model).start_as(model)
         seconds, losses = _time(lambda epoch: plain.epoch(epoch).total, n_epochs)
         scores = plain.scores()
     else:

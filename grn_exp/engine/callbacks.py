@@ -2,13 +2,12 @@
 
 import io
 import logging
-import math
 import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -20,18 +19,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from grn_exp.core import progress
 from grn_exp.core.errors import InputError
 from grn_exp.engine import stopping
+from grn_exp.models.base import GRNModel
 from grn_exp.storage.atomic import make_folder, unwritable
 
 log = logging.getLogger(__name__)
 _PATIENCE = 20.0  # seconds that a signal waits for the end of an epoch
 
 
-def diverged(epoch: int) -> InputError:
-    """Return the error for a training whose numbers went to infinity."""
-    return InputError(
-        f"training diverged in epoch {epoch}: loss or weights are not finite; lower the "
-        "learning rates or the weights of the loss (model.*)"
-    )
+def require_finite(model: GRNModel) -> None:
+    """Refuse weights that are not finite.
+
+    Raises
+    ------
+    InputError
+        If the training diverged.
+    """
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise model.diverged()
 
 
 class LearningRates(pl.Callback):
@@ -90,11 +94,9 @@ class History(Checkpoint):
         Raises
         ------
         InputError
-            If the loss is no finite number, or the file cannot be written.
+            If the file cannot be written.
         """
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if not math.isfinite(values.get("train/loss", 0.0)):
-            raise diverged(trainer.current_epoch)
         every = trainer.check_val_every_n_epoch or 1
         if not trainer.enable_validation or (trainer.current_epoch + 1) % every:
             # Lightning keeps showing the old score
@@ -183,9 +185,16 @@ class TimedCheckpoint(Checkpoint):
             stopping.stop_if_asked()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time, or if the training is to stop."""
+        """Save if it is time, or if the training is to stop.
+
+        Raises
+        ------
+        InputError
+            If the weights are not finite; what was saved before is kept.
+        """
         asked = stopping.asked()
         if asked or time.monotonic() - self.written_at >= self.seconds:
+            require_finite(cast("GRNModel", pl_module))
             self.save(trainer)
         if asked:
             stopping.stop_if_asked()

@@ -20,7 +20,13 @@ from grn_exp.core import construct
 from grn_exp.core.errors import InputError
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.engine import stopping
-from grn_exp.engine.callbacks import DirectIO, History, ProgressBar, TimedCheckpoint, diverged
+from grn_exp.engine.callbacks import (
+    DirectIO,
+    History,
+    ProgressBar,
+    TimedCheckpoint,
+    require_finite,
+)
 from grn_exp.engine.devices import leased_gpu
 from grn_exp.engine.outcome import Outcome
 from grn_exp.engine.spec import TrainerSettings
@@ -168,8 +174,7 @@ def fit(
             trainer = _make_trainer(settings, callbacks, logger=logger, gpu=gpu, folder=folder)
             resume = _checkpoint_to_go_on_from(folder.checkpoint, model) or settings.resume_from
             _train(trainer, model, data, resume)
-        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-            raise diverged(trainer.current_epoch - 1)
+        require_finite(model)
         if gpu is not None:
             device = torch.cuda.get_device_name(gpu)
         checkpoint.save(trainer)
@@ -217,8 +222,7 @@ def _train(trainer: pl.Trainer, model: GRNModel, data: Benchmark, resume: Path |
         except InputError:
             raise
         except Exception as error:
-            if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-                raise diverged(trainer.current_epoch) from error
+            require_finite(model)
             text = str(error)  # a callback may watch a value that is not logged
             if isinstance(error, MisconfigurationException) or "conditioned on metric" in text:
                 raise InputError(" ".join(str(error).split())) from error

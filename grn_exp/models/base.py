@@ -244,6 +244,18 @@ class GRNModel(pl.LightningModule, abc.ABC):
         """
         return 2 * sizes.matrix + 4 * sizes.pairs
 
+    def diverged(self, reason: str = "loss or weights are not finite") -> InputError:
+        """Return the error of a training whose numbers are no longer finite."""
+        training = self._trainer is not None and self._trainer.training
+        where = f" in epoch {self.current_epoch}" if training else ""
+        return InputError(f"training diverged{where}: {reason}; {self.how_to_converge()}")
+
+    def how_to_converge(self) -> str:
+        """Say which options to change after a training that diverged, largest rate first."""
+        rates = [(k, v) for k, v in self.hparams.items() if k.endswith("learning_rate") and v]
+        named = [f"model.{k}={v:g}" for k, v in sorted(rates, key=lambda rate: -rate[1])]
+        return f"lower {' or '.join(named) or 'the learning rates'}"
+
     def facts(self) -> dict[str, Any]:
         """Return what the fitted model wants in the run's provenance, as JSON types."""
         return {}
@@ -329,15 +341,32 @@ class GradientModel(GRNModel):
         self.begin_epoch(self.current_epoch)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        """Compute the loss of one batch; the log entry comes once an epoch, which is cheaper."""
-        parts = self.loss(batch)
+        """Compute the loss of one batch; the log entry comes once an epoch, which is cheaper.
+
+        Raises
+        ------
+        InputError
+            If its numbers are not finite.
+        """
+        try:
+            parts = self.loss(batch)
+        except FloatingPointError as error:
+            raise self.diverged(str(error)) from error
         for name, value in parts.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach() * len(batch)
         self._n_seen += len(batch)
         return parts["total"]
 
     def on_train_epoch_end(self) -> None:
-        """Log ``train/loss`` and its parts, means over the epoch's items."""
+        """Log ``train/loss`` and its parts, means over the epoch's items.
+
+        Raises
+        ------
+        InputError
+            If the loss is no finite number.
+        """
+        if not bool(torch.isfinite(torch.as_tensor(self._sums.get("total", 0.0)))):
+            raise self.diverged()
         for name, value in self._sums.items():
             key = "loss" if name == "total" else name
             self.log(f"train/{key}", value / self._n_seen)

@@ -7,12 +7,10 @@ sixteen times fewer evaluations, forward and backward.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-
-from grn_exp.core.errors import InputError
 
 
 class ScalarNetwork(nn.Module):
@@ -24,33 +22,79 @@ class ScalarNetwork(nn.Module):
         Units in each hidden layer.
     n_outputs
         How many numbers come out.
+    start
+        ``zero``: every bias starts at zero. ``constant``: the network reads a second input that
+        is always 1, and every bias starts at zero. ``merged``: in place of that input, the first
+        layer's biases start as its weights would.
 
     Notes
     -----
-    Weights are Xavier-normal, biases zero, but for the first layer's: DeepSEM feeds its
-    networks a second input that is always 1, whose Xavier-normal weights act as that bias.
+    Weights are Xavier-normal. Published DeepSEM's encoder is ``constant``, its decoder ``zero``.
     """
 
-    def __init__(self, *, hidden_width: int, n_outputs: int) -> None:
+    def __init__(
+        self,
+        *,
+        hidden_width: int,
+        n_outputs: int,
+        start: Literal["zero", "constant", "merged"] = "zero",
+    ) -> None:
         super().__init__()
+        self.reads_constant = start == "constant"
+        first = nn.Linear(2 if self.reads_constant else 1, hidden_width)
         self.layers = nn.Sequential(
-            nn.Linear(1, hidden_width),
+            first,
             nn.Tanh(),
             nn.Linear(hidden_width, hidden_width),
             nn.Tanh(),
             nn.Linear(hidden_width, n_outputs),
         )
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_normal_(layer.weight)
-                nn.init.zeros_(layer.bias)
-        first = self.layers[0]
-        nn.init.normal_(first.bias, std=(2 / (2 + hidden_width)) ** 0.5)  # type: ignore[arg-type]
+        _start(self.layers)
+        if start == "merged":
+            nn.init.normal_(first.bias, std=(2 / (2 + hidden_width)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Evaluate at every element: shape ``(...)`` to ``(n_outputs, ...)``."""
-        outputs = self.layers(x.reshape(-1, 1))
-        return outputs.T.reshape(-1, *x.shape)
+        inputs = x.reshape(-1, 1)
+        if self.reads_constant:
+            inputs = torch.cat([inputs, torch.ones_like(inputs)], dim=1)
+        return self.layers(inputs).T.reshape(-1, *x.shape)
+
+
+class ConstantNetwork(nn.Module):
+    """Numbers made from a constant 1, through one hidden tanh layer (DeepSEM's latent prior).
+
+    Parameters
+    ----------
+    hidden_width
+        Units in the hidden layer.
+    n_outputs
+        How many numbers come out.
+
+    Notes
+    -----
+    Weights start Xavier-normal, biases at zero. What comes out moves faster than free numbers
+    would at the same rate: each is a sum over the hidden units, all of which are trained.
+    """
+
+    def __init__(self, *, hidden_width: int, n_outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(1, hidden_width), nn.Tanh(), nn.Linear(hidden_width, n_outputs)
+        )
+        _start(self.layers)
+
+    def forward(self) -> Tensor:
+        """Return the numbers, shape ``(n_outputs,)``."""
+        one = next(self.parameters()).new_ones(1)
+        return self.layers(one)
+
+
+def _start(layers: nn.Sequential) -> None:
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
 
 class Grid:
@@ -97,10 +141,7 @@ def _ends(x: Tensor) -> tuple[float, float]:
     """Return smallest and largest element; refuse numbers that are not finite."""
     low, high = (float(end) for end in torch.aminmax(x.detach()))
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError(
-            f"training diverged: a network was given numbers from {low} to {high}; "
-            "lower the learning rates"
-        )
+        raise FloatingPointError(f"a network was given numbers from {low} to {high}")
     return low, high
 
 
@@ -142,7 +183,7 @@ def look_up(network: ScalarNetwork, x: Tensor, *, n_points: int) -> Tensor:
 
     Raises
     ------
-    InputError
+    FloatingPointError
         If ``n_points`` is not 0 and ``x`` holds a NaN or infinite number: training diverged.
     """
     if n_points == 0:
@@ -185,7 +226,7 @@ class FrozenTable:
 
         Raises
         ------
-        InputError
+        FloatingPointError
             As :func:`look_up`.
         """
         if self.n_points == 0:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
-from grn_exp.core.versions import RESULTS_VERSION
+from grn_exp.core.versions import EARLIER, RESULTS_VERSION
 from grn_exp.runs.choices import choice_name
 from grn_exp.runs.files import ForeignError, UnreadableError, part
 from grn_exp.runs.folder import HISTORY, LOG, METRICS, STATUS, RunFolder
@@ -93,12 +93,21 @@ def read_run(path: Path) -> Run | Problem:
             "folder": str(path),
             "finished_at": str(status.get("at", "")),
         }
-        return Run(names, columns, parameters(config), facts)
+        return Run(names, columns, _complete(parameters(config)), facts)
     except ForeignError as error:
         return Problem(str(path), "stale", f"{error}; force=true runs it again")
     except UnreadableError as error:
         reason = f"{error}; do that run again with force=true"
         return Problem(str(path), "unreadable", reason)
+
+
+def _complete(found: dict[str, object]) -> dict[str, object]:
+    """Add options that methods were given later, with the value that says what the run did."""
+    for node in ("model", "retriever.model"):
+        module = str(found.get(f"{node}._target_")).rpartition(".")[0]
+        for option, value in EARLIER.get(module, {}).items():
+            found.setdefault(f"{node}.{option}", value)
+    return found
 
 
 def _unfinished(folder: RunFolder, status: dict[str, Any]) -> tuple[Kind | None, str]:

@@ -180,7 +180,7 @@ def test_deepsem_has_its_published_settings(network, data, expected, epochs):
     settings = identify(f"data.network={network}", data=data, model="deepsem").config
     everywhere = {
         "learning_rate": 1e-4,
-        "learning_rate_decay": 0.95,
+        "learning_rate_decay": 1.0,
         "adjacency_learning_rate": 2e-5,
         "hidden_width": 128,
         "batch_size": 64,

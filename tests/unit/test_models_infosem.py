@@ -271,22 +271,156 @@ def test_unknown_pairs_do_not_enter_the_label_term():
     assert model.adjacency_terms()["labels"] == before
 
 
+def as_embedding(values):
+    genes = GeneIndex([f"G{i}" for i in range(len(values))])
+    known = np.ones(len(values), dtype=np.bool_)
+    return GeneEmbedding(genes, np.asarray(values, dtype=np.float32), known, "test.npz")
+
+
 def test_embedding_scalings():
-    values = np.array([[1, 5, 2], [3, 5, 6], [8, 5, 1]], dtype=np.float32)
-    np.testing.assert_array_equal(scale_embedding(values, "none"), values)
-    centred = np.array([[-3, 0, -1], [-1, 0, 3], [4, 0, -2]])
-    np.testing.assert_allclose(scale_embedding(values, "centre"), centred)
-    spread = np.sqrt([26 / 3, 1, 14 / 3])  # the second coordinate is constant
-    np.testing.assert_allclose(scale_embedding(values, "zscore"), centred / spread, rtol=1e-6)
+    values = [[1, 4, 8], [3, 4, 0], [8, 4, 1]]
+    embedding = as_embedding(values)
+    np.testing.assert_array_equal(scale_embedding(embedding, "none"), values)
+    lengths = np.array([[9], [5], [9]])
+    np.testing.assert_allclose(scale_embedding(embedding, "unit"), values / lengths, rtol=1e-6)
+    centred = np.array([[-3, 0, 5], [-1, 0, -3], [4, 0, -2]])
+    np.testing.assert_allclose(scale_embedding(embedding, "centre"), centred)
+    spread = np.sqrt([26 / 3, 1, 38 / 3])  # the second coordinate is constant
+    np.testing.assert_allclose(scale_embedding(embedding, "zscore"), centred / spread, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scaling", ["none", "centre", "zscore"])
+@pytest.mark.parametrize("scaling", ["none", "unit", "centre", "zscore"])
 def test_the_model_uses_the_scaled_embedding(scaling):
     vectors = make_vectors()
     model = make_model(InfoSEMB, make_view(embedding=vectors), embedding_scaling=scaling)
-    torch.testing.assert_close(
-        model.embedding, torch.from_numpy(scale_embedding(vectors, scaling))
+    expected = scale_embedding(as_embedding(vectors), scaling)
+    torch.testing.assert_close(model.embedding, torch.from_numpy(expected))
+
+
+def test_by_default_the_length_of_a_priors_vectors_changes_nothing():
+    vectors = make_vectors()
+    starts = {}
+    for factor in (1, 16):
+        view = make_view(embedding=factor * vectors)
+        model = InfoSEMB(**SHARED).attach(view)
+        train(model, 4)
+        starts[factor] = model.prediction().values
+    np.testing.assert_array_equal(starts[1], starts[16])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([[1, 2], [0, 0], [3, 1]], ("'G1'", "length 0")),
+        ([[1, 2], [2, 4], [3, 6]], ("all 3 genes", "length alone")),
+    ],
+)
+def test_vectors_that_cannot_be_of_unit_length_name_another_scaling(values, words):
+    wanted = ("test.npz", *words, "model.embedding_scaling=none")
+    with pytest.raises(InputError, match=naming(*wanted)):
+        scale_embedding(as_embedding(values), "unit")
+    for scaling in ("none", "centre", "zscore"):
+        scale_embedding(as_embedding(values), scaling)
+
+
+@pytest.mark.parametrize(
+    ("scale", "divisor"),
+    [("per_pair", N_GENES**2), ("sum", 40 * N_GENES), ("undivided", 1)],  # 40 cells
+)
+def test_prior_scales_divide_all_terms_alike(scale, divisor):
+    view = make_view(labels=make_labels(), embedding=make_vectors())
+    model = wander(make_model(InfoSEMBC, view, prior_scale=scale, alpha=3.0))
+    deviation = model.edge_effects - model.without_self_pairs(model.prior_mean())
+    logits = model.label_logits()[model.known_rows, model.known_columns]
+    sums = {
+        "sparsity": 3.0 * deviation.abs().sum(),
+        "gene_weights": model.gene_weights.square().sum() / (2 * 0.5**2),
+        "labels": (logits - model.wanted_logits).square().sum() / (2 * 0.2**2),
+    }
+    expected = {name: float(value.detach()) / divisor for name, value in sums.items()}
+    terms = {name: float(value.detach()) for name, value in model.adjacency_terms().items()}
+    assert terms == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_sum_is_the_negative_elbo_over_the_number_of_values():
+    """All cells in one batch; Gaussian likelihood of variance 1/2, Laplace and normal priors."""
+    model = wander(
+        make_model(
+            InfoSEMB,
+            make_view(embedding=make_vectors()),
+            beta=1.0,
+            prior_scale="sum",
+            alpha=2.0,
+            standardise="all",
+            batch_size=40,
+        )
     )
+    other = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        moved = model.edge_effects + 0.1 * torch.randn(N_GENES, N_GENES, generator=other)
+        moved = model.without_self_pairs(moved)
+    found = []
+    for effects in (model.edge_effects.detach().clone(), moved):
+        with torch.no_grad():
+            model.edge_effects.copy_(effects)
+        model.begin_epoch(1)  # the same noise
+        parts = model.loss(torch.arange(40))
+        mean = model.prior_mean()
+        laplace = torch.distributions.Laplace(mean, 1 / 2.0)
+        pairs = ~torch.eye(N_GENES, dtype=torch.bool)
+        log_prior = laplace.log_prob(model.edge_effects)[pairs].sum()
+        log_prior = (
+            log_prior + torch.distributions.Normal(0.0, 0.5).log_prob(model.gene_weights).sum()
+        )
+        n_values = 40 * N_GENES
+        log_likelihood = -parts["reconstruction"] * n_values  # (x - f)^2 / (2 * 1/2), summed
+        elbo = log_likelihood + log_prior - parts["kl"] * n_values
+        found.append((parts["total"].item(), -elbo.item() / n_values))
+    (loss_a, elbo_a), (loss_b, elbo_b) = found
+    assert loss_b - loss_a == pytest.approx(elbo_b - elbo_a, rel=1e-3)
+    assert abs(loss_b - loss_a) > 1e-2
+
+
+def test_undivided_priors_win_over_the_reconstruction():
+    view = make_view(embedding=make_vectors())
+    distance = {}
+    for scale in ("per_pair", "undivided"):
+        model = make_model(InfoSEMB, view, prior_scale=scale, alpha=1.0)
+        train(model, 40)
+        deviation = model.edge_effects - model.without_self_pairs(model.prior_mean())
+        distance[scale] = deviation.abs().mean().item()
+    assert distance["undivided"] < 0.3 * distance["per_pair"]
+
+
+def test_a_divergence_names_the_scale_of_the_priors():
+    settings = {"prior_scale": "sum", "embedding_learning_rate": 1e30}
+    model = make_model(InfoSEMB, make_view(embedding=make_vectors()), **settings)
+    words = ("model.prior_scale=per_pair", "model.embedding_learning_rate=1e+30")
+    with pytest.raises(InputError, match=naming("diverged", *words)):
+        train(model, 6)
+
+
+def test_weights_that_start_as_a_linear_layers_do():
+    view = make_view(embedding=make_vectors(width=200))
+    draws = [make_model(InfoSEMB, view, w_start="linear", seed=seed) for seed in range(2)]
+    first, second = (model.gene_weights.detach() for model in draws)
+    assert not torch.equal(first, second)
+    bound = 1 / 400**0.5
+    assert first.abs().max() <= bound
+    assert first.std() == pytest.approx(bound / 3**0.5, rel=0.1)
+    # nothing else starts elsewhere
+    plain = make_model(InfoSEMB, view)
+    assert torch.equal(plain.edge_effects, draws[0].edge_effects)
+
+
+def test_untrained_weights_stay_and_count_where_the_prior_is_part_of_the_adjacency():
+    view = make_view(embedding=make_vectors())
+    settings = {"w_start": "linear", "embedding_learning_rate": 0.0, "seed": 3}
+    model = make_model(InfoSEMB, view, parametrisation="non_centred", **settings)
+    start = model.gene_weights.detach().clone()
+    assert not torch.equal(model.adjacency(), make_model(DeepSEM, view, seed=3).adjacency())
+    train(model, 4)
+    assert torch.equal(model.gene_weights, start)
 
 
 # -- training ------------------------------------------------------------------------------
@@ -347,8 +481,15 @@ def test_labels_of_another_class_give_another_target():
 
 
 @pytest.mark.parametrize(
-    "name", ["sigma_w", "sigma_l", "h", "embedding_learning_rate", "label_learning_rate"]
+    ("name", "value"),
+    [
+        ("sigma_w", 0),
+        ("sigma_l", 0),
+        ("h", 0),
+        ("embedding_learning_rate", -1),
+        ("label_learning_rate", 0),
+    ],
 )
-def test_options_out_of_range_are_refused_by_name(name):
-    with pytest.raises(InputError, match=naming(f"model.{name}=0")):
-        make_model(InfoSEMB, make_view(embedding=make_vectors()), **{name: 0})
+def test_options_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(InputError, match=naming(f"model.{name}={value}")):
+        make_model(InfoSEMB, make_view(embedding=make_vectors()), **{name: value})

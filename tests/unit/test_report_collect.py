@@ -29,6 +29,17 @@ def kinds(collected) -> list[str]:
     return sorted(collected.problems["kind"])
 
 
+def test_a_run_from_before_an_option_is_read_as_what_it_did(write_run, outputs):
+    deepsem = "grn_exp.models.edges.deepsem.DeepSEM"
+    write_run({"test_unseen": 0.3}, config={"model._target_": deepsem})
+    new = {"model._target_": deepsem, "model.networks": "published"}
+    write_run({"test_unseen": 0.4}, config=new)
+    collected = collect(outputs)
+    assert collected.problems.empty
+    found = dict(zip(collected.rows["value"], collected.rows["method_variant"], strict=True))
+    assert found == {0.3: "model.networks=merged", 0.4: ""}
+
+
 def test_a_run_s_columns(write_run, outputs):
     folder = write_run(
         {"test_seen": 0.7, "test_unseen": 0.3},

@@ -73,7 +73,7 @@ class Correlation(EdgeScorer):
         else:
             values = view.expression.values
             if self.kind == "spearman":
-                values = _ranks(values)
+                values = ranks_over_cells(values)
             scores = correlations(values, positions)
         scores[np.arange(len(positions)), positions] = 0
         return np.abs(scores)
@@ -147,7 +147,7 @@ def _unit_columns(values: np.ndarray) -> Iterator[np.ndarray]:
         yield (part - mean) / length
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks_over_cells(values: np.ndarray) -> np.ndarray:
     """Return each gene's ranks over the cells, which float32 holds exactly."""
     from scipy.stats import rankdata
 

@@ -12,7 +12,7 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
-from grn_exp.nn.scalar_network import FrozenTable, ScalarNetwork, look_up
+from grn_exp.nn.scalar_network import ConstantNetwork, FrozenTable, ScalarNetwork, look_up
 from grn_exp.nn.structural import FullMixing, RegulatorMixing
 from grn_exp.nn.z_scores import Standardisation, ZScores
 
@@ -40,8 +40,9 @@ class DeepSEM(GradientModel):
     Parameters
     ----------
     alpha
-        Weight of ``mean |A|``, the mean over all ordered gene pairs: the Laplace prior's
-        ``1 / sigma_a`` times ``n_genes^2`` (eq. 5).
+        Weight of ``mean |A|``, the mean over all ordered gene pairs. In the units of this loss,
+        which is a mean over cells and genes, the Laplace prior of eq. 5 has ``alpha = n_genes /
+        (n_cells sigma_a)``.
     beta
         Weight of the Kullback-Leibler term.
     standardise
@@ -57,6 +58,12 @@ class DeepSEM(GradientModel):
         Of the networks, and its factor an epoch.
     adjacency_learning_rate
         Of A.
+    networks
+        ``published``: as in DeepSEM's code, the encoder reads a constant 1 beside the value, all
+        biases start at zero, and mean and log-variance of the latent prior are networks
+        ``1 -> hidden_width -> n_genes`` of a constant. ``merged``: what a constant adds to is a
+        bias that starts as its weights would, in both networks, and the latent prior's moments
+        are free numbers that start at zero.
     hidden_width
         Units of the networks' hidden layers.
     table_points
@@ -98,6 +105,7 @@ class DeepSEM(GradientModel):
         learning_rate: float = 1e-4,
         learning_rate_decay: float = 0.95,
         adjacency_learning_rate: float = 2e-5,
+        networks: Literal["published", "merged"] = "published",
         hidden_width: int = 128,
         table_points: int = 2048,
         batch_size: int = 64,
@@ -130,12 +138,30 @@ class DeepSEM(GradientModel):
         positions = view.regulator_positions
         own_columns = positions if self.known_only else np.arange(self.n_genes)
         self.hold(regulator_positions=positions, own_columns=own_columns)
-        self.encoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=2)
-        self.decoder = ScalarNetwork(hidden_width=self.options.hidden_width, n_outputs=1)
-        self.prior_moments = nn.Parameter(torch.zeros(2, self.n_genes))
+        self._add_networks()
         # DeepSEM's start
         start = 1 / max(self.n_genes - 1, 1) + 2e-4 * torch.rand(self.n_rows, self.n_genes)
         self.edge_effects = nn.Parameter(self.without_self_pairs(start))
+
+    def _add_networks(self) -> None:
+        width = self.options.hidden_width
+        published = self.options.networks == "published"
+        starts = ("constant", "zero") if published else ("merged", "merged")
+        self.encoder = ScalarNetwork(hidden_width=width, n_outputs=2, start=starts[0])
+        self.decoder = ScalarNetwork(hidden_width=width, n_outputs=1, start=starts[1])
+        if published:
+            moments = [ConstantNetwork(hidden_width=width, n_outputs=self.n_genes) for _ in "mv"]
+            self.latent_prior = nn.ModuleList(moments)
+        else:
+            zeros = nn.Parameter(torch.zeros(self.n_genes))
+            self.latent_prior = nn.ParameterList([zeros, nn.Parameter(zeros.detach().clone())])
+
+    def latent_moments(self) -> Tensor:
+        """Return mean and log-variance of ``p(z)`` before ``I - A``, shape ``(2, n_genes)``."""
+        prior = self.latent_prior
+        return torch.stack(
+            [part() for part in prior] if isinstance(prior, nn.ModuleList) else [*prior]
+        )
 
     def memory(self, sizes: Sizes) -> int:
         """Return about how many bytes a fit takes beside the expression matrix.
@@ -191,7 +217,11 @@ class DeepSEM(GradientModel):
 
     def network_parameters(self) -> list[nn.Parameter]:
         """Return the weights of encoder, decoder and latent prior."""
-        return [*self.encoder.parameters(), *self.decoder.parameters(), self.prior_moments]
+        return [
+            *self.encoder.parameters(),
+            *self.decoder.parameters(),
+            *self.latent_prior.parameters(),
+        ]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the networks' group and the adjacency's groups."""
@@ -225,7 +255,7 @@ class DeepSEM(GradientModel):
                         self.encoder, n_points=n_points, ends=self.cells.ends
                     )
                 self._frozen_decoder = FrozenTable(self.decoder, n_points=n_points)
-        generator = torch.Generator(device=self.prior_moments.device)
+        generator = torch.Generator(device=self.edge_effects.device)
         self._noise = generator.manual_seed(epoch_seed(self.seed, epoch, stream=2))
 
     def _mix(self, *, reuse: bool) -> FullMixing | RegulatorMixing:
@@ -241,7 +271,7 @@ class DeepSEM(GradientModel):
         else:
             moments = look_up(self.encoder, x, n_points=self.options.table_points)
         mixing = self._mixing if self._mixing is not None else self._mix(reuse=False)
-        mixed = mixing.remove(torch.cat([moments.flatten(0, 1), self.prior_moments]))
+        mixed = mixing.remove(torch.cat([moments.flatten(0, 1), self.latent_moments()]))
         mean, log_variance = mixed[: len(x)], mixed[len(x) : -2]
         prior_mean, prior_log_variance = mixed[-2], mixed[-1]
 
