@@ -113,7 +113,7 @@ def count_types(counts: Floats) -> Integers:
     Each count is compared with those of cells of about the same total, since totals differ more
     than types do. The direction of a cell's leading principal components is clustered into many
     types; then each cell goes to the type whose multinomial profile its counts are likeliest
-    under, and types are given up one by one. The fewest whose silhouette is nearly the best are kept.
+    under, and types are given up one by one: the fewest with nearly the best silhouette are kept.
     """
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
@@ -126,9 +126,12 @@ def count_types(counts: Floats) -> Integers:
     n_components = min(_N_COMPONENTS, *counts.shape)
     pca = PCA(n_components, svd_solver=cast("Any", "randomized"), random_state=0)
     scores = pca.fit_transform(scaled)
+    # what noise of variance 1 reaches (Marchenko and Pastur), and somewhat more
+    edge = 1.1 * (1 + np.sqrt(counts.shape[1] / len(counts))) ** 2
+    scores = scores[:, pca.explained_variance_ > edge]
     scores /= np.linalg.norm(scores, axis=1, keepdims=True) + 1e-12
     n_types = min(_MAX_TYPES, len(counts) // _FEWEST_OF_TYPE)
-    if n_types < 2:
+    if n_types < 2 or scores.shape[1] == 0:
         return np.zeros(len(counts), dtype=np.int64)
     means = KMeans(n_types, n_init=cast("Any", 4), random_state=0)
     types = np.unique(means.fit_predict(scores), return_inverse=True)[1].astype(np.int64)

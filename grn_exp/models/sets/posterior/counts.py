@@ -23,9 +23,9 @@ _LIBRARIES = (2e-3, 20.0)
 _MEANS = (0.05, 100.0)
 _LARGEST = 250.0  # concentration
 
-# values over the smallest of their cell may be off a whole number by this, and one more per 1e4
+# values over the smallest of their cell may be off a whole number by this, and one more per 1e5
 _TOLERANCE = 0.01
-_MULTIPLES = (1, 2, 3, 4, 5)
+_MULTIPLES = range(1, 51)
 _FIRST_LOOK = 20  # cells that tell at once that values are no counts
 
 _N_FITTED_ON = 150  # genes, evenly by their level
@@ -56,7 +56,7 @@ def counts_of(raw: Floats) -> Floats | None:
         left = np.flatnonzero(np.isnan(counts[:, 0]))
         tried = ratio[left] * multiple
         whole = np.rint(tried)
-        fits = (np.abs(tried - whole) <= _TOLERANCE + 1e-4 * tried).all(axis=1)
+        fits = (np.abs(tried - whole) <= _TOLERANCE + 1e-5 * tried).all(axis=1)
         counts[left[fits]] = whole[fits]
     return None if np.isnan(counts).any() else counts
 
