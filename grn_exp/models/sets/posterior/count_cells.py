@@ -17,8 +17,8 @@ _N_DEPTHS = 20  # cells are compared with those of about the same total
 _N_COARSE_DEPTHS = 6
 _TYPE_ROUNDS = 10
 _MAX_TYPES, _FEWEST_OF_TYPE = 15, 10
-_LEAST_SILHOUETTE, _SILHOUETTE_CELLS = 0.05, 3000
-_NEARLY = 0.95  # of the best silhouette
+_SILHOUETTE_CELLS = 3000
+_NEARLY = 0.97  # of the best silhouette
 _N_COMPONENTS = 20
 _PSEUDOCOUNT = 2.0
 _FEWEST_CELLS = 30  # of a type, for an order in time
@@ -119,10 +119,15 @@ def count_types(counts: Floats) -> Integers:
     from sklearn.decomposition import PCA
 
     depths = _by_total(counts, _N_DEPTHS)
-    scaled = np.empty_like(counts)
+    scaled, log_total = np.empty_like(counts), np.log1p(counts.sum(axis=1))
     for depth in range(int(depths.max()) + 1):
-        some = counts[depths == depth]
-        scaled[depths == depth] = (some - some.mean(axis=0)) / np.sqrt(some.var(axis=0) + 1e-3)
+        own = depths == depth
+        scaled[own] = counts[own] - counts[own].mean(axis=0)
+        scaled[own] /= np.sqrt((scaled[own] ** 2).mean(axis=0) + 1e-3)
+        log_total[own] -= log_total[own].mean()
+        # totals differ among these cells, too
+        length = max(float(log_total[own] @ log_total[own]), 1e-12)
+        scaled[own] -= np.outer(log_total[own], log_total[own] @ scaled[own]) / length
     n_components = min(_N_COMPONENTS, *counts.shape)
     pca = PCA(n_components, svd_solver=cast("Any", "randomized"), random_state=0)
     scores = pca.fit_transform(scaled)
@@ -136,25 +141,25 @@ def count_types(counts: Floats) -> Integers:
     means = KMeans(n_types, n_init=cast("Any", 4), random_state=0)
     types = np.unique(means.fit_predict(scores), return_inverse=True)[1].astype(np.int64)
     tried: list[tuple[float, Integers]] = []
-    while types.max() > 0:
-        types, likelihood = _settled(counts, types)
+    # as many types as directions, and one more; half of the directions may be of time
+    fewest = max(2, -(-scores.shape[1] // 2))
+    while not tried or types.max() + 1 > fewest:
+        types = _without_least(types, _type_likelihood(counts, types)) if tried else types
+        types = _settled(counts, types)
         tried.append((_silhouette(scores, types), types))
-        types = _without_least(types, likelihood)
-    best = max((value for value, _ in tried), default=0.0)
-    if best < _LEAST_SILHOUETTE:
-        return types
+    best = max(value for value, _ in tried)
     return next(each for value, each in reversed(tried) if value >= _NEARLY * best)
 
 
-def _settled(counts: Floats, types: Integers) -> tuple[Integers, Floats]:
-    """Move cells to their likeliest types; return types and ``(n_cells, n_types)`` likelihoods."""
-    likelihood = _type_likelihood(counts, types)
+def _settled(counts: Floats, types: Integers) -> Integers:
+    """Move cells to their likeliest types until they stay; types may lose all their cells."""
     for _ in range(_TYPE_ROUNDS):
-        moved = np.unique(likelihood.argmax(axis=1), return_inverse=True)[1].astype(np.int64)
+        moved = _type_likelihood(counts, types).argmax(axis=1)
+        moved = np.unique(moved, return_inverse=True)[1].astype(np.int64)
         if (moved == types).all():
             break
-        types, likelihood = moved, _type_likelihood(counts, moved)
-    return types, likelihood
+        types = moved
+    return types
 
 
 def _without_least(types: Integers, likelihood: Floats) -> Integers:
