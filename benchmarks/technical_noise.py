@@ -24,7 +24,7 @@ from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.metrics.regulator_sets import SetRow
 from grn_exp.models.sets.posterior.count_cells import CountCells
 from grn_exp.models.sets.posterior.count_fitting import fit_counts
-from grn_exp.models.sets.posterior.count_rows import Basis, followed_in_time
+from grn_exp.models.sets.posterior.count_rows import Basis, followed_in_time, joined_rows
 from grn_exp.models.sets.posterior.counts import CountTable, counts_of
 from grn_exp.models.sets.posterior.evidence import HillEvidence
 from grn_exp.models.sets.posterior.fitting import first_effects, moments
@@ -122,15 +122,14 @@ class _Simulation:
             basis = Basis.of(self.cells, segment, in_time=True)
             followed = followed_in_time(response[segment.cells], segment.times)
             parts.append(basis.rows(followed))
-        fields = [field.name for field in dataclasses.fields(parts[0])][:4]
-        rows = Rows(**{name: np.concatenate([vars(p)[name] for p in parts]) for name in fields})
-        return self._fitted(rows, self.cells.means)
+        return self._fitted(joined_rows(parts), self.cells.means)
 
     def with_type_means(self) -> SetEvidence:
         """Take the types' means, of concentrations and responses."""
         cells = Cells.of(self.raw, self.types, sergio_curve(self.raw))
         rows = static_rows(cells, StaticScales())
-        first = Rows(*(each[:_N_TYPES] for each in (rows.y, rows.f, rows.one, rows.v)))
+        n = _N_TYPES  # the means' rows come first
+        first = Rows(y=rows.y[:n], f=rows.f[:n], one=rows.one[:n], v=rows.v[:n])
         return self._fitted(first, self.raw)
 
     def _fitted(self, rows: Rows, raw: Floats) -> SetEvidence:

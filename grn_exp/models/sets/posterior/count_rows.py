@@ -40,15 +40,18 @@ class CountRows:
     @classmethod
     def joined(cls, parts: list["CountRows"]) -> "CountRows":
         """Put rows one below the other."""
-        return cls(
-            Rows(
-                y=np.concatenate([each.rows.y for each in parts]),
-                f=np.concatenate([each.rows.f for each in parts]),
-                one=np.concatenate([each.rows.one for each in parts]),
-                v=np.concatenate([each.rows.v for each in parts]),
-            ),
-            np.concatenate([each.f_variance for each in parts]),
-        )
+        rows = joined_rows([each.rows for each in parts])
+        return cls(rows, np.concatenate([each.f_variance for each in parts]))
+
+
+def joined_rows(parts: list[Rows]) -> Rows:
+    """Put rows one below the other."""
+    return Rows(
+        y=np.concatenate([each.y for each in parts]),
+        f=np.concatenate([each.f for each in parts]),
+        one=np.concatenate([each.one for each in parts]),
+        v=np.concatenate([each.v for each in parts]),
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -152,12 +152,12 @@ class CountTable:
 
     def log_evidence(self, counts: Floats, libraries: Floats) -> Floats:
         """Return the log likelihood of every gene's counts, ``(n_genes, n_means)``."""
-        counts = np.minimum(counts, _MOST).astype(np.int64)
+        counted = np.minimum(counts, _MOST).astype(np.int64)
         places = self.of_libraries(libraries)
         out = np.zeros((counts.shape[1], len(self.mean)))
         genes = np.arange(counts.shape[1])
         for place in np.unique(places):
-            cells = counts[places == place]
+            cells = counted[places == place]
             seen = np.zeros((len(genes), cells.max() + 1))
             np.add.at(seen, (np.broadcast_to(genes, cells.shape), cells), 1.0)
             out += seen @ self.log_likelihood[place, :, : seen.shape[1]].T
@@ -210,16 +210,11 @@ def fit_law(counts: Floats, types: Integers) -> tuple[CountLaw, Floats]:
     groups = [np.flatnonzero(types == number) for number in range(int(types.max()) + 1)]
     profile = np.sqrt(np.maximum(totals, 1.0))  # losses make totals steeper than libraries
     profile /= np.exp(np.log(profile).mean())
-    point = np.array(_START)
+    point, libraries = np.array(_START), profile
 
     def loss(values: Floats) -> float:
-        law = _law(values)
-        table = CountTable(law, n_libraries=32, n_means=40, n_x=60)
-        return -sum(
-            float(table.log_evidence(counts[np.ix_(cells, some)], law.scale * profile[cells])
-                  .max(axis=1).sum())
-            for cells in groups
-        )  # fmt: skip
+        sizes = _law(values).scale * profile
+        return -_best_likelihood(_law(values), counts[:, some], groups, sizes)
 
     for _ in range(_FIT_ROUNDS):
         found = minimize(
@@ -232,15 +227,23 @@ def fit_law(counts: Floats, types: Integers) -> tuple[CountLaw, Floats]:
             },
         )
         point = np.asarray(found.x)
-        law = _law(point)
-        table = CountTable(law)
-        libraries = law.scale * profile
+        table = CountTable(_law(point))
+        libraries = _law(point).scale * profile
         for cells in groups:
             posterior = table.mean_posterior(counts[cells], libraries[cells])
             libraries[cells] = table.libraries_of(totals[cells], posterior @ table.mean)
-        scale = float(np.exp(np.log(libraries).mean()))
-        profile = libraries / scale
-    return dataclasses.replace(law, scale=scale), libraries
+        profile = libraries / np.exp(np.log(libraries).mean())
+    scale = float(np.exp(np.log(libraries).mean()))
+    return dataclasses.replace(_law(point), scale=scale), libraries
+
+
+def _best_likelihood(
+    law: CountLaw, counts: Floats, groups: list[Integers], libraries: Floats
+) -> float:
+    """Return the log likelihood of counts by type under every gene's best mean."""
+    table = CountTable(law, n_libraries=32, n_means=40, n_x=60)
+    best = [table.log_evidence(counts[g], libraries[g]).max(axis=1) for g in groups]
+    return float(sum(each.sum() for each in best))
 
 
 def _law(point: Floats) -> CountLaw:

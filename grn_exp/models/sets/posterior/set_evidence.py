@@ -134,15 +134,9 @@ class SetEvidence:
         if view.expression.values.min() < 0:
             raise InputError("model: expression has negative values; give log1p values")
         data = LabelledCells.from_view(view)
-        if noise != "clean":
-            counts = counts_of(data.raw)
-            if counts is not None:
-                return cls._of_counts(view, data, counts, time=time, n_pool=n_pool)
-            if noise == "technical":
-                raise InputError(
-                    "model.noise=technical: expression has neither counts nor multiples of them; "
-                    "choose auto or clean"
-                )
+        counts = _counts(data.raw, noise)
+        if counts is not None:
+            return cls._of_counts(view, data, counts, time=time, n_pool=n_pool)
         types = cluster_cells(data.raw)
         fits = response == "fitted"
         curve = fitted_curve(data, types) if fits else sergio_curve(data.raw)
@@ -221,6 +215,17 @@ class SetEvidence:
         gene = int(place[view.genes.positions([target])[0]])
         evidence = self.hill.pool(gene, place[view.regulator_positions[pool]])
         return lambda sets: torch.from_numpy(evidence(sets.cpu().numpy()))
+
+
+def _counts(raw: Floats, noise: Noise) -> Floats | None:
+    """Return the counts that expression shows, None to take it for concentrations."""
+    counts = None if noise == "clean" else counts_of(raw)
+    if noise == "technical" and counts is None:
+        raise InputError(
+            "model.noise=technical: expression has neither counts nor multiples of them; "
+            "choose auto or clean"
+        )
+    return counts
 
 
 def _pools(
