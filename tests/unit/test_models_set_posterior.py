@@ -144,11 +144,38 @@ def test_the_order_of_genes_does_not_matter(view_and_truth, model_and_found):
 @pytest.mark.parametrize(("n_cells", "noise"), [(3, "clean"), (12, "technical")])
 def test_few_or_noisy_cells_are_taken_as_they_are(n_cells, noise):
     view, _ = make_view(n_cells_per_type=n_cells, noise=noise, known=True)
-    model, found, _ = predicted(view)
+    model, found, _ = predicted(view, noise="clean")
     assert model.evidence.time == "static"
     assert set(model.facts()) >= {"n_between", "n_within", "damping"}
     regulators = set(view.regulators.symbols)
     assert all(each <= regulators for each in found.values())
+
+
+def test_counts_are_recognised_and_the_order_of_cells_and_genes_does_not_matter():
+    view, _ = make_view(noise="technical", known=True)
+    model, found, scores = predicted(view)
+    assert model.facts()["noise"] == "technical"
+    assert model.evidence.time == "static"
+    expression, rng = view.expression, np.random.default_rng(5)
+    cells = rng.permutation(expression.n_cells)
+    genes = rng.permutation(expression.n_genes)
+    turned = dataclasses.replace(
+        expression.take_genes(expression.genes.take(genes)),
+        values=expression.values[np.ix_(cells, genes)],
+    )
+    _, again, their_scores = predicted(dataclasses.replace(view, expression=turned))
+    assert again == found
+    np.testing.assert_array_equal(their_scores, scores)
+
+
+def test_concentrations_are_recognised(view_and_truth, model_and_found):
+    view, _ = view_and_truth
+    _, found, scores = model_and_found
+    _, plain, plain_scores = predicted(view, noise="clean")
+    assert plain == found
+    np.testing.assert_array_equal(plain_scores, scores)
+    with pytest.raises(InputError, match=naming("model.noise=technical", "clean")):
+        predicted(view, noise="technical")
 
 
 def test_sizes_that_no_training_set_has_can_be_asked_for(view_and_truth):
@@ -163,6 +190,7 @@ def test_sizes_that_no_training_set_has_can_be_asked_for(view_and_truth):
         ({"time": "clock"}, ["model.time=clock", "auto, path, static"]),
         ({"response": "linear"}, ["model.response=linear", "fitted, sergio"]),
         ({"activity": "none"}, ["model.activity=none", "auto, hidden, own"]),
+        ({"noise": "none"}, ["model.noise=none", "auto, clean, technical"]),
         ({"n_pool": -1}, ["model.n_pool=-1"]),
         ({"n_sets": 0}, ["model.n_sets=0"]),
     ],

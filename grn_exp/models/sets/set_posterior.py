@@ -11,7 +11,7 @@ from grn_exp.models.sets.base import SetSelector
 from grn_exp.models.sets.posterior.fitting import search_sets
 from grn_exp.models.sets.posterior.hill_curve import Response
 from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, Members, safe_log
-from grn_exp.models.sets.posterior.set_evidence import Activity, SetEvidence, Time
+from grn_exp.models.sets.posterior.set_evidence import Activity, Noise, SetEvidence, Time
 from grn_exp.models.sets.posterior.sharing import ROUNDS, shared_posterior
 
 
@@ -39,6 +39,12 @@ class SetPosterior(SetSelector, ClosedFormModel):
         regulators' responses as they are. ``hidden``: activities that follow those with a delay
         and show in the known targets too (:class:`Activities`). ``auto``: ``hidden`` where the
         curve is fitted.
+    noise
+        ``clean``: expression is concentrations. ``technical``: it is counts, or counts over their
+        cell's total. Their law (library size, loss of low values) and the cells' types and times
+        are fitted (:class:`CountCells`), and the regulators' responses come from their known
+        targets as well as from their own few counts; the curve is SERGIO's whatever ``response``
+        is. ``auto``: ``technical`` where the values are multiples of whole numbers.
     share
         Do the targets that are predicted together share evidence.
     n_pool
@@ -49,8 +55,9 @@ class SetPosterior(SetSelector, ClosedFormModel):
     Notes
     -----
     Assumed as in SERGIO's model under either ``response``: additive Hill responses, first-order
-    decay at one rate for all genes, a noise variance that grows in proportion to the level, clean
-    concentrations. Fitted: the curve, the effects, the dispersion of that noise, the delay. That
+    decay at one rate for all genes, a noise variance that grows in proportion to the level (with
+    counts it is as large as the level, which sets the unit). Fitted: the curve (not with counts),
+    the effects, the dispersion of that noise, the delay. That
     half responses go with the regulators' means is where the fit starts from; how far they do is
     fitted too.
     Reads expression and training sets, no pools. A set costs ``2^R`` sign patterns and ``R^3``
@@ -70,6 +77,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
         time: Time = "auto",
         response: Response = "fitted",
         activity: Activity = "auto",
+        noise: Noise = "auto",
         share: bool = True,
         n_pool: int = 60,
         n_sets: int = 15,
@@ -86,6 +94,7 @@ class SetPosterior(SetSelector, ClosedFormModel):
             time=self.options.time,
             response=self.options.response,
             activity=self.options.activity,
+            noise=self.options.noise,
             n_pool=self.options.n_pool,
             seed=self.seed,
         )

@@ -40,11 +40,11 @@ ACTIVITY_SCALES = StaticScales(damping=1.0)
 
 def fit_path(cells: Cells, data: LabelledCells, segments: list[Segment]) -> HillEvidence:
     """Fit directions of time, effects and dispersion where the order of the cells is known."""
-    evidence = HillEvidence(path_rows(cells, segments), _first_effects(data), dispersion=1.0)
+    evidence = HillEvidence(path_rows(cells, segments), first_effects(data), dispersion=1.0)
     for _ in range(_ROUNDS):
         segments = [_directed(each, cells, data, evidence) for each in segments]
         evidence = dataclasses.replace(evidence, rows=path_rows(cells, segments))
-        effects, factor = _moments(evidence, data)
+        effects, factor = moments(evidence, data)
         evidence = dataclasses.replace(
             evidence, effects=effects, dispersion=evidence.dispersion * factor
         )
@@ -54,9 +54,9 @@ def fit_path(cells: Cells, data: LabelledCells, segments: list[Segment]) -> Hill
 def fit_static(cells: Cells, data: LabelledCells) -> HillEvidence:
     """Fit the effects where no order is known; scales as they are before tuning."""
     rows = static_rows(cells, StaticScales())
-    evidence = HillEvidence(rows, _first_effects(data), dispersion=1.0)
+    evidence = HillEvidence(rows, first_effects(data), dispersion=1.0)
     for _ in range(_ROUNDS):
-        evidence = dataclasses.replace(evidence, effects=_moments(evidence, data)[0])
+        evidence = dataclasses.replace(evidence, effects=moments(evidence, data)[0])
     return evidence
 
 
@@ -68,7 +68,7 @@ def with_activities(
     activities = Activities.of(cells.raw, cells.response, cells.types, known)
     rows = static_rows(cells, ACTIVITY_SCALES, activities)
     evidence = dataclasses.replace(evidence, rows=rows)
-    return dataclasses.replace(evidence, effects=_moments(evidence, data)[0]), activities
+    return dataclasses.replace(evidence, effects=moments(evidence, data)[0]), activities
 
 
 def tune_static(
@@ -142,7 +142,7 @@ def _mean_log_posterior(
     return total / len(cases)
 
 
-def _first_effects(data: LabelledCells) -> EffectPrior:
+def first_effects(data: LabelledCells) -> EffectPrior:
     """Two regulators at half their strength each make up a target's level."""
     level = data.raw.mean(axis=0)[data.targets].mean()
     mean_size = np.mean([len(each) for each in data.sets])
@@ -169,7 +169,7 @@ def _directed(
     return segment if scores[0] >= scores[1] else segment.reversed()
 
 
-def _moments(evidence: HillEvidence, data: LabelledCells) -> tuple[EffectPrior, float]:
+def moments(evidence: HillEvidence, data: LabelledCells) -> tuple[EffectPrior, float]:
     """Return the law of the fitted effects, less their errors, and the residuals' variance."""
     effects: list[Floats] = []
     errors: list[Floats] = []

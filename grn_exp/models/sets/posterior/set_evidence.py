@@ -11,6 +11,9 @@ from torch import Tensor
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.sets import Positions, SetView
+from grn_exp.models.sets.posterior.count_cells import CountCells
+from grn_exp.models.sets.posterior.count_fitting import fit_counts
+from grn_exp.models.sets.posterior.counts import counts_of
 from grn_exp.models.sets.posterior.curve_fitting import fitted_curve
 from grn_exp.models.sets.posterior.evidence import HillEvidence
 from grn_exp.models.sets.posterior.fitting import (
@@ -28,11 +31,14 @@ from grn_exp.models.sets.posterior.time_order import cluster_cells, ordered_in_t
 log = logging.getLogger(__name__)
 
 Time = Literal["auto", "path", "static"]
+Noise = Literal["auto", "clean", "technical"]
 Activity = Literal["auto", "hidden", "own"]
 
 # candidates that no training set has and that a target's sets are searched in: set on
 # simulations of SERGIO DS3 with seeds 1 to 3
 N_POOL = 60
+
+_NO_PATH = "model.time=path: no three cells follow each other in time; choose auto or static"
 
 
 class SetEvidence:
@@ -83,6 +89,7 @@ class SetEvidence:
         time: Time = "auto",
         response: Response = "fitted",
         activity: Activity = "auto",
+        noise: Noise = "clean",
         n_pool: int = N_POOL,
         seed: int = 0,
     ) -> "SetEvidence":
@@ -101,6 +108,10 @@ class SetEvidence:
             What drives targets within a cell type where there is no order in time. ``hidden``:
             :class:`Activities`; ``own``: the regulators' responses as they are; ``auto``: the
             former where the curve is fitted.
+        noise
+            ``clean``: expression is concentrations. ``technical``: it is counts, or counts over
+            their cell's total; ``response`` and ``activity`` have no part then (see
+            :mod:`count_fitting`). ``auto``: ``technical`` if values are multiples of counts.
         n_pool
             Candidates that no training set has, for each target.
         seed
@@ -109,18 +120,23 @@ class SetEvidence:
         Raises
         ------
         InputError
-            On an option that does not exist, or ``path`` where no two steps could be found.
+            On an option that does not exist, ``path`` where no two steps could be found, or
+            ``technical`` where there are no counts.
         """
         for name, value, choices in (
             ("time", time, get_args(Time)),
             ("response", response, get_args(Response)),
             ("activity", activity, get_args(Activity)),
+            ("noise", noise, get_args(Noise)),
         ):
             if value not in choices:
                 raise InputError(f"model.{name}={value}: choose from {', '.join(choices)}")
         if view.expression.values.min() < 0:
             raise InputError("model: expression has negative values; give log1p values")
         data = LabelledCells.from_view(view)
+        counts = _counts(data.raw, noise)
+        if counts is not None:
+            return cls._of_counts(view, data, counts, time=time, n_pool=n_pool)
         types = cluster_cells(data.raw)
         fits = response == "fitted"
         curve = fitted_curve(data, types) if fits else sergio_curve(data.raw)
@@ -129,9 +145,7 @@ class SetEvidence:
             ordered_in_time(data.raw, cells.types) if time != "static" else ([], False)
         )
         if time == "path" and not segments:
-            raise InputError(
-                "model.time=path: no three cells follow each other in time; choose auto or static"
-            )
+            raise InputError(_NO_PATH)
         facts: dict[str, object] = {"n_cell_types": float(cells.types.max() + 1), **curve.facts}
         if found or time == "path":
             facts["n_time_segments"] = float(len(segments))
@@ -157,6 +171,28 @@ class SetEvidence:
         )
         return cls(view, data, hill, time="static", n_pool=n_pool, facts={**facts, **vars(scales)})
 
+    @classmethod
+    def _of_counts(
+        cls, view: SetView, data: LabelledCells, counts: Floats, *, time: Time, n_pool: int
+    ) -> "SetEvidence":
+        cells = CountCells.of(counts)
+        segments, found = cells.ordered_in_time() if time != "static" else ([], False)
+        if time == "path" and not segments:
+            raise InputError(_NO_PATH)
+        in_time = found or time == "path"
+        if not in_time:
+            segments = cells.segments_by_type()
+        facts: dict[str, object] = {
+            "noise": "technical",
+            "n_cell_types": float(cells.types.max() + 1),
+            **{f"count_{name}": value for name, value in vars(cells.law).items()},
+        }
+        if in_time:
+            facts["n_time_segments"] = float(len(segments))
+        hill = fit_counts(cells, data, segments, in_time=in_time)
+        chosen: Literal["path", "static"] = "path" if in_time else "static"
+        return cls(view, data, hill, time=chosen, n_pool=n_pool, facts=facts)
+
     def for_pool(self, target: str, pool: Positions) -> Callable[[Tensor], Tensor]:
         """Prepare the evidence of sets of a pool's members for one target.
 
@@ -179,6 +215,17 @@ class SetEvidence:
         gene = int(place[view.genes.positions([target])[0]])
         evidence = self.hill.pool(gene, place[view.regulator_positions[pool]])
         return lambda sets: torch.from_numpy(evidence(sets.cpu().numpy()))
+
+
+def _counts(raw: Floats, noise: Noise) -> Floats | None:
+    """Return the counts that expression shows, None to take it for concentrations."""
+    counts = None if noise == "clean" else counts_of(raw)
+    if noise == "technical" and counts is None:
+        raise InputError(
+            "model.noise=technical: expression has neither counts nor multiples of them; "
+            "choose auto or clean"
+        )
+    return counts
 
 
 def _pools(
