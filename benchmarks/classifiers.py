@@ -130,7 +130,8 @@ def _measure(forms: Forms, size: Size, *, n_steps: int, n_compared: int = 3) -> 
             for step, taken in zip(steps, seconds, strict=True):
                 start = time.process_time()
                 step(batch)
-                taken.append(time.process_time() - start)
+                # the clock may not have moved in the smallest size
+                taken.append(max(time.process_time() - start, 1e-6))
     finally:
         torch.set_num_threads(n_threads)
     plain, fast = (statistics.median(taken[1:]) for taken in seconds)  # the first one warms up
