@@ -25,11 +25,11 @@ from grn_exp.metrics.regulator_sets import SetRow
 from grn_exp.models.sets.posterior.count_cells import CountCells
 from grn_exp.models.sets.posterior.count_fitting import fit_counts
 from grn_exp.models.sets.posterior.count_rows import Basis, followed_in_time, joined_rows
-from grn_exp.models.sets.posterior.counts import CountTable, counts_of
+from grn_exp.models.sets.posterior.counts import counts_of
 from grn_exp.models.sets.posterior.evidence import HillEvidence
-from grn_exp.models.sets.posterior.fitting import first_effects, moments
+from grn_exp.models.sets.posterior.fitting import with_effects
 from grn_exp.models.sets.posterior.hill_curve import sergio_curve
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, LabelledCells
+from grn_exp.models.sets.posterior.labelled_cells import Floats, LabelledCells
 from grn_exp.models.sets.posterior.rows import Cells, Rows, StaticScales, static_rows
 from grn_exp.models.sets.posterior.set_evidence import N_POOL, SetEvidence
 from grn_exp.models.sets.posterior.time_order import Segment
@@ -37,7 +37,6 @@ from grn_exp.models.sets.set_posterior import SetPosterior
 
 _N_TYPES, _N_CELLS, _N_STATES = 9, 300, 15 * 300  # as simulated
 _STEP = 0.8 * 0.01  # time between two states, in units of 1 / decay
-_ROUNDS = 2
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -108,7 +107,8 @@ class _Simulation:
         starts = range(0, _N_TYPES * _N_CELLS, _N_CELLS)
         self.types = np.repeat(np.arange(_N_TYPES), _N_CELLS)
         self.segments = [Segment(start + order, times - times[0]) for start in starts]
-        self.cells = _cells_of(counts, self.types)
+        found = CountCells.of(counts)
+        self.cells = CountCells.of_types(counts, self.types, found.law, found.libraries)
 
     def with_order(self) -> SetEvidence:
         """Fit to counts of cells whose types and times are known."""
@@ -133,25 +133,10 @@ class _Simulation:
         return self._fitted(first, self.raw)
 
     def _fitted(self, rows: Rows, raw: Floats) -> SetEvidence:
-        data = dataclasses.replace(self.data, raw=raw)
-        evidence = HillEvidence(rows, first_effects(data), dispersion=1.0)
-        for _ in range(_ROUNDS):
-            evidence = dataclasses.replace(evidence, effects=moments(evidence, data)[0])
-        return self._evidence(evidence)
+        return self._evidence(with_effects(rows, dataclasses.replace(self.data, raw=raw)))
 
     def _evidence(self, hill: HillEvidence) -> SetEvidence:
         return SetEvidence(self.view, self.data, hill, time="path", n_pool=N_POOL, facts={})
-
-
-def _cells_of(counts: Floats, types: Integers) -> CountCells:
-    """Return cells whose types are known."""
-    found = CountCells.of(counts)
-    groups = [types == number for number in range(int(types.max()) + 1)]
-    table = CountTable(found.law)
-    posterior = np.stack([table.mean_posterior(counts[g], found.libraries[g]) for g in groups])
-    return dataclasses.replace(
-        found, types=types, mean_posterior=posterior, means=posterior @ table.mean
-    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,12 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, means_by_type
+from grn_exp.models.sets.posterior.labelled_cells import (
+    Floats,
+    Integers,
+    cells_by_type,
+    means_by_type,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,8 +91,7 @@ class Activities:
         values = following * h
         pull = np.zeros((len(level), *known.effects.shape))
         surprise = np.zeros_like(x)
-        for number in range(len(level)):
-            cells = np.flatnonzero(types == number)
+        for number, cells in enumerate(cells_by_type(types)):
             prior = following * h[np.ix_(cells, known.regulators)]
             variance = following * (1 - following) * h[np.ix_(cells, known.regulators)].var(axis=0)
             weight = 1 / (noise * level[number])

@@ -6,11 +6,8 @@ from typing import Any, cast
 import numpy as np
 
 from grn_exp.models.sets.posterior.counts import CountLaw, CountTable, fit_law
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
-from grn_exp.models.sets.posterior.time_order import (
-    Segment,
-    time_segments,
-)
+from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, cells_by_type
+from grn_exp.models.sets.posterior.time_order import Segment, silhouette, time_segments
 
 # all numbers below were set on simulations of SERGIO DS3 with seeds 1 and 2
 _N_DEPTHS = 20  # cells are compared with those of about the same total
@@ -58,10 +55,19 @@ class CountCells:
         """Find types, fit the law, estimate the means."""
         types = count_types(counts)
         law, libraries = fit_law(counts, types)
+        return cls.of_types(counts, types, law, libraries)
+
+    @classmethod
+    def of_types(
+        cls, counts: Floats, types: Integers, law: CountLaw, libraries: Floats
+    ) -> "CountCells":
+        """Estimate the means of the genes in given types."""
         table = CountTable(law)
-        groups = [types == number for number in range(int(types.max()) + 1)]
         posterior = np.stack(
-            [table.mean_posterior(counts[cells], libraries[cells]) for cells in groups]
+            [
+                table.mean_posterior(counts[cells], libraries[cells])
+                for cells in cells_by_type(types)
+            ]
         )
         return cls(counts, types, libraries, law, table, posterior, posterior @ table.mean)
 
@@ -82,8 +88,7 @@ class CountCells:
         """Look for trajectories in every type; as in :mod:`time_order`, from denoised likeness."""
         segments: list[Segment] = []
         n_long = 0
-        for number in range(int(self.types.max()) + 1):
-            cells = np.flatnonzero(self.types == number)
+        for number, cells in enumerate(cells_by_type(self.types)):
             if len(cells) < _FEWEST_CELLS:
                 continue
             deviation, reliability = self.deviations(cells)
@@ -102,9 +107,7 @@ class CountCells:
 
     def segments_by_type(self) -> list[Segment]:
         """Return the cells of each type, in no order."""
-        numbers = range(int(self.types.max()) + 1)
-        groups = [np.flatnonzero(self.types == number) for number in numbers]
-        return [Segment(cells, np.zeros(len(cells))) for cells in groups]
+        return [Segment(cells, np.zeros(len(cells))) for cells in cells_by_type(self.types)]
 
 
 def count_types(counts: Floats) -> Integers:
@@ -146,7 +149,7 @@ def count_types(counts: Floats) -> Integers:
     while not tried or types.max() + 1 > fewest:
         types = _without_least(types, _type_likelihood(counts, types)) if tried else types
         types = _settled(counts, types)
-        tried.append((_silhouette(scores, types), types))
+        tried.append((silhouette(scores, types, n_cells=_SILHOUETTE_CELLS), types))
     best = max(value for value, _ in tried)
     return next(each for value, each in reversed(tried) if value >= _NEARLY * best)
 
@@ -176,18 +179,6 @@ def _without_least(types: Integers, likelihood: Floats) -> Integers:
     moved = types.copy()
     moved[types == least] = others[least]
     return np.unique(moved, return_inverse=True)[1].astype(np.int64)
-
-
-def _silhouette(scores: Floats, types: Integers) -> float:
-    from sklearn.metrics import silhouette_score
-
-    if not 1 < len(np.unique(types)) < len(types):
-        return -1.0
-    shown = min(_SILHOUETTE_CELLS, len(types))
-    try:
-        return float(silhouette_score(scores, types, sample_size=shown, random_state=0))
-    except ValueError:  # the sample shows one type only
-        return -1.0
 
 
 def _by_total(counts: Floats, n: int) -> Integers:

@@ -54,20 +54,16 @@ def fit_counts(
 def _explained(part: CountRows, data: LabelledCells, effects: EffectPrior) -> float:
     """Return the log evidence of all training sets in some rows."""
     evidence = HillEvidence(_with_doubt(part, data, effects), effects, dispersion=1.0)
-    pairs = zip(data.targets.tolist(), data.sets, strict=True)
-    return sum(float(evidence.of_sets(target, np.array([each]))[0]) for target, each in pairs)
+    return evidence.of_training_sets(data)
 
 
 def _with_doubt(part: CountRows, data: LabelledCells, effects: EffectPrior) -> Rows:
     """Add to the targets' variances what the doubt about their regulators' responses adds."""
-    second = effects.mean**2 + effects.sd**2
-    known = np.unique(np.concatenate(data.sets))
-    size = float(np.mean([len(each) for each in data.sets]))
-    v = part.rows.v + second * size * part.f_variance[:, known].mean(axis=1)[:, None]
+    rows, second = _for_anyone(part, data, effects), effects.mean**2 + effects.sd**2
     for target, members in zip(data.targets.tolist(), data.sets, strict=True):
         own = part.f_variance[:, list(members)].sum(axis=1)
-        v[:, target] = part.rows.v[:, target] + second * own
-    return dataclasses.replace(part.rows, v=v)
+        rows.v[:, target] = part.rows.v[:, target] + second * own
+    return rows
 
 
 def fit_to_targets(part: CountRows, data: LabelledCells, effects: EffectPrior) -> HillEvidence:
@@ -78,16 +74,14 @@ def fit_to_targets(part: CountRows, data: LabelledCells, effects: EffectPrior) -
         effects = moments(evidence, data)[0]
         evidence = dataclasses.replace(evidence, effects=effects)
         part = responses_by_targets(own, data, evidence, known)
-    evidence = HillEvidence(_for_anyone(part, known, effects, data), effects, dispersion=1.0)
+    evidence = HillEvidence(_for_anyone(part, data, effects), effects, dispersion=1.0)
     effects, dispersion = moments(evidence, data)
     return dataclasses.replace(evidence, effects=effects, dispersion=dispersion)
 
 
-def _for_anyone(
-    part: CountRows, known: Integers, effects: EffectPrior, data: LabelledCells
-) -> Rows:
+def _for_anyone(part: CountRows, data: LabelledCells, effects: EffectPrior) -> Rows:
     """Add the same doubt for all targets: a training target's own set is not to be known."""
-    second = effects.mean**2 + effects.sd**2
+    known, second = np.unique(np.concatenate(data.sets)), effects.mean**2 + effects.sd**2
     size = float(np.mean([len(each) for each in data.sets]))
     doubt = second * size * part.f_variance[:, known].mean(axis=1)
     return dataclasses.replace(part.rows, v=part.rows.v + doubt[:, None])

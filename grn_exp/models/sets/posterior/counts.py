@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
+from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, cells_by_type
 
 _MOST = 200  # larger counts are read as this one
 _LIBRARIES = (2e-3, 20.0)
@@ -207,7 +207,7 @@ def fit_law(counts: Floats, types: Integers) -> tuple[CountLaw, Floats]:
     totals = counts.sum(axis=1)
     by_level = np.argsort(counts.mean(axis=0), kind="stable")
     some = by_level[np.unique(np.linspace(0, len(by_level) - 1, _N_FITTED_ON).astype(np.int64))]
-    groups = [np.flatnonzero(types == number) for number in range(int(types.max()) + 1)]
+    groups = cells_by_type(types)
     profile = np.sqrt(np.maximum(totals, 1.0))  # losses make totals steeper than libraries
     profile /= np.exp(np.log(profile).mean())
     point, libraries = np.array(_START), profile

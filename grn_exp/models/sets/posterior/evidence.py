@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
+from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, LabelledCells
 from grn_exp.models.sets.posterior.rows import Rows
 
 # sets up to this size are averaged over all sign patterns (32), larger ones take each member's
@@ -28,6 +28,14 @@ class EffectPrior:
 
     mean: float
     sd: float
+
+    @classmethod
+    def of_fitted(cls, effects: Floats, errors: Floats) -> "EffectPrior":
+        """Return the law of fitted effects less their errors' variances, both ``(n,)``."""
+        known = errors <= np.quantile(errors, 0.5)  # the well determined half
+        mean = max(float(effects[known].mean()), 1e-6)
+        spread = float(effects[known].var() - errors[known].mean())
+        return cls(mean, float(np.sqrt(max(spread, (0.2 * mean) ** 2))))
 
     @property
     def precision(self) -> float:
@@ -200,6 +208,11 @@ class HillEvidence:
         """Return the log evidence of sets of genes ``(n, R)``; shape ``(n,)``."""
         genes, places = np.unique(sets, return_inverse=True)
         return self.pool(target, genes)(places.reshape(sets.shape))
+
+    def of_training_sets(self, data: LabelledCells) -> float:
+        """Return the log evidence of all training sets together."""
+        pairs = zip(data.targets.tolist(), data.sets, strict=True)
+        return sum(float(self.of_sets(target, np.array([each]))[0]) for target, each in pairs)
 
     def single_regulators(self) -> Floats:
         """Return the log likelihood ratio of every gene as the only regulator of every other.

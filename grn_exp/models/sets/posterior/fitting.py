@@ -20,7 +20,13 @@ from grn_exp.models.sets.posterior.labelled_cells import (
     softmax,
 )
 from grn_exp.models.sets.posterior.prior import NewSets
-from grn_exp.models.sets.posterior.rows import Cells, StaticScales, path_rows, static_rows
+from grn_exp.models.sets.posterior.rows import (
+    Cells,
+    Rows,
+    StaticScales,
+    path_rows,
+    static_rows,
+)
 from grn_exp.models.sets.posterior.search import likely_sets
 from grn_exp.models.sets.posterior.time_order import Segment
 
@@ -53,7 +59,11 @@ def fit_path(cells: Cells, data: LabelledCells, segments: list[Segment]) -> Hill
 
 def fit_static(cells: Cells, data: LabelledCells) -> HillEvidence:
     """Fit the effects where no order is known; scales as they are before tuning."""
-    rows = static_rows(cells, StaticScales())
+    return with_effects(static_rows(cells, StaticScales()), data)
+
+
+def with_effects(rows: Rows, data: LabelledCells) -> HillEvidence:
+    """Fit the effects, and nothing else, to some rows."""
     evidence = HillEvidence(rows, first_effects(data), dispersion=1.0)
     for _ in range(_ROUNDS):
         evidence = dataclasses.replace(evidence, effects=moments(evidence, data)[0])
@@ -154,17 +164,13 @@ def _directed(
     segment: Segment, cells: Cells, data: LabelledCells, evidence: HillEvidence
 ) -> Segment:
     """Return a segment or its reverse, whichever explains the training targets better."""
-    targets, sets = data.targets, data.sets
     scores: list[float] = []
     for choice in (segment, segment.reversed()):
         rows = path_rows(cells, [choice])
-        tried = dataclasses.replace(evidence, rows=rows)
-        gain = sum(
-            float(tried.of_sets(int(target), np.array([each]))[0])
-            for target, each in zip(targets, sets, strict=True)
-        )
+        gain = dataclasses.replace(evidence, rows=rows).of_training_sets(data)
         # the values themselves differ between the two, so that their own size counts too
-        size = (rows.y[:, targets] ** 2 / rows.v[:, targets]).sum() / evidence.dispersion
+        own = rows.y[:, data.targets] ** 2 / rows.v[:, data.targets]
+        size = own.sum() / evidence.dispersion
         scores.append(gain - 0.5 * float(size))
     return segment if scores[0] >= scores[1] else segment.reversed()
 
@@ -181,12 +187,8 @@ def moments(evidence: HillEvidence, data: LabelledCells) -> tuple[EffectPrior, f
         y, v = evidence.rows.y[:, target], evidence.rows.v[:, target]
         residual += float((y**2 / v).sum()) / evidence.dispersion - explained
         n_free += len(y) - len(members)
-    b, error = np.concatenate(effects), np.concatenate(errors)
-    known = error <= np.quantile(error, 0.5)  # the well determined half
-    spread = float(b[known].var() - error[known].mean())
-    mean = max(float(b[known].mean()), 1e-6)
-    sd = float(np.sqrt(max(spread, (0.2 * mean) ** 2)))
-    return EffectPrior(mean, sd), float(np.clip(residual / max(n_free, 1.0), 0.2, 5))
+    law = EffectPrior.of_fitted(np.concatenate(effects), np.concatenate(errors))
+    return law, float(np.clip(residual / max(n_free, 1.0), 0.2, 5))
 
 
 def _fitted_effects(

@@ -73,9 +73,14 @@ def softmax(values: Floats) -> Floats:
     return weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-300)
 
 
+def cells_by_type(types: Integers) -> list[Integers]:
+    """Return the cells of each type, whose numbers are 0, 1, ..."""
+    return [np.flatnonzero(types == number) for number in range(int(types.max()) + 1)]
+
+
 def means_by_type(values: Floats, types: Integers) -> Floats:
     """Return means over the cells of each type; ``(n_cells, n)`` to ``(n_types, n)``."""
-    return np.stack([values[types == each].mean(axis=0) for each in range(types.max() + 1)])
+    return np.stack([values[cells].mean(axis=0) for cells in cells_by_type(types)])
 
 
 def safe_log(values: Floats) -> Floats:

@@ -49,14 +49,18 @@ class Cells:
     @classmethod
     def of(cls, raw: Floats, types: Integers, curve: HillCurve) -> "Cells":
         """Compute responses and means of concentrations ``(n_cells, n_genes)``."""
-        mean = raw.mean(axis=0)
         return cls(
             raw=raw,
             response=curve.of(raw),
             types=types,
             type_means=means_by_type(raw, types),
-            least_level=0.01 * mean + 0.001 * mean.mean() + 1e-9,
+            least_level=least_level(raw.mean(axis=0)),
         )
+
+
+def least_level(mean: Floats) -> Floats:
+    """Return what levels are taken for at least, given the genes' means; ``(n_genes,)``."""
+    return 0.01 * mean + 0.001 * mean.mean() + 1e-9
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

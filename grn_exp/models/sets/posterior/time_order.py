@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree, shortest_path
 
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers
+from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, cells_by_type
 
 # the numbers below were set on simulations of SERGIO DS3 with seeds 1 to 3
 
@@ -133,8 +133,7 @@ def ordered_in_time(raw: Floats, types: Integers) -> tuple[list[Segment], bool]:
     """
     segments: list[Segment] = []
     n_long = 0
-    for number in range(int(types.max()) + 1):
-        cells = np.flatnonzero(types == number)
+    for cells in cells_by_type(types):
         distances = cell_distances(raw[cells])
         for segment in time_segments(distances):
             long = len(segment.cells) >= _LONG_SEGMENT
@@ -163,7 +162,6 @@ def cluster_cells(raw: Floats) -> Integers:
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.metrics import silhouette_score
 
     n_components = min(_N_COMPONENTS, *raw.shape)
     scores = PCA(n_components, svd_solver="randomized", random_state=0).fit_transform(np.sqrt(raw))
@@ -175,11 +173,20 @@ def cluster_cells(raw: Floats) -> Integers:
         n_found = len(np.unique(label))
         if n_found != n_types:
             break
-        shown = min(_SILHOUETTE_CELLS, len(raw))
-        try:
-            value = float(silhouette_score(scores, label, sample_size=shown, random_state=0))
-        except ValueError:  # the sample shows one type only
-            continue
+        value = silhouette(scores, label, n_cells=_SILHOUETTE_CELLS)
         if value > best_value:
             best, best_value = label.astype(np.int64), value
     return best
+
+
+def silhouette(scores: Floats, types: Integers, *, n_cells: int) -> float:
+    """Return the mean silhouette of up to ``n_cells`` cells, -1 where there is one type only."""
+    from sklearn.metrics import silhouette_score
+
+    if not 1 < len(np.unique(types)) < len(types):
+        return -1.0
+    shown = min(n_cells, len(types))
+    try:
+        return float(silhouette_score(scores, types, sample_size=shown, random_state=0))
+    except ValueError:  # the sample shows one type only
+        return -1.0

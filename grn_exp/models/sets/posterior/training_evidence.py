@@ -12,8 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from grn_exp.models.sets.posterior.evidence import EffectPrior
-from grn_exp.models.sets.posterior.labelled_cells import Floats, Integers, LabelledCells
-from grn_exp.models.sets.posterior.rows import StaticScales
+from grn_exp.models.sets.posterior.fitting import first_effects
+from grn_exp.models.sets.posterior.labelled_cells import (
+    Floats,
+    Integers,
+    LabelledCells,
+    cells_by_type,
+    means_by_type,
+)
+from grn_exp.models.sets.posterior.rows import StaticScales, least_level
 
 MAX_MEMBERS = 6  # 64 sign patterns
 _ROUNDS = 2  # the best signs depend on the effects' law, which depends on the signs
@@ -88,22 +95,20 @@ class TrainingEvidence:
         for row in small:
             by_size.setdefault(len(data.sets[row]), []).append(row)
         y = data.raw[:, data.targets]
-        cells = [np.flatnonzero(types == each) for each in range(int(types.max()) + 1)]
-        least = 0.01 * y.mean(axis=0) + 0.001 * data.raw.mean() + 1e-9
-        level = np.maximum(np.stack([y[each].mean(axis=0) for each in cells]), least)
-        guess = max(2 * float(y.mean()) / float(np.mean([len(s) for s in data.sets])), 1e-6)
+        least = least_level(data.raw.mean(axis=0))[data.targets]
+        level = np.maximum(means_by_type(y, types), least)
         return cls(
             regulators=regulators,
             raw=data.raw[:, regulators],
             mean=data.raw[:, regulators].mean(axis=0),
-            types=cells,
+            types=cells_by_type(types),
             y=y,
             groups=[
                 (np.array(rows), np.searchsorted(regulators, [data.sets[row] for row in rows]))
                 for _, rows in sorted(by_size.items())
             ],
             weight=1 / level,
-            first=EffectPrior(guess, guess),
+            first=first_effects(data),
         )
 
     def responses(self, factor: float, exponent: float) -> Floats:
@@ -228,8 +233,4 @@ def _effects_law(signed: list[tuple[Floats, Floats]], effects: EffectPrior) -> E
         inverse = np.linalg.inv(gram[best, chosen] + ridge)
         fitted.append(np.einsum("nij,nj->ni", inverse, rhs[best, chosen]).ravel())
         errors.append(np.einsum("nii->ni", inverse).ravel())
-    b, error = np.concatenate(fitted), np.concatenate(errors)
-    known = error <= np.quantile(error, 0.5)  # the well determined half
-    mean = max(float(b[known].mean()), 1e-6)
-    spread = float(b[known].var() - error[known].mean())
-    return EffectPrior(mean, float(np.sqrt(max(spread, (0.2 * mean) ** 2))))
+    return EffectPrior.of_fitted(np.concatenate(fitted), np.concatenate(errors))
