@@ -22,11 +22,11 @@ from grn_exp.models.sets.posterior.fitting import (
     tune_static,
     with_activities,
 )
-from grn_exp.models.sets.posterior.hill_curve import Response, sergio_curve
+from grn_exp.models.sets.posterior.hill_curve import HillCurve, Response, sergio_curve
 from grn_exp.models.sets.posterior.labelled_cells import Floats, LabelledCells, safe_log
 from grn_exp.models.sets.posterior.prior import SetPrior, regulator_propensity
 from grn_exp.models.sets.posterior.rows import Cells
-from grn_exp.models.sets.posterior.time_order import cluster_cells, ordered_in_time
+from grn_exp.models.sets.posterior.time_order import Segment, cluster_cells, ordered_in_time
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,6 @@ Activity = Literal["auto", "hidden", "own"]
 # candidates that no training set has and that a target's sets are searched in: set on
 # simulations of SERGIO DS3 with seeds 1 to 3
 N_POOL = 60
-
-_NO_PATH = "model.time=path: no three cells follow each other in time; choose auto or static"
 
 
 class SetEvidence:
@@ -123,42 +121,42 @@ class SetEvidence:
             On an option that does not exist, ``path`` where no two steps could be found, or
             ``technical`` where there are no counts.
         """
-        for name, value, choices in (
-            ("time", time, get_args(Time)),
-            ("response", response, get_args(Response)),
-            ("activity", activity, get_args(Activity)),
-            ("noise", noise, get_args(Noise)),
-        ):
-            if value not in choices:
-                raise InputError(f"model.{name}={value}: choose from {', '.join(choices)}")
+        _refuse_unknown(time=time, response=response, activity=activity, noise=noise)
         if view.expression.values.min() < 0:
             raise InputError("model: expression has negative values; give log1p values")
         data = LabelledCells.from_view(view)
         counts = _counts(data.raw, noise)
         if counts is not None:
             return cls._of_counts(view, data, counts, time=time, n_pool=n_pool)
-        types = cluster_cells(data.raw)
-        fits = response == "fitted"
-        curve = fitted_curve(data, types) if fits else sergio_curve(data.raw)
-        cells = Cells.of(data.raw, types, curve)
-        segments, found = (
-            ordered_in_time(data.raw, cells.types) if time != "static" else ([], False)
-        )
-        if time == "path" and not segments:
-            raise InputError(_NO_PATH)
+        curve, cells = _with_curve(data, response)
+        segments, in_time = _in_order(time, lambda: ordered_in_time(data.raw, cells.types))
         facts: dict[str, object] = {"n_cell_types": float(cells.types.max() + 1), **curve.facts}
-        if found or time == "path":
+        if in_time:
             facts["n_time_segments"] = float(len(segments))
             hill = fit_path(cells, data, segments)
             return cls(view, data, hill, time="path", n_pool=n_pool, facts=facts)
         if time == "auto":
             log.info("the cells follow no order in time: the evidence is that of types and cells")
-        hidden = activity == "hidden" or (activity == "auto" and fits)
+        hidden = activity == "hidden" or (activity == "auto" and response == "fitted")
+        return cls._static(view, data, cells, hidden=hidden, n_pool=n_pool, seed=seed, facts=facts)
+
+    @classmethod
+    def _static(
+        cls,
+        view: SetView,
+        data: LabelledCells,
+        cells: Cells,
+        *,
+        hidden: bool,
+        n_pool: int,
+        seed: int,
+        facts: dict[str, object],
+    ) -> "SetEvidence":
+        """Fit without time order, tune the scales, and count anew with them."""
         hill, activities = fit_static(cells, data), None
         if hidden:
             hill, activities = with_activities(hill, cells, data)
             facts |= {"following": activities.following, "noise_over_level": activities.noise}
-        # fit without time order, tune the scales, and count anew with them
         static = cls(view, data, hill, time="static", n_pool=n_pool, facts={})
         hill, scales = tune_static(
             static.hill,
@@ -176,10 +174,7 @@ class SetEvidence:
         cls, view: SetView, data: LabelledCells, counts: Floats, *, time: Time, n_pool: int
     ) -> "SetEvidence":
         cells = CountCells.of(counts)
-        segments, found = cells.ordered_in_time() if time != "static" else ([], False)
-        if time == "path" and not segments:
-            raise InputError(_NO_PATH)
-        in_time = found or time == "path"
+        segments, in_time = _in_order(time, cells.ordered_in_time)
         if not in_time:
             segments = cells.segments_by_type()
         facts: dict[str, object] = {
@@ -215,6 +210,35 @@ class SetEvidence:
         gene = int(place[view.genes.positions([target])[0]])
         evidence = self.hill.pool(gene, place[view.regulator_positions[pool]])
         return lambda sets: torch.from_numpy(evidence(sets.cpu().numpy()))
+
+
+def _refuse_unknown(**options: str) -> None:
+    kinds = {"time": Time, "response": Response, "activity": Activity, "noise": Noise}
+    for name, value in options.items():
+        choices = get_args(kinds[name])
+        if value not in choices:
+            raise InputError(f"model.{name}={value}: choose from {', '.join(choices)}")
+
+
+def _with_curve(data: LabelledCells, response: Response) -> tuple[HillCurve, Cells]:
+    """Return the response curve, and the cells by type with their responses."""
+    types = cluster_cells(data.raw)
+    curve = fitted_curve(data, types) if response == "fitted" else sergio_curve(data.raw)
+    return curve, Cells.of(data.raw, types, curve)
+
+
+def _in_order(
+    time: Time, look: Callable[[], tuple[list[Segment], bool]]
+) -> tuple[list[Segment], bool]:
+    """Return stretches of cells, and whether they are to be taken in their order in time."""
+    if time == "static":
+        return [], False
+    segments, found = look()
+    if time == "path" and not segments:
+        raise InputError(
+            "model.time=path: no three cells follow each other in time; choose auto or static"
+        )
+    return segments, found or time == "path"
 
 
 def _counts(raw: Floats, noise: Noise) -> Floats | None:
