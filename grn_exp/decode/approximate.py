@@ -3,11 +3,8 @@
 import abc
 import dataclasses
 import math
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from grn_exp.decode.base import (
     Decoded,
@@ -18,25 +15,6 @@ from grn_exp.decode.base import (
     second_best,
 )
 from grn_exp.decode.exact import MAX_SUBSETS, Exact
-
-
-class Found(NamedTuple):
-    """What a search found.
-
-    Attributes
-    ----------
-    members
-        The best set that it looked at, ascending, shape ``(size,)``.
-    score
-        Its score.
-    second
-        The best score of the other sets of that size that it looked at; minus infinity if there
-        were none.
-    """
-
-    members: Tensor
-    score: float
-    second: float
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -56,21 +34,20 @@ class ApproximateDecoder(Decoder):
     max_subsets: int = MAX_SUBSETS
 
     @abc.abstractmethod
-    def search(self, score: PooledScore, size: int, *, seed: int) -> Found:
-        """Look at some of the sets of ``size``."""
+    def search(self, score: PooledScore, size: int, *, seed: int) -> Decoded:
+        """Return the best of the sets of ``size`` that it looked at, without ``best_score``."""
 
     def decode(self, score: PooledScore, size: int, *, seed: int) -> Decoded:
         """Search, and compare with all sets if that was asked for and can be done."""
         self.check(score.n_candidates, size)
         found = self.search(score, size, seed=seed)
-        best = None
         if self.compare_with_exact and math.comb(score.n_candidates, size) <= self.max_subsets:
             exact = Exact(max_subsets=self.max_subsets).decode(score, size, seed=seed)
-            best = exact.score
-        return Decoded(found.members.numpy().astype(np.int64), found.score, best, found.second)
+            return dataclasses.replace(found, best_score=exact.score)
+        return found
 
 
-def grow(score: PooledScore, size: int, width: int) -> Found:
+def grow(score: PooledScore, size: int, width: int) -> Decoded:
     """Add one candidate at a time to the ``width`` best sets so far.
 
     Unfinished sets are compared by the score of sets of their own size. A set that is reached
@@ -78,7 +55,7 @@ def grow(score: PooledScore, size: int, width: int) -> Found:
 
     Returns
     -------
-    Found
+    Decoded
         The best set of ``size`` that was seen.
     """
     every = torch.arange(score.n_candidates)
@@ -94,4 +71,4 @@ def grow(score: PooledScore, size: int, width: int) -> Found:
         kept = best_first(scores, width)
         second = second_best(scores, int(kept[0]))
         beam, scores = grown[kept], scores[kept]
-    return Found(beam[0], float(scores[0]), second)
+    return Decoded(beam[0].numpy(), float(scores[0]), None, second)

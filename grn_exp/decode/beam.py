@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from grn_exp.decode.approximate import ApproximateDecoder, Found, grow
-from grn_exp.decode.base import PooledScore
+from grn_exp.decode.approximate import ApproximateDecoder, grow
+from grn_exp.decode.base import Decoded, PooledScore
 
 
 @dataclasses.dataclass(eq=False)
@@ -23,6 +23,6 @@ class Beam(ApproximateDecoder):
 
     width: int = 64
 
-    def search(self, score: PooledScore, size: int, *, seed: int) -> Found:  # noqa: ARG002
+    def search(self, score: PooledScore, size: int, *, seed: int) -> Decoded:  # noqa: ARG002
         """Return the best set of the last beam."""
         return grow(score, size, self.width)

@@ -1,13 +1,12 @@
 """Swap one member at a time while that helps."""
 
 import dataclasses
-import math
 
 import torch
 from torch import Tensor
 
-from grn_exp.decode.approximate import ApproximateDecoder, Found, grow
-from grn_exp.decode.base import PooledScore, score_batches, top_members
+from grn_exp.decode.approximate import ApproximateDecoder, grow
+from grn_exp.decode.base import Decoded, PooledScore, score_batches, top_members
 
 
 @dataclasses.dataclass(eq=False)
@@ -27,11 +26,11 @@ class LocalSearch(ApproximateDecoder):
 
     n_starts: int = 8
 
-    def search(self, score: PooledScore, size: int, *, seed: int) -> Found:
+    def search(self, score: PooledScore, size: int, *, seed: int) -> Decoded:
         """Return the best of the sets that no single swap improves."""
         generator = torch.Generator().manual_seed(seed)
         if score.additive is None:
-            starts = [grow(score, size, width=1).members]
+            starts = [torch.from_numpy(grow(score, size, width=1).members)]
         else:
             starts = [top_members(score.additive, size)]
         for _ in range(self.n_starts - 1):
@@ -40,21 +39,22 @@ class LocalSearch(ApproximateDecoder):
         found = [_climb(score, start) for start in starts]
         best = max(found, key=lambda each: each.score)
         # where another start ended; what it passed by is below that
-        ends = [each.score for each in found if not torch.equal(each.members, best.members)]
-        return best._replace(second=max([best.second, *ends]))
+        others = [each for each in found if (each.members != best.members).any()]
+        ends = [each.score for each in others]
+        return dataclasses.replace(best, second_score=max([best.second_score, *ends]))
 
 
-def _climb(score: PooledScore, members: Tensor) -> Found:
+def _climb(score: PooledScore, members: Tensor) -> Decoded:
     """Take the best of all ``R (M - R)`` swaps until none is better than what there is."""
     value = float(score(members[None])[0])
     while True:
         swapped = _swaps(members, score.n_candidates)
         if not len(swapped):
-            return Found(members, value, -math.inf)
+            return Decoded(members.numpy(), value, None)
         scores = score_batches(score, swapped)
         first = int(torch.argmax(scores))
         if not scores[first] > value:
-            return Found(members, value, float(scores[first]))
+            return Decoded(members.numpy(), value, None, float(scores[first]))
         members, value = swapped[first], float(scores[first])
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import torch
 
-from grn_exp.decode.approximate import ApproximateDecoder, Found
-from grn_exp.decode.base import PooledScore, score_batches, second_best
+from grn_exp.decode.approximate import ApproximateDecoder
+from grn_exp.decode.base import Decoded, PooledScore, score_batches, second_best
 
 
 @dataclasses.dataclass(eq=False)
@@ -30,7 +30,7 @@ class SampleRerank(ApproximateDecoder):
     n_samples: int = 4096
     temperature: float = 1.0
 
-    def search(self, score: PooledScore, size: int, *, seed: int) -> Found:
+    def search(self, score: PooledScore, size: int, *, seed: int) -> Decoded:
         """Return the best of the sets drawn; of ties, the first in lexicographic order."""
         generator = torch.Generator().manual_seed(seed)
         if score.additive is None:
@@ -44,4 +44,4 @@ class SampleRerank(ApproximateDecoder):
         sets = torch.unique(drawn, dim=0)
         scores = score_batches(score, sets)
         first = int(torch.argmax(scores))
-        return Found(sets[first], float(scores[first]), second_best(scores, first))
+        return Decoded(sets[first].numpy(), float(scores[first]), None, second_best(scores, first))
