@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.genes import GeneIndex
 
 # what tables of edges call regulator and target, in lower case
-EDGE_COLUMNS = (
+_EDGE_COLUMNS = (
     ("gene1", "gene2"),
     ("source", "target"),
     ("tf", "target"),
@@ -18,6 +19,12 @@ EDGE_COLUMNS = (
 )
 # share of the edges that may lie outside the matrix without a word
 _SMALL_LOSS = 0.03
+
+
+def edge_columns(columns: Iterable[str]) -> tuple[str, str] | None:
+    """Return what regulator and target are called among columns in lower case, if they are."""
+    present = set(columns)
+    return next((pair for pair in _EDGE_COLUMNS if present >= set(pair)), None)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import stripped
-from grn_exp.core.network import EDGE_COLUMNS
+from grn_exp.core.network import edge_columns
 from grn_exp.storage.delimited import read_strings
 
 
@@ -29,7 +29,7 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
     separator = "\t" if _has_tabs(path) else ","
     table = read_strings(path, separator=separator)
     names = {str(name).strip().casefold(): place for place, name in enumerate(table.columns)}
-    header = next((pair for pair in EDGE_COLUMNS if names.keys() >= set(pair)), None)
+    header = edge_columns(names)
     if header is None and (separator == "," or len(table.columns) < 2):
         raise InputError(
             f"{path}: its columns are {', '.join(map(str, table.columns[:5]))}; name regulator "

@@ -15,7 +15,7 @@ from grn_exp.core.splits import EdgeSplit, EdgeTruth, Mask
 from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, TrainView
 from grn_exp.data.benchmark import Method
-from grn_exp.data.cells.known import Known, read_known
+from grn_exp.data.cells.known import Known, read_interactions
 from grn_exp.data.cells.own import OwnCells, no_network
 from grn_exp.data.edges.base import EdgeDataModule
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
@@ -82,7 +82,8 @@ class CellsDataModule(OwnCells, EdgeDataModule):
         cells = self.read_cells()
         expression = cells.expression
         if self.known_path is not None:
-            self._known = read_known(self.known_path, cells.regulators, expression.genes)
+            listed = read_interactions(self.known_path)
+            self._known = listed.among(cells.regulators, expression.genes)
         if self.half is not None:
             expression = expression.take_cells(cells.half(self.half))
         return expression, no_network(expression.genes, source=str(self.path))

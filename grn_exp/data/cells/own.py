@@ -16,7 +16,7 @@ from grn_exp.core.tables import Table
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.data.cells import symbols
 from grn_exp.data.cells.groups import without_matrix
-from grn_exp.data.cells.known import symbols_in
+from grn_exp.data.cells.known import read_interactions
 from grn_exp.data.cells.prepare import Asked, Choices, Prepared, choose_cells, prepare
 from grn_exp.data.cells.preprocess import Normalisation
 from grn_exp.runs.edges import AUDIT, AUDIT_COLUMNS
@@ -139,7 +139,7 @@ class OwnCells(Benchmark):
         if self.regulator_choice is not None:
             return Asked(*symbols.read_regulators(self.regulator_choice))
         assert self.known_path is not None  # noqa: S101 - one of them is given
-        found = symbols_in(self.known_path)[0]
+        found = read_interactions(self.known_path).regulators
         return Asked(list(dict.fromkeys(found)), str(self.known_path))
 
     def sizes(self) -> Sizes | None:

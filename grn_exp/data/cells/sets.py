@@ -14,7 +14,7 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import RegulatorSets, TargetSets, TargetSplit
 from grn_exp.core.tables import Table
-from grn_exp.data.cells.known import read_known, regulators_not_used
+from grn_exp.data.cells.known import read_interactions
 from grn_exp.data.cells.own import OwnCells
 from grn_exp.data.cells.symbols import find, read_symbols
 from grn_exp.data.sets.base import SetDataModule, with_sizes
@@ -95,8 +95,9 @@ class CellSetsDataModule(OwnCells, SetDataModule):
         cells = self.read_cells()
         expression, regulators = cells.expression, cells.regulators
         assert self.known_path is not None  # noqa: S101 - refused without
-        known = read_known(self.known_path, regulators, expression.genes)
-        broken = regulators_not_used(self.known_path, regulators, expression.genes)
+        listed = read_interactions(self.known_path)
+        known = listed.among(regulators, expression.genes)
+        broken = listed.regulators_not_used(regulators, expression.genes)
         rows, columns = np.nonzero(known.labels == 1)
         genes = expression.genes.array
         self._listed = {*genes[columns].tolist(), *broken}

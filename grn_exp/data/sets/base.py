@@ -143,11 +143,14 @@ class SetDataModule(Benchmark):
 
     def _queries(self) -> tuple[GeneIndex, NDArray[np.int64]]:
         """Return the targets to predict, and how many regulators each is to get."""
-        held = self.sets.take(np.flatnonzero(self.split.val | self.split.test))
+        held = np.flatnonzero(self.split.val | self.split.test)
+        return self._with_others(self.sets.take(held))
+
+    def _with_others(self, sets: TargetSets) -> tuple[GeneIndex, NDArray[np.int64]]:
+        """Return the targets of some sets and their sizes, and then those of ``others_asked``."""
         others = self.others_asked()
-        symbols = [*held.targets.symbols, *others]
-        sizes = np.concatenate([held.sizes, np.asarray([*others.values()], dtype=np.int64)])
-        return GeneIndex(symbols, name="targets asked for"), sizes
+        targets = GeneIndex([*sets.targets.symbols, *others], name="targets asked for")
+        return targets, np.asarray([*sets.sizes, *others.values()], dtype=np.int64)
 
     @property
     def sets(self) -> TargetSets:
@@ -288,12 +291,7 @@ class SetDataModule(Benchmark):
         sets = self.sets
         if isinstance(self.pool, OraclePool):
             return self.pool.build_from_truth(scores, sets)
-        others = self.others_asked()
-        if not others:
-            return self.pool.build(scores, sets.candidates, sets.targets, sets.sizes)
-        targets = GeneIndex([*sets.targets.symbols, *others], name="targets")
-        sizes = np.concatenate([sets.sizes, np.asarray([*others.values()], dtype=np.int64)])
-        return self.pool.build(scores, sets.candidates, targets, sizes)
+        return self.pool.build(scores, sets.candidates, *self._with_others(sets))
 
     def check_decoder(self, decoder: Decoder) -> None:
         """Ask a decoder whether it can search the pools of every set size."""
