@@ -1,6 +1,6 @@
 """Retrieval of regulators from a real network: no sets are chosen, regulators are ranked."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from grn_exp.core.scores import EdgeScores
 from grn_exp.core.sets import Role, TargetSets
 from grn_exp.data.benchmark import own_file
 from grn_exp.data.edges import mccalla
-from grn_exp.data.edges.beeline import BeelineFiles, Dataset, GeneSet, NetworkKind
+from grn_exp.data.edges.beeline import BeelineFiles, Dataset
 from grn_exp.data.sets.base import SetDataModule
 from grn_exp.data.sets.judging import Row, ap_row, ranks_of
 from grn_exp.data.sets.splitting import TargetCountSplitter
@@ -22,10 +22,22 @@ class RankedRegulators(SetDataModule):
     """Rank a network's regulators for each target; no sets are chosen.
 
     With fewer regulators than the paper's 229 the lists are as long in proportion.
+
+    Parameters
+    ----------
+    splitter, split_seed
+        Divides the targets; the seed where no ``splitter`` is given.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("edges",)
     by_size: ClassVar[bool] = False
+
+    def __init__(
+        self, *, splitter: TargetCountSplitter | None = None, split_seed: int = 0
+    ) -> None:
+        super().__init__(
+            splitter=splitter or TargetCountSplitter(seed=split_seed), candidates="known"
+        )
 
     @property
     def list_lengths(self) -> list[int]:
@@ -59,34 +71,19 @@ class RetrievalDataModule(BeelineFiles, RankedRegulators):
 
     Parameters
     ----------
-    dataset, gene_set, network, expression
-        As in :class:`BeelineFiles`.
-    splitter, split_seed
-        Divides the targets; the seed where no ``splitter`` is given.
     network_file
         A network of the user's in place of the dataset's: csv with the columns ``Gene1``
         (regulator) and ``Gene2`` (target).
+    dataset, gene_set, network, expression
+        As in :class:`BeelineFiles`.
+    splitter, split_seed
+        As in :class:`RankedRegulators`.
     """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        gene_set: GeneSet = "tfs500",
-        network: NetworkKind = "cell_type_specific",
-        splitter: TargetCountSplitter | None = None,
-        expression: str | None = None,
-        network_file: str | None = None,
-        split_seed: int = 0,
+        self, dataset: Dataset, *, network_file: str | None = None, **options: Any
     ) -> None:
-        super().__init__(
-            dataset,
-            gene_set=gene_set,
-            network=network,
-            expression=expression,
-            splitter=splitter or TargetCountSplitter(seed=split_seed),
-            candidates="known",
-        )
+        super().__init__(dataset, **options)
         self.network_path = own_file(network_file)
 
 
@@ -101,24 +98,5 @@ class McCallaRetrieval(mccalla.McCallaFiles, RankedRegulators):
     dataset, network, min_cells, variable_genes
         As in :class:`~grn_exp.data.edges.mccalla.McCallaFiles`.
     splitter, split_seed
-        As in :class:`RetrievalDataModule`.
+        As in :class:`RankedRegulators`.
     """
-
-    def __init__(
-        self,
-        dataset: mccalla.Dataset,
-        *,
-        network: mccalla.NetworkKind = "chip",
-        min_cells: int = 0,
-        variable_genes: int | None = None,
-        splitter: TargetCountSplitter | None = None,
-        split_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            dataset,
-            network=network,
-            min_cells=min_cells,
-            variable_genes=variable_genes,
-            splitter=splitter or TargetCountSplitter(seed=split_seed),
-            candidates="known",
-        )
