@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.plain_genelink import PlainGENELink
 from benchmarks.plain_scgreat import PlainSCGREAT
+from benchmarks.processes import seconds_since
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import UNKNOWN, GeneEmbedding, TrainView
@@ -130,8 +131,7 @@ def _measure(forms: Forms, size: Size, *, n_steps: int, n_compared: int = 3) -> 
             for step, taken in zip(steps, seconds, strict=True):
                 start = time.process_time()
                 step(batch)
-                # the clock may not have moved in the smallest size
-                taken.append(max(time.process_time() - start, 1e-6))
+                taken.append(seconds_since(start))
     finally:
         torch.set_num_threads(n_threads)
     plain, fast = (statistics.median(taken[1:]) for taken in seconds)  # the first one warms up

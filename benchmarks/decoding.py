@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.plain_decoding import PlainSetScore
+from benchmarks.processes import seconds_since
 from grn_exp.decode.exact import subset_batches
 from grn_exp.nn.set_transformer import SetTransformer
 
@@ -88,9 +89,7 @@ def _measure(n_candidates: int, size: int, n_sets: int, repeats: int, n_layers: 
     for name, form in list(forms.items()) * repeats:
         start = time.process_time()
         scores[name] = form()
-        # the clock may not have moved in the smallest size
-        seconds = max(time.process_time() - start, 1e-6)
-        rates[name] = max(rates[name], n_sets / seconds)
+        rates[name] = max(rates[name], n_sets / seconds_since(start))
     fast = scores["fast"]
     gaps = [float((each - fast).abs().max() / fast.std()) for each in scores.values()]
     same = {int(each.argmax()) for each in scores.values()}

@@ -26,6 +26,14 @@ def apart(function: Callable[..., Result], *arguments: object, smoke: bool = Fal
         return pool.submit(function, *arguments).result()
 
 
+def seconds_since(start: float) -> float:
+    """Return this process's processor seconds since ``time.process_time()`` was ``start``.
+
+    At least a microsecond, as the clock may not have moved in a benchmark's smallest size.
+    """
+    return max(time.process_time() - start, 1e-6)
+
+
 def limit_seconds(seconds: float) -> None:
     """Have this process killed once it has used so many more seconds of the processor."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
