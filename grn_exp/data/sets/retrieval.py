@@ -22,22 +22,10 @@ class RankedRegulators(SetDataModule):
     """Rank a network's regulators for each target; no sets are chosen.
 
     With fewer regulators than the paper's 229 the lists are as long in proportion.
-
-    Parameters
-    ----------
-    splitter, split_seed
-        Divides the targets; the seed where no ``splitter`` is given.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("edges",)
     by_size: ClassVar[bool] = False
-
-    def __init__(
-        self, *, splitter: TargetCountSplitter | None = None, split_seed: int = 0
-    ) -> None:
-        super().__init__(
-            splitter=splitter or TargetCountSplitter(seed=split_seed), candidates="known"
-        )
 
     @property
     def list_lengths(self) -> list[int]:
@@ -63,7 +51,24 @@ class RankedRegulators(SetDataModule):
         return {**super().describe(), "in_degree": in_degree}
 
 
-class RetrievalDataModule(BeelineFiles, RankedRegulators):
+class NetworkRetrieval(RankedRegulators):
+    """A published network's regulators, ranked; which targets are judged is the splitter's.
+
+    Parameters
+    ----------
+    splitter, split_seed
+        Divides the targets; the seed where no ``splitter`` is given.
+    """
+
+    def __init__(
+        self, *, splitter: TargetCountSplitter | None = None, split_seed: int = 0
+    ) -> None:
+        super().__init__(
+            splitter=splitter or TargetCountSplitter(seed=split_seed), candidates="known"
+        )
+
+
+class RetrievalDataModule(BeelineFiles, NetworkRetrieval):
     """Rank a network's regulators for each target (Residual HOS2, appendix I).
 
     The candidates are the network's regulators that the matrix holds, the targets all genes with
@@ -77,7 +82,7 @@ class RetrievalDataModule(BeelineFiles, RankedRegulators):
     dataset, gene_set, network, expression
         As in :class:`BeelineFiles`.
     splitter, split_seed
-        As in :class:`RankedRegulators`.
+        As in :class:`NetworkRetrieval`.
     """
 
     def __init__(
@@ -87,7 +92,7 @@ class RetrievalDataModule(BeelineFiles, RankedRegulators):
         self.network_path = own_file(network_file)
 
 
-class McCallaRetrieval(mccalla.McCallaFiles, RankedRegulators):
+class McCallaRetrieval(mccalla.McCallaFiles, NetworkRetrieval):
     """The same on one of McCalla et al.'s datasets, of about the size of the paper's.
 
     Binding in mouse embryonic stem cells (``semrau``, ``chip``) has 49 regulators and 9,825
@@ -98,5 +103,5 @@ class McCallaRetrieval(mccalla.McCallaFiles, RankedRegulators):
     dataset, network, min_cells, variable_genes
         As in :class:`~grn_exp.data.edges.mccalla.McCallaFiles`.
     splitter, split_seed
-        As in :class:`RankedRegulators`.
+        As in :class:`NetworkRetrieval`.
     """
