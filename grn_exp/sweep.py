@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from statistics import fmean
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.memory import in_words
@@ -18,6 +18,9 @@ from grn_exp.runs.files import UnreadableError, part
 from grn_exp.runs.folder import RunFolder
 from grn_exp.runs.reading import is_number, read_run
 from grn_exp.runs.source import has_changed
+
+if TYPE_CHECKING:
+    from grn_exp.engine.needs import Needs
 
 State = Literal["done", "cut off", "failed", "to do", "refused"]
 _SHOWN: tuple[State, ...] = get_args(State)
@@ -102,7 +105,8 @@ class PlanLine:
     states
         Number of jobs by state.
     seconds
-        What a run of these took, on average; missing (nan) where none is finished.
+        What a run of these took, on average; where none is finished and the method has large cells
+        of the user's own to fit, what a few timed steps tell; else missing (nan).
     n_bytes
         The memory that one takes: of own cells at most, by the sizes that their file tells at
         once; else what a finished one held; missing (nan) where neither is known.
@@ -123,16 +127,19 @@ class PlanLine:
 def plan(jobs: Sequence[Job]) -> list[PlanLine]:
     """Count jobs by method and benchmark, with the time that finished ones took.
 
-    Where a method has no finished run on a benchmark, its runs on the others stand in.
+    Where a method has no finished run on a benchmark, its runs on the others stand in; where it
+    has none at all, a few of its steps are timed on the first cells of the user's own.
     """
     states: dict[tuple[str, str], Counter[State]] = defaultdict(Counter)
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
     n_bytes: dict[tuple[str, str], float] = {}
+    examples: dict[tuple[str, str], Job] = {}
     for job in jobs:
         if job.identity is None:
             continue
         key = job.identity.data, job.identity.model
         states[key][job.state] += 1
+        examples.setdefault(key, job)
         if job.state == "done":
             seconds[key].append(_seconds(RunFolder(job.identity.folder)))
         if math.isnan(n_bytes.get(key, math.nan)):
@@ -142,6 +149,8 @@ def plan(jobs: Sequence[Job]) -> list[PlanLine]:
         own = seconds[data, model] or [
             s for key in seconds if key[1] == model for s in seconds[key]
         ]
+        if not own:
+            own = seconds[data, model] = _timed(examples[data, model])
         mean = fmean(own) if own else math.nan
         lines.append(PlanLine(data, model, counts, mean, n_bytes[data, model]))
     return lines
@@ -154,17 +163,38 @@ def _memory(job: Job) -> float:
         with contextlib.suppress(UnreadableError):
             peak = RunFolder(job.identity.folder).facts().get("peak_memory_mb")
             return peak * 2**20 if is_number(peak) else math.nan
+    needs = _needs(job)
+    return math.nan if needs is None else needs.n_bytes
+
+
+def _needs(job: Job) -> "Needs | None":
+    """Return what a run of own cells will take at most, if their file tells that at once."""
+    assert job.identity is not None  # noqa: S101
     if part(job.identity.config, "data").get("network") != "own":
-        return math.nan  # and nothing heavy is imported for a plan
+        return None  # and nothing heavy is imported for a plan
     from grn_exp.config import build_spec
     from grn_exp.engine.needs import expected
 
-    try:
+    with contextlib.suppress(InputError):  # its own job will say so
         spec = build_spec(job.identity)
         sizes = spec.make_data().sizes()
-    except InputError:  # its own job will say so
-        return math.nan
-    return math.nan if sizes is None else expected(spec.make_model(), sizes)
+        return None if sizes is None else expected(spec.make_model(), sizes)
+    return None
+
+
+def _timed(job: Job) -> list[float]:
+    """Return the seconds of a run of own cells by a few of its steps, if it is worth these."""
+    assert job.identity is not None  # noqa: S101
+    needs = _needs(job)
+    if needs is None or not needs.worth_a_line:
+        return []
+    from grn_exp.config import build_spec
+    from grn_exp.engine.pace import forecast
+
+    with contextlib.suppress(InputError):
+        seconds = forecast(build_spec(job.identity))
+        return [] if math.isnan(seconds) else [seconds]
+    return []
 
 
 def _seconds(folder: RunFolder) -> float:

@@ -43,8 +43,8 @@ class Needs:
         )
 
 
-def expected(model: GRNModel, sizes: Sizes, beside: int | None = None) -> int:
-    """Return the bytes that a process will hold at most.
+def expected(model: GRNModel, sizes: Sizes, beside: int | None = None) -> Needs:
+    """Return what a fit takes by its sizes.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def expected(model: GRNModel, sizes: Sizes, beside: int | None = None) -> int:
         What the process holds beside the expression matrix; None before that is read.
     """
     other = memory.held() if beside is None else beside
-    return other + sizes.matrix + model.memory(sizes) + _EDGE_TABLE * sizes.pairs
+    n_bytes = other + sizes.matrix + model.memory(sizes) + _EDGE_TABLE * sizes.pairs
+    return Needs(sizes, n_bytes, other)
 
 
 def check_needs(name: str, model: GRNModel, data: Benchmark) -> Needs:
@@ -75,12 +76,12 @@ def check_needs(name: str, model: GRNModel, data: Benchmark) -> Needs:
     expression = data.expression
     sizes = Sizes(expression.n_cells, expression.n_genes, len(data.truth.regulators))
     beside = memory.held() - sizes.matrix
-    needs = Needs(sizes, expected(model, sizes, beside), beside)
+    needs = expected(model, sizes, beside)
     if not memory.fits(needs.n_bytes):
         options = (
             option
             for option, other, fewer in _smaller(model, data, sizes)
-            if memory.fits(expected(other, fewer, beside))
+            if memory.fits(expected(other, fewer, beside).n_bytes)
         )
         otherwise = "give fewer cells or genes, or choose a method that needs less (model=pearson)"
         option = next(options, None)

@@ -30,6 +30,7 @@ from grn_exp.engine.fit import (
 from grn_exp.engine.loggers import EpochLogger, Mirror
 from grn_exp.engine.needs import check_needs
 from grn_exp.engine.outcome import Outcome, average, earlier_fit, with_spread
+from grn_exp.engine.pace import announce
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
 from grn_exp.engine.stability import stability_of
@@ -105,6 +106,7 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
             with limited_threads(spec.trainer.num_threads):
                 if needs.worth_a_line:
                     log.info(str(needs))
+                    announce(spec, model, folder)
                 return _run_in(folder, spec, data, model, seconds, force=force)
     finally:
         del model, data
@@ -203,7 +205,10 @@ def _run_in(
         write_text(folder / CONFIG, yaml.safe_dump(spec.identity.config, sort_keys=False))
         write_npz(folder / SPLIT, {**data.split.arrays(), "labels": data.truth.labels})
         logger = mirror.open(spec.identity)
-        halves = _fit_halves(spec, force=force)
+        halves = []
+        if spec.halves:
+            with _timed(seconds, "stability"):
+                halves = _fit_halves(spec, force=force)
         with _timed(seconds, "fit"):
             outcome = _outcome(folder, spec, data, model, logger, force=force)
         with _timed(seconds, "evaluate"):

@@ -1,6 +1,7 @@
 """Methods that are fitted once, without epochs."""
 
 import abc
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ class ClosedFormModel(GRNModel):
 
     def fit(self) -> None:
         """Fit to ``self.view``; called once before :meth:`predict`."""
+
+    def seconds(self) -> float:
+        """Return about how long a fit takes, by a part of it; missing (nan): no time, or unknown.
+
+        The model has its data, and is for nothing else.
+        """
+        return math.nan
 
     def prediction(self) -> Prediction:
         """Return the prediction, which is computed once."""

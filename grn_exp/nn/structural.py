@@ -67,6 +67,69 @@ class FullMixing:
         return _Solve.apply(z, self.matrix)
 
 
+class _RemoveOfRegulators(torch.autograd.Function):
+    """``h - h_R A``, where ``h_R`` are the regulators' columns."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, adjacency: Tensor, regulators: Tensor) -> Tensor:  # noqa: ANN401
+        thin = -h.index_select(1, regulators)
+        ctx.save_for_backward(thin, adjacency, regulators)
+        return h + thin @ adjacency
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        (gradient,) = gradients
+        thin, adjacency, regulators = ctx.saved_tensors
+        for_h = for_adjacency = None
+        if ctx.needs_input_grad[0]:
+            for_h = gradient.index_add(1, regulators, gradient @ adjacency.T, alpha=-1)
+        if ctx.needs_input_grad[1]:
+            for_adjacency = _without_self_pairs(thin.T @ gradient, regulators)
+        return for_h, for_adjacency, None
+
+
+class _PropagateOfRegulators(torch.autograd.Function):
+    """``z + s A``, where the regulators' own values are ``s = z_R (I - A_RR)^-1``.
+
+    What goes to A comes through both places at once: an array of zeros for each column that is
+    looked at would be as large as A.
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - what autograd is given has no names
+        ctx: Any,  # noqa: ANN401
+        z: Tensor,
+        adjacency: Tensor,
+        regulators: Tensor,
+        factors: Tensor,
+        pivots: Tensor,
+    ) -> Tensor:
+        of_regulators = z.index_select(1, regulators)
+        s = torch.linalg.lu_solve(factors, pivots, of_regulators.mT).mT
+        ctx.save_for_backward(s, adjacency, regulators, factors, pivots)
+        return z + s @ adjacency
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        (gradient,) = gradients
+        s, adjacency, regulators, factors, pivots = ctx.saved_tensors
+        for_s = gradient @ adjacency.T
+        for_thin = torch.linalg.lu_solve(factors, pivots, for_s.mT, adjoint=True).mT
+        for_z = gradient.index_add(1, regulators, for_thin)
+        for_adjacency = None
+        if ctx.needs_input_grad[1]:
+            for_adjacency = s.T @ gradient
+            for_adjacency.index_add_(1, regulators, s.T @ for_thin)
+            _without_self_pairs(for_adjacency, regulators)
+        return for_z, for_adjacency, None, None, None
+
+
+def _without_self_pairs(gradient: Tensor, regulators: Tensor) -> Tensor:
+    """Return the gradient with zero where a regulator meets itself, which is no number to learn."""
+    gradient[torch.arange(len(regulators), device=gradient.device), regulators] = 0
+    return gradient
+
+
 class RegulatorMixing:
     """Only known regulators have outgoing edges: A is ``(n_regulators, n_genes)``.
 
@@ -77,22 +140,21 @@ class RegulatorMixing:
     Parameters
     ----------
     adjacency
-        Rows of the regulators only, zero where a regulator meets itself.
+        Rows of the regulators only, zero where a regulator meets itself; so is its gradient.
     regulators
         Columns of the regulators, shape ``(n_regulators,)``, int64.
-    reuse
-        As in :class:`FullMixing`.
     """
 
-    def __init__(self, adjacency: Tensor, regulators: Tensor, *, reuse: bool) -> None:
+    def __init__(self, adjacency: Tensor, regulators: Tensor) -> None:
         self.adjacency = adjacency
         self.regulators = regulators
-        self.among = FullMixing(adjacency[:, regulators], reuse=reuse)
+        among = -adjacency.detach().index_select(1, regulators)
+        self.factors = factorise(among.fill_diagonal_(1.0))
 
     def remove(self, h: Tensor) -> Tensor:
         """Return ``h (I - A)``."""
-        return h - h[:, self.regulators] @ self.adjacency
+        return _RemoveOfRegulators.apply(h, self.adjacency, self.regulators)
 
     def propagate(self, z: Tensor) -> Tensor:
         """Return ``z (I - A)^-1``: regulators first, then everything they drive."""
-        return z + self.among.propagate(z[:, self.regulators]) @ self.adjacency
+        return _PropagateOfRegulators.apply(z, self.adjacency, self.regulators, *self.factors)

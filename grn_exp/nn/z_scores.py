@@ -57,9 +57,9 @@ class ZScores(nn.Module):
 
     def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return the values of some cells, and the weight of each in the reconstruction error."""
-        given = self.values[cells]
-        counted = given != 0 if self.how == "nonzero" else torch.ones_like(given)
-        return self._scaled(given), counted.to(torch.float32)
+        given = self.values.index_select(0, cells)
+        scaled = self._scaled(given)
+        return scaled, given.ne_(0) if self.how == "nonzero" else given.fill_(1)
 
     def _scaled(self, given: Tensor) -> Tensor:
         scaled = given.to(torch.float64).sub_(self.mean).div_(self.spread)

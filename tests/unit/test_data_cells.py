@@ -176,10 +176,17 @@ def _as_10x_h5(counts, folder):
     return folder / "x.h5", {}
 
 
+def _as_loom(counts, folder):
+    loompy = pytest.importorskip("loompy")
+    rows, columns = {"Gene": np.array(GENES)}, {"CellID": np.array(counts.obs_names, dtype=str)}
+    loompy.create(str(folder / "x.loom"), counts.X.T, rows, columns)
+    return folder / "x.loom", {}
+
+
 FORMS = [
     *(_as_sparse_counts, _as_logs, _as_layer, _as_raw_under_scaled, _as_raw, _as_csv_of_cells),
     *(_as_tsv_of_genes, _as_ids_with_a_usual_column, _as_ids_with_a_named_column),
-    *(_as_10x_folder, _as_10x_h5),
+    *(_as_10x_folder, _as_10x_h5, _as_loom),
 ]
 
 

@@ -1,7 +1,9 @@
 """What a run will take is said beforehand, and refused where it is more than there is."""
 
 import itertools
+import math
 import resource
+import time
 
 import anndata as ad
 import numpy as np
@@ -13,10 +15,14 @@ from grn_exp import config
 from grn_exp.core import memory
 from grn_exp.core.errors import InputError
 from grn_exp.core.memory import Sizes
-from grn_exp.engine import needs
+from grn_exp.data.edges.toy import ToyDataModule
+from grn_exp.engine import needs, pace
 from grn_exp.engine.needs import expected
 from grn_exp.engine.run import run
+from grn_exp.engine.spec import TrainerSettings
 from grn_exp.models.edges.deepsem import DeepSEM
+from grn_exp.models.edges.grnboost2 import GRNBoost2
+from grn_exp.runs.folder import RunFolder
 from grn_exp.sweep import Job, plan
 from tests.messages import lines_naming, naming
 
@@ -50,7 +56,7 @@ def limited_to(monkeypatch, n_bytes, *, beside=10**9):
 
 
 def needed(**options) -> int:
-    return expected(DeepSEM(**options), SIZES, 0)
+    return expected(DeepSEM(**options), SIZES, 0).n_bytes
 
 
 @pytest.mark.parametrize("model", ["pearson", "grnboost2", "deepsem", "one_hot_lr"])
@@ -93,6 +99,84 @@ def test_a_plan_has_the_memory_of_own_cells_that_were_never_run(own, tmp_path):
     ]
     pearson, partial = (line.n_bytes for line in plan(jobs))
     assert 0 < pearson < partial
+
+
+# -- how long it will take -----------------------------------------------------------------------
+
+
+def test_timed_steps_of_a_model_of_its_own_change_no_number(own, tmp_path, monkeypatch, caplog):
+    small = ("data.genes=60", "trainer.max_epochs=4", "trainer.num_threads=1")
+    found = []
+    for least, name in ((0, "timed"), (10**12, "plain")):
+        monkeypatch.setattr(needs, "_WORTH_A_LINE", least)
+        spec = make_spec(tmp_path / name, *own, *small)
+        with caplog.at_level("INFO"):
+            run(spec)
+        found.append((spec.identity.folder / "network.csv.gz").read_bytes())
+        assert bool(lines_naming(caplog.text, "timed", "steps")) == (name == "timed")
+        caplog.clear()
+    assert found[0] == found[1]
+
+
+def test_a_run_that_goes_on_is_not_timed_again(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(needs, "_WORTH_A_LINE", 0)
+    timed = []
+    monkeypatch.setattr(pace, "seconds_of_fit", lambda *_: timed.append(1) or 1.0)
+    spec = make_spec(tmp_path / "out", *own, "data.genes=60", model="genie3")
+    folder = RunFolder(spec.identity.folder)
+    folder.unfinished.parent.mkdir(parents=True)
+    folder.unfinished.touch()
+    model = spec.make_model()
+    pace.announce(spec, model, folder)
+    assert not timed
+
+
+class Clock:
+    """Time that passes in steps alone."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+def test_the_time_of_a_training_is_that_of_all_its_steps(monkeypatch):
+    """Of DeepSEM's epochs every third is another kind."""
+    clock, original = Clock(), DeepSEM.loss
+    monkeypatch.setattr(pace, "time", clock)
+
+    def loss(self, batch):
+        clock.now += 3.0 if self.edge_effects.requires_grad else 1.0
+        return original(self, batch)
+
+    monkeypatch.setattr(DeepSEM, "loss", loss)
+    data = ToyDataModule(n_genes=20, n_regulators=4, n_cells_per_type=10)
+    model = DeepSEM(batch_size=10).attach(data.view())
+    settings = TrainerSettings({"max_epochs": 12, "accelerator": "cpu"})
+    n_steps = data.expression.n_cells / 10
+    expected_time = n_steps * (4 * 1.0 + 8 * 3.0)
+    assert pace.seconds_of_fit(model, settings) == pytest.approx(expected_time)
+
+
+@pytest.mark.parametrize("backend", ["sklearn", "rustscenic"])
+def test_the_time_of_boosting_is_near_what_it_takes(backend):
+    data = ToyDataModule(n_genes=300, n_regulators=30, n_cells_per_type=30)
+    first, second = (
+        GRNBoost2(backend=backend, n_estimators=100).attach(data.view()) for _ in range(2)
+    )
+    expected_time = first.seconds()
+    start = time.perf_counter()
+    second.fit()
+    assert 0.2 < (time.perf_counter() - start) / expected_time < 5
+
+
+def test_a_plan_times_what_was_never_run(own, tmp_path, monkeypatch):
+    jobs = [Job.of((), make_spec(tmp_path, *own).identity, force=False)]
+    (small,) = plan(jobs)
+    monkeypatch.setattr(needs, "_WORTH_A_LINE", 0)
+    (large,) = plan(jobs)
+    assert math.isnan(small.seconds)
+    assert large.seconds > 0
 
 
 # -- what a process may hold -----------------------------------------------------------------

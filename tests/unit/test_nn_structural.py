@@ -55,7 +55,7 @@ def test_propagate_undoes_remove(effects, cells, reuse, kind):
     if kind == "full":
         mixing = FullMixing(effects, reuse=reuse)
     else:
-        mixing = RegulatorMixing(own_rows(effects[REGULATORS]), REGULATORS, reuse=reuse)
+        mixing = RegulatorMixing(own_rows(effects[REGULATORS]), REGULATORS)
     torch.testing.assert_close(mixing.propagate(mixing.remove(cells)), cells)
     torch.testing.assert_close(mixing.remove(mixing.propagate(cells)), cells)
     assert not torch.allclose(mixing.remove(cells), cells)
@@ -108,7 +108,7 @@ def test_reuse_changes_neither_values_nor_gradients_to_the_cells(effects, cells,
         if kind == "full":
             mixing = FullMixing(effects, reuse=reuse)
         else:
-            mixing = RegulatorMixing(own_rows(effects[REGULATORS]), REGULATORS, reuse=reuse)
+            mixing = RegulatorMixing(own_rows(effects[REGULATORS]), REGULATORS)
         h = mixing.propagate(cells)
         z = mixing.remove(cells)
         grads = torch.autograd.grad(h.square().sum() + z.pow(3).sum(), cells)
@@ -122,7 +122,7 @@ def test_regulator_mixing_equals_full_mixing_with_other_rows_zero(effects, cells
     weight = torch.randn_like(cells)
     found = []
     for mixing in (
-        RegulatorMixing(own_rows(rows), REGULATORS, reuse=False),
+        RegulatorMixing(own_rows(rows), REGULATORS),
         FullMixing(all_rows(rows), reuse=False),
     ):
         h, z = mixing.propagate(cells), mixing.remove(cells)
@@ -137,7 +137,7 @@ def test_regulator_mixing_gradients_against_finite_differences(effects, cells):
     cells.requires_grad_()
 
     def there(cells, rows):
-        return RegulatorMixing(own_rows(rows), REGULATORS, reuse=False).propagate(cells)
+        return RegulatorMixing(own_rows(rows), REGULATORS).propagate(cells)
 
     assert torch.autograd.gradcheck(there, (cells, rows))
 
@@ -150,7 +150,7 @@ def test_a_planted_edge_carries_from_regulator_to_target_and_not_back(kind):
     if kind == "full":
         mixing = FullMixing(effects, reuse=False)
     else:
-        mixing = RegulatorMixing(effects[REGULATORS], REGULATORS, reuse=False)
+        mixing = RegulatorMixing(effects[REGULATORS], REGULATORS)
     z = torch.zeros(2, N_GENES)
     z[0, regulator] = z[1, target] = 1.0
     expected = z.clone()

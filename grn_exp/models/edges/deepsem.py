@@ -12,11 +12,11 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
 from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
+from grn_exp.nn.gaussian_noise import sample, squared_error
 from grn_exp.nn.scalar_network import ConstantNetwork, FrozenTable, ScalarNetwork, look_up
 from grn_exp.nn.structural import FullMixing, RegulatorMixing
 from grn_exp.nn.z_scores import Standardisation, ZScores
 
-_EPSILON = 1e-10
 # a table that serves a whole epoch may be finer than one that is made in every step
 _FROZEN_FACTOR = 2
 
@@ -128,6 +128,7 @@ class DeepSEM(GradientModel):
         self._mixing: FullMixing | RegulatorMixing | None = None
         self._frozen_encoder: FrozenTable | None = None
         self._frozen_decoder: FrozenTable | None = None
+        self._frozen_latent: Tensor | None = None
         self._frozen_terms: dict[str, Tensor] = {}
         self._noise: torch.Generator | None = None
 
@@ -198,7 +199,10 @@ class DeepSEM(GradientModel):
 
     def adjacency(self) -> Tensor:
         """Return ``A[regulator, target]``, shape ``(n_rows, n_genes)``."""
-        return self.without_self_pairs(self.effects())
+        effects = self.effects()
+        if effects is self.edge_effects:  # zero there from the start, and so is their gradient
+            return effects
+        return self.without_self_pairs(effects)
 
     def predict(self) -> EdgeScores:
         """Return |A| or A of the view's regulators."""
@@ -206,7 +210,8 @@ class DeepSEM(GradientModel):
             adjacency = self.adjacency()
             if not self.known_only:
                 adjacency = adjacency[self.regulator_positions]
-            return self.as_scores(adjacency.abs() if self.options.score == "abs" else adjacency)
+            signed = self.options.score == "signed"
+            return self.as_scores(adjacency.clone() if signed else adjacency.abs())
 
     # -- training --------------------------------------------------------------------------
 
@@ -240,7 +245,7 @@ class DeepSEM(GradientModel):
         for group in self.adjacency_groups():
             for parameter in group["params"]:
                 parameter.requires_grad_(not networks)
-        self._mixing = self._frozen_decoder = None
+        self._mixing = self._frozen_decoder = self._frozen_latent = None
         self._frozen_terms = {}
         if networks:
             self._frozen_encoder = None
@@ -255,49 +260,62 @@ class DeepSEM(GradientModel):
                         self.encoder, n_points=n_points, ends=self.cells.ends
                     )
                 self._frozen_decoder = FrozenTable(self.decoder, n_points=n_points)
+                self._frozen_latent = self.latent_moments()
         generator = torch.Generator(device=self.edge_effects.device)
         self._noise = generator.manual_seed(epoch_seed(self.seed, epoch, stream=2))
 
     def _mix(self, *, reuse: bool) -> FullMixing | RegulatorMixing:
         if self.known_only:
-            return RegulatorMixing(self.adjacency(), self.own_columns, reuse=reuse)
+            return RegulatorMixing(self.adjacency(), self.own_columns)
         return FullMixing(self.effects(), reuse=reuse)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch of cells and its parts."""
-        x, weight = self.cells(batch)
+        x, counted = self.cells(batch)
         if self._frozen_encoder is not None:
             moments = self._frozen_encoder(x)
         else:
             moments = look_up(self.encoder, x, n_points=self.options.table_points)
         mixing = self._mixing if self._mixing is not None else self._mix(reuse=False)
-        mixed = mixing.remove(torch.cat([moments.flatten(0, 1), self.latent_moments()]))
-        mean, log_variance = mixed[: len(x)], mixed[len(x) : -2]
-        prior_mean, prior_log_variance = mixed[-2], mixed[-1]
-
-        noise = torch.randn(x.shape, generator=self._noise, device=x.device)
-        z = torch.addcmul(mean, noise, torch.sqrt(torch.exp(log_variance) + _EPSILON))
+        z, divergence = self._noise_of(moments, mixing)
         h = mixing.propagate(z)
         if self._frozen_decoder is not None:
             decoded = self._frozen_decoder(h)[0]
         else:
             decoded = look_up(self.decoder, h, n_points=self.options.table_points)[0]
-
         parts = {
-            "reconstruction": ((decoded - x).square() * weight).sum() / weight.sum(),
-            "kl": 0.5
-            * (
-                (prior_log_variance - log_variance)
-                + (z - prior_mean).square() * torch.exp(-prior_log_variance)
-                - noise.square()
-            ).mean(),
+            "reconstruction": squared_error(decoded, x, counted),
+            "kl": divergence,
             **(self._frozen_terms or self.adjacency_terms()),
         }
         weights = {"kl": self.options.beta}
         total = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
         return {"total": total, **parts}
 
+    def _noise_of(
+        self, moments: Tensor, mixing: FullMixing | RegulatorMixing
+    ) -> tuple[Tensor, Tensor]:
+        """Return a sample of ``z`` by its encoded moments, and its divergence from the prior."""
+        n_cells = moments.shape[1]
+        latent = self._frozen_latent if self._frozen_latent is not None else self.latent_moments()
+        mixed = mixing.remove(torch.cat([moments.flatten(0, 1), latent]))
+        mean, log_variance, prior = mixed.split([n_cells, n_cells, 2])
+        noise = torch.randn(mean.shape, generator=self._noise, device=mean.device)
+        return sample(mean, log_variance, prior, noise)
+
 
 def absolute_sum(matrix: Tensor) -> Tensor:
-    """Return the sum of absolute values, without a copy of the matrix."""
-    return torch.linalg.vector_norm(matrix, ord=1)
+    """Return the sum of absolute values; neither it nor its gradient copies the matrix twice."""
+    return _AbsoluteSum.apply(matrix)
+
+
+class _AbsoluteSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor) -> Tensor:
+        ctx.save_for_backward(matrix)
+        return torch.linalg.vector_norm(matrix, ord=1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (matrix,) = ctx.saved_tensors
+        return torch.sgn(matrix).mul_(gradients[0])
