@@ -125,7 +125,7 @@ class _PropagateOfRegulators(torch.autograd.Function):
 
 
 def _without_self_pairs(gradient: Tensor, regulators: Tensor) -> Tensor:
-    """Return the gradient with zero where a regulator meets itself, which is no number to learn."""
+    """Return the gradient with zero where a regulator meets itself: nothing is learnt there."""
     gradient[torch.arange(len(regulators), device=gradient.device), regulators] = 0
     return gradient
 

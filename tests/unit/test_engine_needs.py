@@ -150,7 +150,7 @@ def test_the_time_of_a_training_is_that_of_all_its_steps(monkeypatch):
         return original(self, batch)
 
     monkeypatch.setattr(DeepSEM, "loss", loss)
-    data = ToyDataModule(n_genes=20, n_regulators=4, n_cells_per_type=10)
+    data = ToyDataModule(n_genes=80, n_regulators=16, n_cells_per_type=20)
     model = DeepSEM(batch_size=10).attach(data.view())
     settings = TrainerSettings({"max_epochs": 12, "accelerator": "cpu"})
     n_steps = data.expression.n_cells / 10

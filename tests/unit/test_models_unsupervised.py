@@ -314,6 +314,12 @@ def test_batches_hold_every_gene_that_varies_and_refit_few_regulators():
         assert (len(batches) - 1) * n_regulators <= 0.1 * n_genes
 
 
+def test_a_large_fit_on_many_regulators_has_several_batches():
+    batches = list(_batches(np.ones(18_000, bool), np.arange(1639)))
+    assert len(batches) > 1
+    assert (len(batches) - 1) * 1639 <= 0.3 * 18_000
+
+
 def test_a_signal_is_heard_while_a_batch_is_fitted(monkeypatch):
     """Native code does not look for signals."""
     ended = threading.Event()

@@ -1,7 +1,9 @@
 """GRNBoost2 (Moerman et al. 2019), on rustscenic or scikit-learn."""
 
+import dataclasses
 import importlib.metadata
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from multiprocessing.pool import ThreadPool
@@ -20,6 +22,10 @@ from grn_exp.models.edges._tree_ensemble import TreeEnsemble
 _OF_ESTIMATOR = ("learning_rate", "n_estimators", "max_features", "subsample")
 # rustscenic fits the regulators again in each batch: this much of the work may be that
 _SHARE_FITTED_AGAIN = 0.1
+# and this much where a batch takes minutes, all of which a fit that is cut off would do again
+_SHARE_OF_LARGE = 0.3
+_LARGE = 10**7  # pairs
+_TIMED = 64  # regulators, as which rustscenic is timed
 _MOST_BATCHES = 20
 
 
@@ -103,6 +109,25 @@ class GRNBoost2(TreeEnsemble):
                 kept.add(columns, scores[:, columns])
         return np.where(varying, kept.scores, 0)  # a constant regulator was fitted too
 
+    def seconds(self) -> float:
+        """Return about how long a fit takes, by a few genes.
+
+        On rustscenic these are regulators, which it always fits too; a tree tries so many more as
+        there are more.
+        """
+        if self.options.backend == "sklearn":
+            return super().seconds()
+        os.environ.setdefault("RAYON_NUM_THREADS", str(torch.get_num_threads()))
+        view = self.view
+        few = view.regulator_positions[:_TIMED]
+        some = dataclasses.replace(view, regulators=view.genes.take(few))
+        self._rust_edges(some, few[:1])  # what only a first call does
+        start = time.perf_counter()
+        self._rust_edges(some, few)
+        each = (time.perf_counter() - start) / len(few)
+        n_varying = int((np.ptp(view.expression.values, axis=0) > 0).sum())
+        return each * n_varying * len(view.regulators) / len(few)
+
     def _rust_edges(self, view: TrainView, columns: NDArray[np.int64]) -> Any:
         from rustscenic import grn
 
@@ -141,6 +166,8 @@ def _batches(
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the columns of each call: the regulators and a part of the other genes."""
     others = np.setdiff1d(np.flatnonzero(varying), regulators)
-    most = 1 + int(_SHARE_FITTED_AGAIN * len(others) / max(len(regulators), 1))
+    large = len(others) * len(regulators) > _LARGE
+    share = _SHARE_OF_LARGE if large else _SHARE_FITTED_AGAIN
+    most = 1 + int(share * len(others) / max(len(regulators), 1))
     for part in np.array_split(others, min(most, _MOST_BATCHES)):
         yield np.union1d(regulators, part)
