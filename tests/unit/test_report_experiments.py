@@ -122,6 +122,8 @@ def test_published_scores_are_means_of_trainings(write_run, tmp_path):
         ("random", 1, "tfs1000"),
     ):
         more = {} if ensemble == 1 else {"ensemble": ensemble}
+        content = contents("model", model)[-1]
+        more["model._target_"] = content.get("model", content)["_target_"]
         write_run(
             model=model,
             data="mdc",
