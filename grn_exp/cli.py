@@ -94,7 +94,9 @@ def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
         rows = folder.metrics()
     else:
         run = _import_run()
-        rows = run(config.build_spec(identity), force=cfg.force, wait=sweeping)
+        spec = config.build_spec(identity)
+        spec.refuse_idle()  # not of a retriever, whose configuration is its selector's
+        rows = run(spec, force=cfg.force, wait=sweeping)
     from grn_exp.engine.table import show, show_line
 
     (show_line if sweeping else show)(rows, identity)

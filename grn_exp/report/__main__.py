@@ -77,7 +77,7 @@ def _add_table_options(table: argparse.ArgumentParser) -> None:
         "--metric",
         nargs="+",
         default=[],
-        help="as in metrics.json; ap by itself, exact_match with --show counts",
+        help="as in metrics.json; ap by itself, exact_match of sets",
     )
     table.add_argument("--subset", nargs="+", default=[], help="val, test_unseen, ...")
     table.add_argument("--k", nargs="+", type=int, default=[], help="of recall_at_k and others")
@@ -188,8 +188,10 @@ def _asked_for(
     rows: pd.DataFrame, arguments: argparse.Namespace, name: str
 ) -> tuple[pd.DataFrame, list[layout.Table]]:
     """Return the numbers, and how they are laid out."""
-    usual = "exact_match" if arguments.show == "counts" else "ap"
-    metrics = arguments.metric or ([] if arguments.paper else [usual])
+    # of sets, of pairs
+    usual = ("exact_match",) if arguments.show == "counts" else ("exact_match", "ap")
+    present = [each for each in usual if each in set(rows["metric"])] or [usual[-1]]
+    metrics = arguments.metric or ([] if arguments.paper else present)
     rows = tables.select(
         rows,
         metrics=metrics,
