@@ -1,4 +1,4 @@
-"""Methods are compared on each regulator's pairs, which counts a small regulator like a large one."""
+"""Methods are compared on each regulator's pairs: a small one counts like a large one."""
 
 import numpy as np
 import pandas as pd
