@@ -377,10 +377,10 @@ class GradientModel(GRNModel):
 
     def configure_optimizers(self) -> Any:
         """Make the optimiser, and the scheduler or the groups' own decay."""
-        options = self.options
-        return configured(
-            self.parameter_groups(), options.optimizer, options.scheduler, self.decay_interval
-        )
+        nodes = self.options.optimizer, self.options.scheduler
+        # Lightning clips no gradient of a fused optimiser in mixed precision
+        mixed = self._trainer is not None and str(self._trainer.precision).endswith("mixed")
+        return configured(self.parameter_groups(), *nodes, self.decay_interval, fused=not mixed)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the view, so that the checkpoint alone is enough to predict."""
