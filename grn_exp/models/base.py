@@ -266,7 +266,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
 
     def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:
         """Wrap an ``(n_regulators, n_genes)`` array as scores of the view's genes."""
-        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+        array = values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
         array = np.ascontiguousarray(array, dtype=np.float32)
         return EdgeScores(self.view.regulators, self.view.genes, array)
 

@@ -122,6 +122,15 @@ def test_another_seed_is_another_run(finished, tmp_path, benchmark):
         assert differ.mean() > 0.9
 
 
+def test_mixed_precision_with_clipped_gradients(finished, tmp_path, benchmark):
+    if not issubclass(finished.spec.model_class, GradientModel):
+        return
+    options = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1")
+    found = again(finished, tmp_path, *options, data=benchmark)
+    assert np.isfinite(found.arrays["scores"]).all()
+    assert found.spec.identity.run_key != finished.spec.identity.run_key
+
+
 def test_held_out_labels_change_no_score(finished, tmp_path, benchmark, monkeypatch):
     truth, split = benchmark.truth, benchmark.split
     held_out = truth.universe & ~split.train

@@ -65,7 +65,7 @@ class PairScoring(NeuralSelector):
         with predicting(self), torch.autocast(self.device.type, enabled=False):
             scores = self.pair_scores(rows, pools)
         return [
-            pool[np.argsort(-score.cpu().numpy(), kind="stable")]
+            pool[np.argsort(-score.float().cpu().numpy(), kind="stable")]
             for pool, score in zip(pools, scores, strict=True)
         ]
 
