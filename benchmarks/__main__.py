@@ -62,7 +62,7 @@ def every_method(arguments: argparse.Namespace) -> tuple[Table, Notes]:
         "of our best 1,000 edges",
         title="A fit, one thread; start-up and reading not counted, but their memory is",
     )
-    datasets, chosen = ["mDC", "semrau"], arguments.methods
+    datasets, chosen = ["mdc", "semrau"], arguments.methods
     if arguments.smoke:
         datasets, chosen = ["toy"], ["random", "grnboost2"]
     notes = [f"Fits were given up after {arguments.seconds:.0f} CPU seconds."]

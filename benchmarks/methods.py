@@ -29,7 +29,7 @@ from grn_exp.storage.conf import conf_dir
 TOP = 1000
 _TURNS, _SHORT = 3, 10.0  # a fit that takes less is done several times
 _DATA: dict[str, Callable[[], EdgeDataModule]] = {
-    "mDC": lambda: BeelineDataModule(dataset="mDC"),
+    "mdc": lambda: BeelineDataModule(dataset="mDC"),
     "semrau": lambda: McCallaDataModule(dataset="semrau"),
     "toy": ToyDataModule,
 }
@@ -124,7 +124,7 @@ def measure(
     Parameters
     ----------
     data
-        ``mDC``, ``semrau`` or ``toy``.
+        ``mdc``, ``semrau`` or ``toy``, as ``data=`` has it.
     seconds
         CPU seconds after which a fit is given up.
     methods
@@ -188,7 +188,7 @@ def _fit(data: str, method: str, code: str, seconds: float) -> Cost:
         view = benchmark.view().by_symbol()
         if code.startswith("grn_exp"):
             options = VARIANTS.get(method, {}).get(code, [])
-            call = _ours(method, options, benchmark, Path(folder))
+            call = _ours(data, method, options, benchmark, Path(folder))
         else:
             importlib.import_module(code)
             call = _peer(PEERS[method][code], view)
@@ -219,7 +219,7 @@ def _peer(infer: Callable[[TrainView], Any], view: TrainView) -> Callable[[], ND
 
 
 def _ours(
-    method: str, options: list[str], benchmark: EdgeDataModule, folder: Path
+    data: str, method: str, options: list[str], benchmark: EdgeDataModule, folder: Path
 ) -> Callable[[], NDArray[np.float32]]:
     from hydra import compose, initialize_config_dir
 
@@ -227,7 +227,7 @@ def _ours(
     from grn_exp.runs.folder import RunFolder
 
     config.register()
-    names = {"data": "mdc", "model": method}
+    names = {"data": data, "model": method}  # presets go by the data
     overrides = [f"{group}={name}" for group, name in names.items()] + options
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("config", overrides=[*overrides, f"paths.outputs={folder}"])

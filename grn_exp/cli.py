@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import hydra
 import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
@@ -94,7 +95,9 @@ def _do(cfg: DictConfig, *, sweeping: bool) -> float | None:
         rows = folder.metrics()
     else:
         run = _import_run()
-        rows = run(config.build_spec(identity), force=cfg.force, wait=sweeping)
+        spec = config.build_spec(identity)
+        spec.refuse_idle()  # not of a retriever, whose configuration is its selector's
+        rows = run(spec, force=cfg.force, wait=sweeping)
     from grn_exp.engine.table import show, show_line
 
     (show_line if sweeping else show)(rows, identity)
@@ -185,6 +188,9 @@ def _start() -> None:
     if "--version" in words:
         sys.stdout.write(f"grn_exp {__version__} (Hydra {hydra.__version__})\n")
         return
+    parser = get_args_parser()  # of its own, which would print how it is called in many lines
+    parser.error = _refuse_flag
+    parser.parse_args()
     if {"-sc", "--shell-completion"} & words:
         sys.argv[0] = usage.PROGRAM  # what the shell is to complete
         if any(word.startswith("query=") for word in words):
@@ -248,8 +254,12 @@ def _refuse_paths(arguments: Sequence[str]) -> None:
             raise InputError(f"{argument}: give the name of a file in {group}/, not a path")
 
 
+def _refuse_flag(message: str) -> NoReturn:
+    raise InputError(f"{message}; --hydra-help lists Hydra's flags")
+
+
 def _refuse(message: str) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
     sys.exit(_BAD_INPUT)
 
 
@@ -297,7 +307,8 @@ def _unknown_choice(path: str, of_hydra: Sequence[str]) -> str:
     folder = name.rpartition("/")[0]
     known = [f"{folder}/{each}" for each in config.choices(f"{group}/{folder}") if folder]
     known = known or (of_hydra if group.startswith("hydra/") else config.choices(group))
-    return f"{group}={name}: {close_matches(name, known)}choose from {', '.join(known)}"
+    choice = f"choose from {', '.join(known)}" if known else "no such file; --help lists what is"
+    return f"{group}={name}: {close_matches(name, known)}{choice}"
 
 
 def _nearby_keys(path: str) -> str:

@@ -19,7 +19,7 @@ from grn_exp.core.construct import check_value, hints_of, instantiate, load_clas
 from grn_exp.core.errors import InputError, close_matches
 from grn_exp.core.home import expanded
 from grn_exp.engine.spec import RunIdentity, RunSpec, TrainerSettings
-from grn_exp.presets import preset_value
+from grn_exp.presets import preset_value, published_ensemble
 from grn_exp.runs.files import part
 from grn_exp.runs.key import flattened, run_key
 from grn_exp.storage import conf
@@ -27,6 +27,7 @@ from grn_exp.storage.conf import conf_dir
 
 _RESOLVING = "InputError raised while resolving interpolation: "
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
+_PUBLISHED = "published"  # as many seeds as the method's published scores are of
 _FOLD_RUNS = ".folds"  # below the outputs: the report passes over hidden folders
 
 
@@ -117,6 +118,8 @@ def identify(cfg: DictConfig, **chosen: str | None) -> RunIdentity:
     except InterpolationResolutionError as error:
         text = str(error).partition("\n")[0]  # the rest is where in OmegaConf
         raise InputError(text.removeprefix(_RESOLVING)) from error
+    if config.get("ensemble") == _PUBLISHED:
+        config["ensemble"] = published_ensemble(config, str(chosen["model"]))
     _check_root(config)
     if _is_own(config["data"]) and config["data"].get("group") is not None:
         config["data"]["group"] = str(config["data"]["group"])  # groups may be numbers
@@ -184,7 +187,9 @@ def _check_root(config: Mapping[str, Any]) -> None:
         raise InputError(f"seed={seed}: give a whole number from 0 to {_LARGEST_SEED}")
     ensemble = check_value(config.get("ensemble"), int, "ensemble")
     if not 1 <= ensemble <= _LARGEST_SEED - seed:
-        raise InputError(f"ensemble={ensemble}: give the number of seeds, 1 or more")
+        raise InputError(
+            f"ensemble={ensemble}: give the number of seeds, 1 or more, or {_PUBLISHED}"
+        )
     stability = check_value(config.get("stability"), int, "stability")
     if stability < 0 or stability == 1:
         raise InputError(

@@ -1,6 +1,7 @@
 """Hyper-parameters by dataset: what ``${preset:method.name}`` stands for in a file of ``conf``."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -31,6 +32,19 @@ def preset_value(path: str, *, _root_: DictConfig) -> Any:  # noqa: ANN401 - wha
         f"preset: no value {path!r} for data.dataset={data.get('dataset')} and "
         f"data.network={data.get('network')}; set model.{name}"
     )
+
+
+def published_ensemble(config: Mapping[str, Any], model: str) -> int:
+    """Return of how many trainings a method's published scores are the mean.
+
+    Parameters
+    ----------
+    config
+        A run's configuration, which names its preset.
+    model
+        The method's name.
+    """
+    return int(_preset(str(config.get("preset"))).get("ensemble", {}).get(model, 1))
 
 
 @functools.cache

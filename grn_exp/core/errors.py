@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -19,6 +20,11 @@ def close_matches(value: str, choices: Iterable[str]) -> str:
     if not matches:
         return ""
     return f"did you mean {' or '.join(repr(match) for match in matches)}? "
+
+
+def absent(path: Path) -> str:
+    """Say why a path is no file."""
+    return "a folder, not a file" if path.is_dir() else "no such file"
 
 
 def brief(error: BaseException, *, longest: int = 160) -> str:

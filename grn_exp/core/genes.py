@@ -12,7 +12,7 @@ from grn_exp.core.errors import InputError
 log = logging.getLogger(__name__)
 
 # what pandas, R and AnnData make of a missing name
-_MISSING = frozenset({"", "nan", "NaN", "NA", "<NA>", "None"})
+MISSING = frozenset({"", "nan", "NaN", "NA", "<NA>", "None"})
 
 
 class GeneIndex:
@@ -36,7 +36,7 @@ class GeneIndex:
         self.name = name
         positions: dict[str, int] = {}
         for position, symbol in enumerate(self.symbols):
-            if symbol.strip() in _MISSING:
+            if symbol.strip() in MISSING:
                 what = f"{symbol!r}, a missing name" if symbol.strip() else "empty"
                 raise InputError(
                     f"{name}: the gene symbol at position {position} is {what}; "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
@@ -111,7 +112,7 @@ class Network:
             symbols = {symbol for pair in pairs for symbol in pair if symbol not in genes}
             raise InputError(
                 f"{source}: none of its {len(pairs)} edges (such as {example[0]!r} -> "
-                f"{example[1]!r}) joins two genes of the {genes.name} (such as "
+                f"{example[1]!r}) joins two genes of the matrix {genes.name} (such as "
                 f"{', '.join(map(repr, genes.symbols[:3]))}){likely_cause(symbols, genes)}; "
                 "use the same species and the same kind of symbols in both, and put the genes "
                 "where the matrix's format expects them (csv: rows)"
@@ -145,8 +146,8 @@ class Network:
         n_regulators = len(self.regulators) + len(self.foreign_regulators)
         text = (
             f"{self.source}: {self.n_foreign} of {n_edges} edges and "
-            f"{len(self.foreign_regulators)} of {n_regulators} regulators have a gene that the "
-            f"{self.genes.name} lacks, and were left out"
+            f"{len(self.foreign_regulators)} of {n_regulators} regulators have a gene that is not "
+            f"in the matrix {self.genes.name}, and were left out"
         )
         foreign = {*self.foreign_regulators, *self.foreign_targets}
         return text + (likely_cause(foreign, self.genes) or f" (such as {min(foreign)!r})")
@@ -176,7 +177,8 @@ def likely_cause(foreign: set[str], genes: GeneIndex) -> str:
     spellings = {
         "case": str.upper,
         "a suffix such as '.1'": lambda symbol: re.sub(r"\.\d+$", "", symbol),
-        "punctuation": lambda symbol: re.sub(r"[\W_]+", "", symbol),
+        "punctuation": lambda symbol: re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", symbol)),
+        "R's 'X' before a digit": lambda symbol: re.sub(r"^X(?=\d)", "", symbol),
     }
     pairs: dict[str, list[tuple[str, str]]] = {}
     for name, spelling in spellings.items():

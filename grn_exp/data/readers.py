@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from grn_exp.core.errors import InputError, brief
+from grn_exp.core.errors import InputError, absent, brief
 from grn_exp.core.expression import Expression, Transform
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.network import Network
 from grn_exp.data.scales import refuse_other_scales
 from grn_exp.storage import store
 from grn_exp.storage.atomic import write_with
-from grn_exp.storage.delimited import read_matrix, read_strings
+from grn_exp.storage.delimited import read_matrix, read_strings, refuse_twice
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -47,7 +47,7 @@ def read_expression(path: Path, *, transform: Transform = "log") -> Expression:
         cannot be on a log scale although they should be.
     """
     if not path.is_file():
-        raise InputError(f"expression file {path}: no such file; check the path")
+        raise InputError(f"expression file {path}: {absent(path)}; check the path")
     expression = _read(path, transform)
     if transform == "log":
         refuse_other_scales(expression)
@@ -101,6 +101,8 @@ def check_numbers(
     rows, columns
         What they are, for messages.
 
+    Whole numbers that are too long for an integer become floats in ``table``.
+
     Raises
     ------
     InputError
@@ -111,7 +113,11 @@ def check_numbers(
         if column.dtype.kind in "iuf":
             continue
         as_number = pd.to_numeric(column.astype(str), errors="coerce")
-        row = int(np.argmax(np.isnan(np.asarray(as_number)) & column.notna().to_numpy()))
+        words = np.isnan(np.asarray(as_number, dtype=np.float64)) & column.notna().to_numpy()
+        if not words.any():  # whole numbers too long for an integer
+            table.isetitem(position, as_number)
+            continue
+        row = int(np.argmax(words))
         raise InputError(
             f"{path}: {columns} {name!r} has {str(column.iloc[row])!r} for {rows} "
             f"{table.index[row]!r}, which is not a number; "
@@ -132,8 +138,15 @@ def check_numbers(
 
 
 def _decimals(value: str) -> str:
-    is_one = re.fullmatch(r"\s*-?\d+,\d+\s*", value)
-    return "write decimals with a point, not a comma" if is_one else ""
+    """Say how a number is to be written that is spelt in another way; "" for other words."""
+    spellings = {
+        r"-?[\d.]+,\d+": "write decimals with a point, not a comma",
+        r"-?\d{1,3}([, '\u00a0\u202f]\d{3})+(\.\d+)?": "write thousands without separators",
+        r"[\u2012-\u2015\u2212]\s*[\d.]+": "write a minus sign as a hyphen, -",
+        r"'.*'": "quote by double quotes, or not at all",
+    }
+    fitting = (how for form, how in spellings.items() if re.fullmatch(form, value.strip()))
+    return next(fitting, "")
 
 
 def open_h5ad(path: Path) -> "AnnData":
@@ -188,7 +201,7 @@ def read_network(path: Path, genes: GeneIndex) -> Network:
         or if no edge joins two of ``genes``.
     """
     if not path.is_file():
-        raise InputError(f"network file {path}: no such file; check the path")
+        raise InputError(f"network file {path}: {absent(path)}; check the path")
     table = read_strings(path)
     for column in ("Gene1", "Gene2"):
         if column not in table.columns:
@@ -197,6 +210,7 @@ def read_network(path: Path, genes: GeneIndex) -> Network:
                 f"({', '.join(map(str, table.columns[:5]))}); give columns Gene1 (regulator) and "
                 "Gene2 (target), in a line above the edges if there is none"
             )
+    refuse_twice((name for name in table.columns if name in ("Gene1", "Gene2")), path)
     regulators, targets = (stripped(table[c], name=str(path)) for c in ("Gene1", "Gene2"))
     if not (regulators[-1] and targets[-1]):
         raise InputError(

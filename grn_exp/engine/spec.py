@@ -102,6 +102,22 @@ class RunSpec:
     members: "tuple[RunSpec, ...]" = ()
     halves: "tuple[RunSpec, ...]" = ()
 
+    def refuse_idle(self) -> None:
+        """Refuse a benchmark's option that does nothing for a method that scores pairs.
+
+        Raises
+        ------
+        InputError
+            If there is one.
+        """
+        for name in getattr(self.data_class, "for_sets", ()):
+            given = self.identity.config["data"].get(name)
+            if given is not None and self.model_class.task == "edges":
+                raise InputError(
+                    f"data.{name}={given}: model={self.identity.model} scores all pairs, to which "
+                    "it does nothing; drop it, or choose a model that chooses sets"
+                )
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainerSettings:

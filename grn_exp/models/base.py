@@ -266,7 +266,7 @@ class GRNModel(pl.LightningModule, abc.ABC):
 
     def as_scores(self, values: "Tensor | np.ndarray") -> EdgeScores:
         """Wrap an ``(n_regulators, n_genes)`` array as scores of the view's genes."""
-        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+        array = values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
         array = np.ascontiguousarray(array, dtype=np.float32)
         return EdgeScores(self.view.regulators, self.view.genes, array)
 
@@ -377,10 +377,10 @@ class GradientModel(GRNModel):
 
     def configure_optimizers(self) -> Any:
         """Make the optimiser, and the scheduler or the groups' own decay."""
-        options = self.options
-        return configured(
-            self.parameter_groups(), options.optimizer, options.scheduler, self.decay_interval
-        )
+        nodes = self.options.optimizer, self.options.scheduler
+        # Lightning clips no gradient of a fused optimiser in mixed precision
+        mixed = self._trainer is not None and str(self._trainer.precision).endswith("mixed")
+        return configured(self.parameter_groups(), *nodes, self.decay_interval, fused=not mixed)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the view, so that the checkpoint alone is enough to predict."""

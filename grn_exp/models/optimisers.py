@@ -19,6 +19,8 @@ def configured(
     optimizer: Mapping[str, Any],
     scheduler: Mapping[str, Any] | None,
     decay_interval: str,
+    *,
+    fused: bool = True,
 ) -> dict[str, Any]:
     """Return what Lightning's ``configure_optimizers`` returns.
 
@@ -30,6 +32,8 @@ def configured(
         Nodes; without a scheduler, each group decays by its own factor.
     decay_interval
         What that factor is for: an ``epoch`` or a ``step``.
+    fused
+        Whether Adam may be torch's fused one.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def configured(
     own = [{k: v for k, v in group.items() if k != "decay"} for group in groups]
     node = dict(optimizer)
     if node["_target_"] in ("torch.optim.Adam", "torch.optim.adam.Adam"):
-        node.setdefault("fused", True)
+        node.setdefault("fused", fused)
     made = _made("model.optimizer", node, own)
     if scheduler:
         schedule = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.errors import InputError, absent
 from grn_exp.storage.edge_lists import read_pairs
 
 
@@ -52,7 +52,7 @@ def read_truth(path: Path) -> Truth:
         If there is no such file, it is broken, has other columns or holds no edge.
     """
     if not path.is_file():
-        raise InputError(f"--truth {path}: no such file; check the path")
+        raise InputError(f"--truth {path}: {absent(path)}; check the path")
     truth = Truth(zip(*read_pairs(path), strict=True))
     if not truth.edges:
         raise InputError(f"{path}: it holds no edge between two different genes")

@@ -1,7 +1,6 @@
 """Gene embeddings from the user's file."""
 
 import dataclasses
-import gzip
 import json
 import zlib
 from collections import defaultdict
@@ -13,14 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError, brief
+from grn_exp.core.errors import InputError, absent, brief
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.home import expanded
 from grn_exp.core.views import GeneEmbedding
 from grn_exp.priors.base import fill_missing
 from grn_exp.storage.atomic import read_npz
-from grn_exp.storage.delimited import read_matrix
+from grn_exp.storage.delimited import opened, read_matrix
 
 _UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError),
@@ -65,8 +64,9 @@ class TablePrior:
         """
         path = expanded(self.path, "prior.path")
         if not path.is_file():
-            what = "a folder, not a file" if path.is_dir() else "no such file"
-            raise InputError(f"prior.path={self.path}: {what}; give the file of the vectors")
+            raise InputError(
+                f"prior.path={self.path}: {absent(path)}; give the file of the vectors"
+            )
         try:
             symbols, values = _read(path)
         except InputError:
@@ -192,8 +192,7 @@ class _JsonObject(list[tuple[str, Any]]):
 
 
 def _read_json(path: Path) -> tuple[list[str], NDArray[np.float32]]:
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as stream:
+    with opened(path) as stream:
         pairs = json.load(stream, object_pairs_hook=_JsonObject)
     if not isinstance(pairs, _JsonObject):
         raise InputError(f'{path}: not a JSON object; give {{"symbol": [numbers], ...}}')

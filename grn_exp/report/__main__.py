@@ -12,13 +12,25 @@ from typing import get_args
 import pandas as pd
 
 from grn_exp.core.errors import InputError
-from grn_exp.report import claims, compare, dashboard, figures, layout, published, render, tables
+from grn_exp.report import (
+    claims,
+    compare,
+    dashboard,
+    figures,
+    layout,
+    published,
+    regulators,
+    render,
+    tables,
+)
 from grn_exp.report.bias import files as bias_files
 from grn_exp.report.collect import Collected, by_experiment, collect, read_runs
 from grn_exp.report.html.page import write_report
 from grn_exp.report.terminal import Parser, run, say, write_csv, write_tables
 from grn_exp.storage.atomic import write_with
 
+# what --show is about where no --metric is named; of sets, of pairs
+_USUAL = {"counts": ("exact_match",), "regulators": ("ap_per_regulator",)}
 _COMMANDS = ("html", "claims", "collect", "table", "figures", "bias", "dashboard", "publish")
 
 
@@ -77,19 +89,20 @@ def _add_table_options(table: argparse.ArgumentParser) -> None:
         "--metric",
         nargs="+",
         default=[],
-        help="as in metrics.json; ap by itself, exact_match with --show counts",
+        help="as in metrics.json; ap by itself, exact_match of sets",
     )
     table.add_argument("--subset", nargs="+", default=[], help="val, test_unseen, ...")
     table.add_argument("--k", nargs="+", type=int, default=[], help="of recall_at_k and others")
     table.add_argument(
         "--show",
-        choices=("means", "seeds", "tests", "counts", "paper"),
+        choices=("means", "seeds", "tests", "counts", "regulators", "paper"),
         default="means",
-        help="over splits; spread over model seeds; paired tests, of splits or counting targets; "
-        "beside the published numbers",
+        help="over splits; spread over model seeds; paired tests of splits, counting targets, or "
+        "of regulators; beside the published numbers",
     )
     table.add_argument(
-        "--reference", help="with --show tests or counts: compare with this method only"
+        "--reference",
+        help="with --show tests, counts or regulators: compare with this method only",
     )
     table.add_argument("--split", nargs="+", type=int, default=[], help="these seeds only")
 
@@ -149,14 +162,16 @@ def write_rows(arguments: argparse.Namespace) -> None:
 
 def print_table(arguments: argparse.Namespace) -> None:
     """Print the table that is asked for; what was left out goes to standard error."""
-    if arguments.reference and arguments.show not in ("tests", "counts"):
-        raise InputError(f"--reference {arguments.reference} needs --show tests or counts; add it")
+    if arguments.reference and arguments.show not in ("tests", "counts", "regulators"):
+        raise InputError(
+            f"--reference {arguments.reference} needs --show tests, counts or regulators; add it"
+        )
     if (arguments.paper is None) != (arguments.table is None):
         raise InputError("--paper, --table: give both, as in --paper infosem --table 2")
     if arguments.paper:
         rows, name = _rows_of_paper(arguments)
     else:
-        rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).rows)
+        rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).shown)
         name = arguments.experiment or "all experiments"
     frame, found = _asked_for(rows, arguments, name)
     if arguments.format == "csv":
@@ -176,7 +191,7 @@ def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
         if arguments.experiment or not arguments.outputs.is_dir():
             raise
         raise InputError(f"{arguments.outputs} holds no run of {title}; {how}") from error
-    rows = tables.like(collected.rows, entries, ("metric", "subset", "set_size", "k"))
+    rows = tables.like(collected.shown, entries, ("metric", "subset", "set_size", "k"))
     if arguments.experiment is None:  # one that is named may be of other data: a small one
         rows = tables.like(rows, entries, ("data", "network", "split_kind"))
     if rows.empty:
@@ -188,8 +203,9 @@ def _asked_for(
     rows: pd.DataFrame, arguments: argparse.Namespace, name: str
 ) -> tuple[pd.DataFrame, list[layout.Table]]:
     """Return the numbers, and how they are laid out."""
-    usual = "exact_match" if arguments.show == "counts" else "ap"
-    metrics = arguments.metric or ([] if arguments.paper else [usual])
+    usual = _USUAL.get(arguments.show, ("exact_match", "ap"))
+    present = [each for each in usual if each in set(rows["metric"])] or [usual[-1]]
+    metrics = arguments.metric or ([] if arguments.paper else present)
     rows = tables.select(
         rows,
         metrics=metrics,
@@ -207,6 +223,10 @@ def _asked_for(
         frame = compare.paired_counts(rows, reference=arguments.reference)
         name = "methods target by target"
         return frame, [layout.plain_table(frame, name=name, notes=[compare.COUNTS_NOTE])]
+    if arguments.show == "regulators":
+        frame = regulators.paired_regulators(rows, reference=arguments.reference)
+        name = "methods regulator by regulator"
+        return frame, [layout.plain_table(frame, name=name, notes=[regulators.NOTE])]
     if arguments.show == "paper":
         frame = compare.beside_paper(rows)
         if arguments.paper:
@@ -225,7 +245,7 @@ def draw_figures(arguments: argparse.Namespace) -> None:
     """Write each experiment's figures; say which no runs allow, and end so if one was named."""
     chosen = figures.asked_for(arguments, figures.FIGURES)
     found = by_experiment(read_runs(arguments.outputs, arguments.experiment))
-    usable = {name: tables.labelled(each.rows) for name, each in found.items() if each.runs}
+    usable = {name: tables.labelled(each.shown) for name, each in found.items() if each.runs}
     if not usable:
         raise _no_runs(arguments.outputs)
     impossible: list[str] = []

@@ -45,7 +45,8 @@ class Values:
     usual
         What holds where a description says nothing else.
     preferred
-        Taken into account, entry by entry, while several settings are left.
+        Taken into account, entry by entry, while several settings are left; a dict has an entry
+        for each dataset.
     """
 
     def __init__(
@@ -90,7 +91,8 @@ class Values:
         if rows.empty:
             where = dataset_name(f"{data} {network or ''}".strip())
             raise NotHereError(f"no run of {name} on {where}", (name, data, network or ""))
-        for choice, wanted in self._preferred.items():
+        for choice, value in self._preferred.items():
+            wanted = value.get(data) if isinstance(value, Mapping) else value
             if len(rows[_SETTING].drop_duplicates()) > 1:
                 fits = self._fits(rows, choice, wanted)
                 rows = rows.loc[fits] if fits.any() else rows

@@ -1,5 +1,6 @@
 """What the papers claim (``paper/claims/*.yaml``), decided by the runs that are here."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -366,7 +367,11 @@ def _change(claim: dict[str, Any], values: Values) -> Check:
         compared, errors = None, [error]
     if compared is None:
         missing = tuple(error.missing for error in errors if error.missing)
-        text = f"{len(found)} of {len(cells)} comparisons are here" + _absent(missing)
+        text = f"{len(found)} of {len(cells)} comparisons are here"
+        with contextlib.suppress(NotHereError, IndexError):
+            of_these = _mean_change(found)
+            text += f" (of these the mean change is {of_these.value:+.1%}, {of_these.text})"
+        text += _absent(missing)
         reasons = dict.fromkeys(str(error) for error in errors if not error.missing)
         return Check("", "not here", "; ".join([text, *reasons]), missing)
     text = f"mean change {compared.value:+.1%}, {compared.text}; claimed {wanted:+.1%}"

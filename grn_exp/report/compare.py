@@ -60,7 +60,7 @@ def paired_tests(rows: pd.DataFrame, *, reference: str | None = None) -> pd.Data
         If there is no such reference.
     """
     splits = per_split(rows)
-    _require_method(reference, splits)
+    require_method(reference, splits)
     tests = [
         (*key, *test)  # type: ignore[misc]
         for key, column in splits.groupby(COLUMN, dropna=False, sort=False)
@@ -96,12 +96,12 @@ def paired_counts(rows: pd.DataFrame, *, reference: str | None = None) -> pd.Dat
         If there is no such reference, no such metric, or a run lacks the table of its targets.
     """
     rows = labelled(rows)
-    _require_method(reference, rows)
+    require_method(reference, rows)
     rows = rows.loc[rows["metric"].map(counts_targets)]
     found = []
     for key, column in rows.groupby(COLUMN, dropna=False, sort=False):
         of = {str(name): outcomes(own) for name, own in column.groupby("method")}
-        for method, other in _pairs(list(of), reference):
+        for method, other in comparisons(list(of), reference):
             table = on_common_targets(of[method], of[other])
             if not table.empty:
                 counts = Counts.of(table)
@@ -118,7 +118,14 @@ def paired_counts(rows: pd.DataFrame, *, reference: str | None = None) -> pd.Dat
     return table.assign(p_holm=table.groupby(COLUMN, dropna=False)["p"].transform(holm))
 
 
-def _require_method(reference: str | None, rows: pd.DataFrame) -> None:
+def require_method(reference: str | None, rows: pd.DataFrame) -> None:
+    """Refuse a reference that is none of the methods, which rows have by their labels.
+
+    Raises
+    ------
+    InputError
+        If there is no such method.
+    """
     methods = rows["method"].unique().tolist()
     if reference is not None and reference not in methods:
         raise InputError(
@@ -127,7 +134,7 @@ def _require_method(reference: str | None, rows: pd.DataFrame) -> None:
         )
 
 
-def _pairs(methods: Sequence[str], reference: str | None) -> Iterator[tuple[str, str]]:
+def comparisons(methods: Sequence[str], reference: str | None) -> Iterator[tuple[str, str]]:
     """Yield every two methods, or each with the reference, which is the second of a pair."""
     for first, second in itertools.combinations(methods, 2):
         if reference in (None, first, second):
@@ -153,7 +160,7 @@ def _tests(
 ) -> Iterator[tuple[str, str, int, float, float]]:
     from scipy.stats import wilcoxon
 
-    for method, other in _pairs(values.columns.tolist(), reference):
+    for method, other in comparisons(values.columns.tolist(), reference):
         difference = (values[method] - values[other]).dropna().to_numpy(dtype=np.float64)
         if len(difference):
             unequal = difference[difference != 0.0]  # equal values say nothing

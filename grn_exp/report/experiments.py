@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from grn_exp.report.tuned import TUNED
-from grn_exp.report.usual import is_equal, usual
+from grn_exp.report.usual import is_equal, resolved, usual
 from grn_exp.runs.key import flattened
 from grn_exp.runs.reading import Problem, Run
 from grn_exp.runs.trainer_options import counted_callbacks
@@ -43,18 +43,21 @@ class Experiment:
         if isinstance(item, Problem):
             names = zip(("data", "model"), PurePosixPath(item.folder).parts[-3:-1], strict=True)
             return all(value in self.wanted.get(key, (value,)) for key, value in names)
-        return all(
-            self._agrees(item, key) for key in {*item.parameters, *_CHOICES, "data", "model"}
-        )
+        keys = {*item.parameters, *_CHOICES, "data", "model"}
+        if "ensemble" in self.wanted:  # or a member would be taken for the mean
+            keys.add("ensemble")
+        return all(self._agrees(item, key) for key in keys)
 
     def _agrees(self, run: Run, key: str) -> bool:
         of_run, default = run.parameters.get(key), usual(run)
         if key in (*_CHOICES, "data", "model"):
             of_run = str(run.names[key]).partition("(")[0]
+        elif key == "ensemble":
+            of_run = run.names[key]
         if key in _SEEDS or of_run == TUNED or (key == "retriever" and not of_run):
             return True
         if key in self.wanted:
-            known = self.wanted[key]
+            known = tuple(resolved(value, key, run) for value in self.wanted[key])
         elif key in default:
             known = (default[key],)
         elif key.startswith("callbacks.") and key.endswith("._target_"):
@@ -97,7 +100,7 @@ def heading(folder: str) -> str:
 
 def experiments_in(folders: list[str]) -> list[str]:
     """Return the experiments whose runs lie in one of these folders."""
-    files = sorted((conf_dir() / "experiment").glob("**/*.yaml"))
+    files = sorted((conf_dir() / "experiment").glob("**/[!_]*.yaml"))
     names = [path.relative_to(conf_dir() / "experiment").with_suffix("") for path in files]
     found = {name.as_posix(): experiment(name.as_posix()) for name in names}
     return [name for name, of in found.items() if of is not None and of.folder in folders]

@@ -62,6 +62,13 @@ def _placed(content: Mapping[str, Any], group: str) -> dict[str, object]:
     return flattened(own, "" if is_global else group)
 
 
+def resolved(value: object, key: str, run: Run) -> object:
+    """Return the value of an experiment's file for a run: what a preset gives is looked up."""
+    if key == "ensemble" and value == "published":
+        return contents("presets", "paper")[-1]["ensemble"].get(run.names["model"], 1)
+    return _resolved(value, run.parameters | {"data.network": run.names["network"]})
+
+
 def _resolved(value: object, flat: Mapping[str, object]) -> object:
     """Look up what the paper's preset gives for the dataset and its network."""
     if not isinstance(value, str) or "${" not in value:

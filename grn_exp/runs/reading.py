@@ -19,7 +19,10 @@ _UNRECORDED_VERSION = 2  # of the runs from before provenance.json had it
 _SILENT_SECONDS = 3600.0  # a run at work writes its log, status or checkpoint
 
 # parameters that have a column of their own
-_SHOWN = ("seed", "ensemble", "split.seed", "split.kind", "data.network", "data.gene_set")
+_SHOWN = (
+    *("seed", "ensemble", "split.seed", "split.kind", "split.known_within"),
+    *("data.network", "data.gene_set"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,12 +140,19 @@ def _names(config: dict[str, Any], choices: dict[str, Any], path: Path) -> dict[
         "model": model,
         "retriever": choice_name("model", retriever, choices.get("retriever")),
         "prior": choice_name("prior", prior, choices.get("prior"), parameters=True),
-        "split_kind": str(split.get("kind") or choice_name("split", split, choices.get("split"))),
+        "split_kind": _split_kind(split, choices),
         "split_seed": _whole(split.get("seed", 0), "split.seed"),
         "seed": _whole(config.get("seed", 0), "seed"),
         "ensemble": _whole(config.get("ensemble", 1), "ensemble"),
         "run_key": run_key,
     }
+
+
+def _split_kind(split: dict[str, Any], choices: dict[str, Any]) -> str:
+    """Return what a split is called; which genes are targets is part of it where all are."""
+    kind = str(split.get("kind") or choice_name("split", split, choices.get("split")))
+    within = split.get("known_within", "block")
+    return kind if within == "block" else f"{kind}(known_within={within})"
 
 
 def _whole(value: object, key: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from grn_exp.core.errors import InputError
 from grn_exp.core.genes import stripped
 from grn_exp.core.network import edge_columns
-from grn_exp.storage.delimited import read_strings
+from grn_exp.storage.delimited import read_strings, refuse_twice
 
 
 def read_pairs(path: Path) -> tuple[list[str], list[str]]:
@@ -36,6 +36,9 @@ def read_pairs(path: Path) -> tuple[list[str], list[str]]:
             "and target Gene1,Gene2 or source,target or TF,target, or separate by tabs without a "
             "header"
         )
+    if header is not None:
+        given = (str(name).strip().casefold() for name in table.columns)
+        refuse_twice((name for name in given if name in header), path)
     places = (0, 1) if header is None else tuple(names[name] for name in header)
     regulators, targets = (stripped(table.iloc[:, place], name=str(path)) for place in places)
     if header is None:  # what was taken for one is an edge

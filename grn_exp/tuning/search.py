@@ -43,6 +43,8 @@ class Axis:
     def __post_init__(self) -> None:
         if self.choices:
             return
+        if not math.isfinite(self.high - self.low):
+            raise InputError(f"{self.key}: an interval has two ends that are finite numbers")
         if not self.low < self.high or (self.whole and math.ceil(self.low) > self.high):
             raise InputError(f"{self.key}: nothing to choose from; give values, or two ends")
         if self.log and self.low <= 0:

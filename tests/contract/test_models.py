@@ -17,7 +17,10 @@ from tests.contract.lightning import check_plain_trainer
 # one run of each method is measured, which a fixture makes; tracing the rest doubles its time
 pytestmark = pytest.mark.no_cover
 MODELS = config.models_by_task("edges")
-TINY = ("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10")
+TINY = (
+    *("data=toy", "data.n_genes=40", "data.n_regulators=12", "data.n_cells_per_type=10"),
+    "split.validation_fraction=0.25",  # or no edge is among so few pairs
+)
 EPOCHS = 3
 N_STEPS = 20  # of a method that counts none
 
@@ -117,6 +120,15 @@ def test_another_seed_is_another_run(finished, tmp_path, benchmark):
     if issubclass(found.spec.model_class, GradientModel):
         differ = found.arrays["scores"] != finished.arrays["scores"]
         assert differ.mean() > 0.9
+
+
+def test_mixed_precision_with_clipped_gradients(finished, tmp_path, benchmark):
+    if not issubclass(finished.spec.model_class, GradientModel):
+        return
+    options = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1")
+    found = again(finished, tmp_path, *options, data=benchmark)
+    assert np.isfinite(found.arrays["scores"]).all()
+    assert found.spec.identity.run_key != finished.spec.identity.run_key
 
 
 def test_held_out_labels_change_no_score(finished, tmp_path, benchmark, monkeypatch):

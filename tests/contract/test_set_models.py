@@ -122,6 +122,15 @@ def test_the_same_seed_gives_the_same_sets(finished, tmp_path):
     assert found.scores == finished.scores
 
 
+def test_mixed_precision_with_clipped_gradients(finished, tmp_path):
+    if not issubclass(finished.spec.model_class, GradientModel):
+        return
+    options = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1")
+    found = again(finished, tmp_path, *options)
+    assert values(found.rows, "exact_match")
+    assert found.spec.identity.run_key != finished.spec.identity.run_key
+
+
 def with_other_sets(data, monkeypatch, role, rng):
     """Give the targets of a role other sets of the same sizes."""
     sets, split = data.sets, data.split

@@ -31,6 +31,7 @@ TINY = (
     "trainer.accelerator=cpu",
     "trainer.enable_progress_bar=false",
 )
+TINY_PAIRS = (*TINY, "split.known_within=block")
 # enough targets that a set can be right, and pools that a set can be missing from
 TINY_SETS = (*TINY, "data.n_genes=200", "data.set_sizes=[1,2]", "pool.size=10")
 # the loss of each epoch; then average precision on the validation pairs
@@ -129,7 +130,7 @@ def make_spec(name, outputs, *options):
     config.register()
     is_for_sets = config.model_class(name).task == "sets"
     names = {"data": "toy_sets" if is_for_sets else "toy", "model": name}
-    overrides = [*(TINY_SETS if is_for_sets else TINY), f"paths.outputs={outputs}"]
+    overrides = [*(TINY_SETS if is_for_sets else TINY_PAIRS), f"paths.outputs={outputs}"]
     if issubclass(config.model_class(name), PooledSelector):
         names["retriever"] = "regulator_frequency"
     overrides += [f"{group}={choice}" for group, choice in names.items()]

@@ -16,9 +16,10 @@ def history(outcome):
         return list(csv.DictReader(stream))
 
 
-def test_options_of_the_trainer_callbacks_and_debugging_go_together(command, outputs):
+@pytest.mark.parametrize("method", [TRAINED, ("model=dot_product",)])  # RMSprop, Adam
+def test_options_of_the_trainer_callbacks_and_debugging_go_together(command, method):
     own = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1")
-    outcome = command(*SHORT, *own, "callbacks=early_stopping", "debug=fast")
+    outcome = command(*method, *TOY, *own, "callbacks=early_stopping", "debug=fast")
     assert outcome.code == 0, outcome.err
     assert len(history(outcome)) == 1  # one batch of one epoch
 

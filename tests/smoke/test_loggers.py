@@ -111,6 +111,16 @@ def test_wandb_hears_of_a_failure(command, monkeypatch):
     assert summary["exit_code"] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["shared", "run", "dryrun"])
+def test_modes_that_need_a_key_and_older_names_go_offline_without_one(command, monkeypatch, mode):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    outcome = command("model=random", *TOY, "logger=wandb")
+    assert outcome.code == 0, outcome.err
+    assert "wandb sync" in outcome.err
+    assert offline_folders(outcome.outputs)
+
+
 def test_wandb_switched_off(command, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     outcome = command("model=random", *TOY, "logger=wandb")

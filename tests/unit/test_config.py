@@ -165,6 +165,16 @@ def test_presets_go_from_dataset_to_network_to_method():
     assert alpha() == 10.0
 
 
+def test_the_published_number_of_trainings_is_the_methods_own(key):
+    assert key("ensemble=published") == key("ensemble=10")  # InfoSEM-BC
+    assert identity("ensemble=published").config["ensemble"] == 10
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        cfg = compose("config", overrides=["model=random", "ensemble=published"])
+    assert config.identify(cfg, data="toy", model="random").config["ensemble"] == 1
+    with pytest.raises(InputError, match=naming("ensemble='all'")):
+        identity("ensemble=all")
+
+
 def test_a_preset_that_is_missing_is_named(tmp_path):
     own = tmp_path / "own.yaml"
     paper = (config.conf_dir() / "presets" / "paper.yaml").read_text()

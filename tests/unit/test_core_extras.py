@@ -52,6 +52,15 @@ def test_a_file_of_that_name_is_pointed_out_and_not_run(place, tmp_path):
     refused(tmp_path / "needed.py", "needed")
 
 
+def test_a_package_of_that_name_where_the_command_starts_is_pointed_out(
+    place, tmp_path, monkeypatch
+):
+    place("needed/__init__.py", "raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    refused(tmp_path / "needed" / "__init__.py", "rename")
+    assert not extras.is_installed("needed")
+
+
 @pytest.mark.parametrize(
     "content", ["import no_such_module", "1 / 0", "this is no Python", "import needed.none"]
 )

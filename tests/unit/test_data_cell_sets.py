@@ -7,6 +7,8 @@ import pytest
 import pytorch_lightning as pl
 
 import grn_exp
+from grn_exp import compose
+from grn_exp.config import build_spec
 from grn_exp.core.errors import InputError
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.cells.sets import CellSetsDataModule
@@ -186,13 +188,24 @@ def test_a_set_that_is_not_whole(folder, caplog):
         ({"set_sizes": [2], "set_size": 3}, ("data.set_size=3", "data.set_sizes")),
         ({"targets": ["N99"]}, ("'N99'", "audit.csv")),
         ({"targets": ["K0"]}, ("'K0'", "known set")),
-        ({"targets": "nowhere.txt"}, ("data.targets=nowhere.txt",)),
+        ({"targets": "NKG7"}, ("data.targets=NKG7", "data.targets=[A,B]")),
         ({"pool": RetrievedPool(size=2)}, ("pool.size=2", "3")),
         ({"pool": RetrievedPool(training="out_of_fold")}, ("out_of_fold", "split=targets")),
     ],
 )
 def test_what_cannot_be_used(folder, options, parts):
     refused(folder, *parts, **options)
+
+
+def test_targets_are_refused_where_pairs_are_scored(folder):
+    options = {"path": str(folder / "cells.h5ad"), "known": str(folder / "known.csv")}
+    keys = {f"data.{name}": value for name, value in {**options, "targets": ["N0"]}.items()}
+    chosen = {"data": "anndata_sets", "model": "dot_product"}
+    alone = build_spec(compose.identify(chosen, {}, keys, sections=("data",)))
+    with pytest.raises(InputError, match=naming("data.targets", "model=dot_product")):
+        alone.refuse_idle()
+    chosen["model"] = "pairs2"
+    build_spec(compose.identify(chosen, {}, keys, sections=("data",))).refuse_idle()
 
 
 def test_a_decoder_that_cannot_search_says_how_many_sets_there_are(folder):

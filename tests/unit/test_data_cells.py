@@ -20,6 +20,7 @@ from grn_exp.core.network import likely_cause
 from grn_exp.core.views import UNKNOWN
 from grn_exp.data.cells import CellsDataModule, prepare
 from grn_exp.data.cells.groups import groups_of
+from grn_exp.data.cells.symbols import read_regulators
 from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.models.edges.genelink import GENELink
 from grn_exp.models.edges.grnboost2 import GRNBoost2
@@ -230,13 +231,27 @@ def test_symbols_match_whatever_their_case(counts, tmp_path):
     "text",
     [
         *("TF,Sources\nSPI1,x\nGATA1,y\n", "# list\nSPI1\n\nGATA1\n"),
-        *("source\tz\nSPI1\t1\nGATA1\t2\n", "SPI1, GATA1\n", "SPI1 GATA1"),
+        *("source\tz\nSPI1\t1\nGATA1\t2\n", "SPI1, GATA1\n", "SPI1 GATA1", "'SPI1'\n'GATA1'\n"),
     ],
 )
 def test_lists_of_regulators(text, counts, tmp_path):
     (tmp_path / "list.csv").write_text(text)
     data = module(written(counts, tmp_path / "x.h5ad"), str(tmp_path / "list.csv"))
     assert set(data.truth.regulators) == {"SPI1", "GATA1"}
+
+
+def test_lists_that_are_compressed_and_lists_that_are_none(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(gzip.compress(b"SPI1\nGATA1\n"))
+    assert read_regulators(str(path))[0] == ["SPI1", "GATA1"]
+    for content, part in (
+        (b"PK\x03\x04", "zip"),
+        (b"<!DOCTYPE html>", "web page"),
+        (b'["A"]', "JSON"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=naming("data.regulators=", part)):
+            read_regulators(str(path))
 
 
 # -- which cells and genes -------------------------------------------------------------------
@@ -388,6 +403,52 @@ def test_signs_and_absent_edges_of_known_interactions(counts, regulators, tmp_pa
     columns = view.genes.positions(["GENE0", "GENE1", "GENE2"])
     assert view.labels[row, columns].tolist() == [1, 1, 0]
     assert signs[row, columns].tolist() == [1, -1, 0]
+
+
+def test_words_and_numbers_that_are_signs_and_those_that_are_none(
+    counts, regulators, tmp_path, caplog
+):
+    signs = {"+": 1, "Activation": 1, "0.7": 1, "-0.2": -1, "\u2212": -1, "repression": -1}
+    signs |= {"Unknown": 0, "0": 0, "": 0, "phosphorylates": 0, "inhibits": -1}
+    lines = [f"SPI1,GENE{i},{sign}" for i, sign in enumerate(signs)]
+    (tmp_path / "k.csv").write_text("\n".join(["source,target,mor", *lines]) + "\n")
+    data = module(written(counts, tmp_path / "x.h5ad"), regulators, known=str(tmp_path / "k.csv"))
+    found = data.known_signs()[data.truth.regulators.positions(["SPI1"])[0]]
+    columns = data.expression.genes.positions(f"GENE{i}" for i in range(len(signs)))
+    assert found[columns].tolist() == list(signs.values())
+    assert lines_naming(caplog.text, "1 of 11", "mor", "'phosphorylates'")
+
+
+def test_rows_that_contradict_each_other(counts, regulators, tmp_path):
+    path = written(counts, tmp_path / "x.h5ad")
+    known = tmp_path / "k.csv"
+    known.write_text(
+        "source,target,sign\nSPI1,GENE0,+\nSPI1,GENE0,-\nSPI1,GENE1,+\nSPI1,GENE1,?\n"
+    )
+    data = module(path, regulators, known=str(known))
+    columns = data.expression.genes.positions(["GENE0", "GENE1"])
+    row = data.truth.regulators.positions(["SPI1"])[0]
+    assert data.known_signs()[row, columns].tolist() == [0, 1]
+    known.write_text("source,target,weight\nSPI1,GENE0,1\nspi1,GENE0,0\n")
+    refused(path, regulators, "'SPI1' -> 'GENE0'", "weight 0", known=str(known))
+    known.write_text("source,Source,target\nSPI1,TAL1,GENE0\n")
+    refused(path, regulators, "'source'", "twice", known=str(known))
+
+
+@pytest.mark.parametrize("name", ["nan", "NA", "None", " "])
+def test_a_gene_without_a_name_is_left_out_with_a_word(name, counts, regulators, tmp_path, caplog):
+    counts.var_names = [*GENES[:-1], name]
+    del counts.var["feature_name"]
+    data = module(written(counts, tmp_path / "x.h5ad"), regulators)
+    assert len(data.expression.genes) == len(GENES) - 1
+    assert lines_naming(caplog.text, "1 of 24 genes", f"'{name}'")
+
+
+def test_genes_that_vary_alike_have_no_most_variable_ones(counts, regulators, tmp_path):
+    rng = np.random.default_rng(0)
+    counts.X = np.stack([rng.permutation(N_CELLS) % 7 + 0.5 for _ in GENES], 1).astype(np.float32)
+    path = written(counts, tmp_path / "x.h5ad")
+    refused(path, regulators, "data.genes=null", genes=5, normalise="none")
 
 
 def test_methods_that_need_labels_or_negatives_say_so(counts, regulators, tmp_path):

@@ -15,6 +15,7 @@ from grn_exp.core.views import UNKNOWN
 from grn_exp.data.sets.pools import OraclePool, RetrievedPool
 from grn_exp.data.sets.splitting import TargetSplitter
 from grn_exp.data.sets.toy import ToySetsDataModule
+from grn_exp.models.sets.training_sets import NearestTargetSet
 from tests.messages import naming
 
 GENES = GeneIndex("ABCDEF")
@@ -224,6 +225,12 @@ def test_methods_that_choose_sets_and_the_judgement_do_not_meet_the_other_target
     shown = set(view.genes.array[(view.labels != UNKNOWN).any(axis=0)].tolist())
     assert shown == set(view.train.targets.symbols)
     assert set(data.sets.sizes.tolist()) == {2}
+
+
+def test_a_method_without_a_retriever_has_none_to_train_on_other_targets():
+    data = other_targets()
+    with pytest.raises(InputError, match=naming("data.retriever_targets=all", "NearestTargetSet")):
+        data.view_for(NearestTargetSet())
 
 
 def test_there_are_no_other_targets_where_all_sizes_are_asked_for():

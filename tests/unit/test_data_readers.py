@@ -52,6 +52,7 @@ def read_abc(path):
         ("m.csv", MATRIX.replace("gene,", ",").replace("\n", ",\n")),  # an empty last column
         ("m.csv", MATRIX + ",,,\n"),  # and row, as spreadsheets write them
         ("m.csv", MATRIX.replace("gene,", "c1,")),
+        ("m.csv", MATRIX.replace("c1,c2,c3", "0,1,2")),  # names that are numbers
     ],
 )
 def test_genes_by_cells_become_cells_by_genes(tmp_path, name, content):
@@ -145,6 +146,23 @@ def test_a_truncated_gz_is_refused(tmp_path, cut):
         ("m.csv", "# day 4, batch 2\n" + MATRIX, ["'# day 4, batch 2'"]),
         ("m.csv", '"sep=,"\n' + MATRIX, ["sep=,"]),
         ("m.csv", MATRIX.replace("B,", "# batch 2\nB,"), ["'# batch 2'"]),
+        ("m.csv", "Cells of day 4\n" + MATRIX, ["'Cells of day 4'", "title"]),
+        ("m.csv", MATRIX.replace("0.5", '"1.234,5"'), ["'1.234,5'", "point"]),
+        ("m.csv", MATRIX.replace("0.5", '"1,234.5"'), ["'1,234.5'", "thousands"]),
+        ("m.csv", MATRIX.replace("0.5", "\u22120.5"), ["gene 'B'", "minus"]),
+        ("m.csv", MATRIX.replace("0.5", "'0.5'"), ["gene 'B'", "quotes"]),
+        ("m.csv", b"\xd0\xcf\x11\xe0" + bytes(9), ["Excel"]),
+        ("m.csv", b"PAR1\x15\x04", ["parquet"]),
+        ("m.csv", gzip.compress(b"X\n\0\0\0\3", mtime=0), ["R file"]),
+        ("m.csv.gz", gzip.compress(b"<html>", mtime=0), ["web page"]),
+        ("m.csv", "<?xml version='1.0'?><Error/>", ["XML"]),
+        ("m.csv", '{"message": "Not Found"}', ["JSON"]),
+        ("m.csv.gz", gzip.compress(gzip.compress(MATRIX.encode()), mtime=0), ["twice"]),
+        ("m.csv", bytes(257) + b"ustar", ["tar"]),
+        ("m.csv", "a\n,\n", ["no rows"]),
+        # its header is lost
+        ("m.csv", "B,0,0.5,2\nC,1,4,1\n", ["(B,0,0.5,2,...)", "header"]),
+        ("m.csv", "B,0,0,2\nC,1,4,1\n", ["(B,0,0,2,...)", "header"]),
         ("m.csv", MATRIX.splitlines()[0], ["no rows"]),
         ("m.csv", "", ["empty"]),
         ("m.csv", "\n\n", ["empty"]),
@@ -284,6 +302,7 @@ def test_a_gene_called_null_is_a_gene(tmp_path):
         ("n.csv", "A,B\nB,C\n", ["'Gene1'", "header", "A, B"]),
         ("n.csv", "Gene1,target\nA,B\n", ["'Gene2'", "Gene1, target"]),
         ("n.csv", "Gene1\tGene2\nA\tB\n", ["tabs"]),
+        ("n.csv", "Gene1,Gene2,Gene1\nA,B,C\n", ["'Gene1'", "twice"]),
         ("n.csv", "Gene1,Gene2\n", ["no rows"]),
         ("n.csv", "", ["empty"]),
         # read with the first column as an index, these would be the edge B -> C
@@ -303,6 +322,7 @@ def test_a_broken_network_is_refused(tmp_path, name, content, parts):
 @pytest.mark.parametrize(
     ("spell", "parts"),
     [
+        (lambda symbol: symbol.replace("G", "\uff27"), ["punctuation", "'\uff2711'", "'G11'"]),
         (str.lower, ["case", "'g11'", "'G11'"]),
         (lambda symbol: symbol + ".1", ["'.1'", "'G11.1'", "'G11'"]),
         (lambda symbol: symbol.replace("G", "G-"), ["punctuation", "'G-11'", "'G11'"]),
@@ -317,6 +337,26 @@ def test_edges_that_the_matrix_lacks_are_said_with_their_cause(tmp_path, spell, 
     network = read_network(write(tmp_path, "n.csv", text), genes)
     loss = network.loss()
     assert re.search(naming("n.csv", "14 of 29 edges", "14 of 29 regulators", *parts), loss)
+
+
+def test_numbers_that_r_puts_an_x_before(tmp_path):
+    genes = GeneIndex(["7", "8", "A"])
+    network = read_network(write(tmp_path, "n.csv", "Gene1,Gene2\nX7,A\n8,A\n"), genes)
+    assert re.search(naming("'X'", "'X7'", "'7'"), network.loss())
+
+
+def test_a_number_too_long_for_an_integer_is_a_number(tmp_path):
+    text = MATRIX.replace("0.5", "99999999999999999999")
+    refused(read_expression, write(tmp_path, "m.csv", text), "100000002004087734272", "log")
+
+
+def test_rows_of_nothing_below_a_network_are_no_cut(tmp_path):
+    assert len(read_abc(write(tmp_path, "n.csv", "Gene1,Gene2\nA,B\n,\n,\n"))) == 1
+
+
+def test_a_folder_is_not_called_missing(tmp_path):
+    (tmp_path / "x.csv").mkdir()
+    refused(read_expression, tmp_path / "x.csv", "a folder")
 
 
 def test_few_edges_outside_the_matrix_need_no_word(tmp_path):

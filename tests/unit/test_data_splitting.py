@@ -208,7 +208,7 @@ def test_prevalence_is_near_the_papers(
     truth = truth_of(read_network(store.fetch(keys[1]), genes))
     shares = []
     for seed in range(10):
-        split = SeenUnseenSplitter(seed=seed).split(truth)
+        split = SeenUnseenSplitter(seed=seed, known_within="block").split(truth)
         shares.append(
             [truth.labels[split.test_seen].mean(), truth.labels[split.test_unseen].mean()]
         )

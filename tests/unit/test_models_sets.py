@@ -355,3 +355,10 @@ def test_a_view_without_pools_is_a_defect():
 def test_a_weight_of_true_edges_is_refused_where_none_is_used():
     with pytest.raises(InputError, match=naming("model.positive_weight=5", "model.loss=bce")):
         PairS2(positive_weight=5.0)
+
+
+@pytest.mark.parametrize("option", [{"confusers": "retriever"}, {"n_confusers": 7}])
+def test_confusers_are_refused_where_no_wrong_sets_are_drawn(option):
+    (name, value), *_ = option.items()
+    with pytest.raises(InputError, match=naming(f"model.{name}={value}", "model.loss=bce")):
+        PairS2(loss="bce", **option)

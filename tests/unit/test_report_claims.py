@@ -161,6 +161,15 @@ def test_a_relative_change(decide, write):
     assert decide(**drop, at_most=-0.9).decision == "does not hold"
 
 
+def test_a_mean_change_over_some_of_the_datasets_is_said_and_decides_nothing(decide, write):
+    write([0.2, 0.4], model="deepsem")
+    write([0.3, 0.6], model="infosem_b")
+    found = decide(same=UNSEEN, change=[A, B], each={"data": ["hesc", "mdc"]}, at_least=0.25)
+    assert found.decision == "cannot be tested here"
+    assert "1 of 2" in found.reason
+    assert "+50.0%" in found.reason
+
+
 def test_another_setting_is_another_claim(decide, write):
     write([0.2, 0.3], model="deepsem")
     write([0.9, 0.9], model="infosem_b", config={"split.downsample": "per_regulator"})

@@ -80,6 +80,18 @@ def test_other_tables(command, outputs, write_run):
     assert "0.141" in out  # of 0.3 and 0.5
 
 
+def test_a_table_of_pairs_and_of_sets_has_the_metric_of_each(command, outputs, write_run):
+    write_run({"test": 0.7}, model="pairs2", data="toy_sets", metric="exact_match")
+    frame = pd.read_csv(io.StringIO(command("table", outputs, "--format", "csv")[0]))
+    assert set(zip(frame["dataset"], frame["metric"], strict=True)) == {
+        ("hesc", "ap"),
+        ("toy_sets", "exact_match"),
+    }
+    only = ("--experiment", "e", "--format", "csv")
+    frame = pd.read_csv(io.StringIO(command("table", outputs, *only)[0]))
+    assert frame["metric"].tolist() == ["exact_match"]
+
+
 def test_figures(command, outputs, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "WIDTHS", {"column": 3.3})
     names = ("seen_against_unseen", "run_time")

@@ -48,6 +48,8 @@ def test_axes_in_hydras_grammar():
     ("text", "parts"),
     [
         ("model.a=interval(3,1)", ["model.a"]),
+        ("model.a=interval(1,inf)", ["model.a", "finite"]),
+        ("model.a=interval(nan,1)", ["model.a", "finite"]),
         ("model.a=tag(int,interval(1.2,1.8))", ["model.a"]),
         ("model.a=tag(log,interval(0,1))", ["model.a", 0]),
         ("model.a=tag(lgo,interval(1,2))", ["lgo", "int, log"]),

@@ -40,11 +40,10 @@ def open_cells(path: Path, *, landmarks: Collection[str]) -> "AnnData":
     InputError
         If the file is missing, broken or of another kind.
     """
+    require(path)
     name = path.name.lower()
     if path.is_dir():
         return _read_10x_folder(path)
-    if not path.is_file():
-        raise InputError(f"data.path={path}: no such file; give {_KINDS}")
     if name.endswith(".h5ad"):
         return open_h5ad(path)
     if name.endswith(TABLES):
@@ -56,6 +55,18 @@ def open_cells(path: Path, *, landmarks: Collection[str]) -> "AnnData":
         extras.load("loompy", f"data.path={path}", "loompy")
         return _with_scanpy(path, "read_loom")
     raise InputError(f"data.path={path}: unknown ending; give {_KINDS}")
+
+
+def require(path: Path) -> None:
+    """Refuse a path where nothing is.
+
+    Raises
+    ------
+    InputError
+        If there is no file or folder.
+    """
+    if not path.exists():
+        raise InputError(f"data.path={path}: no such file; give {_KINDS}")
 
 
 def _refuse_anndata(path: Path) -> None:

@@ -2,25 +2,27 @@
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from grn_exp.core.errors import InputError
+from grn_exp.core.errors import InputError, absent
 from grn_exp.core.genes import GeneIndex, stripped
 from grn_exp.core.network import edge_columns, likely_cause
 from grn_exp.core.views import UNKNOWN
 from grn_exp.data.cells.symbols import find
-from grn_exp.storage.delimited import read_strings
+from grn_exp.storage.delimited import read_strings, refuse_twice
 
 log = logging.getLogger(__name__)
 
 _SIGNS = ("sign", "mor", "mode", "interaction", "effect")
 _WEIGHT = "weight"
-_UP = {"+", "+1", "1", "1.0", "up", "activation", "activates", "activator", "stimulation"}
-_DOWN = {"-", "-1", "-1.0", "down", "repression", "represses", "repressor", "inhibition"}
+# beside numbers, whose sign counts
+_UP = r"\+|up|up.?regulat\w+|(activat|stimulat|induc|enhanc|positiv)\w*"
+_DOWN = r"-|\u2212|down|down.?regulat\w+|(repress|inhibit|suppress|negativ)\w*"
+_NEITHER = ("", "?", ".", "na", "none", "unknown", "dual", "+-", "both")
 
 
 class Known(NamedTuple):
@@ -62,7 +64,7 @@ class Interactions(NamedTuple):
         Raises
         ------
         InputError
-            If there is none, or if a weight is no number.
+            If there is none, if a weight is no number, or if an edge is listed as none too.
         """
         sources, targets = find(self.regulators, regulators), find(self.targets, genes)
         pairs = list(zip(sources, targets, strict=True))
@@ -81,8 +83,20 @@ class Interactions(NamedTuple):
         rows = regulators.positions(str(s) for s, _ in kept)
         columns = genes.positions(str(t) for _, t in kept)
         known.labels[rows, columns] = labels[at_hand]
-        known.signs[rows, columns] = signs[at_hand]
+        contrary = np.flatnonzero(known.labels[rows, columns] != labels[at_hand])
+        if len(contrary):
+            source, target = kept[contrary[0]]
+            raise InputError(
+                f"data.known={self.path}: {source!r} -> {target!r} has weight 0 in one row and is "
+                "an edge in another; keep one of them"
+            )
+        for sign in (-1, 1):  # both of them are none
+            own = signs[at_hand] == sign
+            marked = np.zeros_like(known.signs)
+            marked[rows[own], columns[own]] = sign
+            known.signs[:] += marked
         self._warn_of_others(sources, targets, genes)
+        self._warn_of_words()
         return known
 
     def _warn_of_others(
@@ -121,7 +135,7 @@ class Interactions(NamedTuple):
         labels = np.ones(len(table), dtype=np.int8)
         signs = np.zeros(len(table), dtype=np.int8)
         if _WEIGHT in table.columns:
-            numbers = np.asarray(pd.to_numeric(table[_WEIGHT], errors="coerce"), dtype=np.float64)
+            numbers = _numbers(table[_WEIGHT])
             if np.isnan(numbers).any():
                 row = int(np.argmax(np.isnan(numbers)))
                 raise InputError(
@@ -131,11 +145,36 @@ class Interactions(NamedTuple):
             labels = (numbers != 0).astype(np.int8)
             if (numbers < 0).any():  # otherwise it says how sure an edge is
                 signs = np.sign(numbers).astype(np.int8)
-        sign = next((name for name in _SIGNS if name in table.columns), None)
-        if sign is not None:
-            words = table[sign].str.strip().str.lower()
-            signs = words.isin(_UP).to_numpy(np.int8) - words.isin(_DOWN).to_numpy(np.int8)
+        words = self._words()
+        if words is not None:
+            up, down = words.str.fullmatch(_UP), words.str.fullmatch(_DOWN)
+            signs = np.sign(np.nan_to_num(_numbers(words))).astype(np.int8)
+            signs += up.to_numpy(np.int8) - down.to_numpy(np.int8)
         return labels, signs
+
+    def _words(self) -> pd.Series | None:
+        """Return what stands in the column of signs, in lower case; None without one."""
+        name = next((name for name in _SIGNS if name in self.table.columns), None)
+        return None if name is None else self.table[name].str.strip().str.lower()
+
+    def _warn_of_words(self) -> None:
+        """Say how many signs are none, for all that we know."""
+        words = self._words()
+        if words is None:
+            return
+        known = words.isin(_NEITHER) | words.str.fullmatch(f"{_UP}|{_DOWN}")
+        strange: Any = words[~known & np.isnan(_numbers(words))]
+        if len(strange):
+            log.warning(
+                "%s: %d of %d values of %s are no sign (such as %r) and were taken as not known; "
+                "write + or -",
+                *(self.path.name, len(strange), len(words), words.name, strange.iloc[0]),
+            )
+
+
+def _numbers(values: Any) -> NDArray[np.float64]:
+    """Return numbers, NaN for all other text."""
+    return np.asarray(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
 
 
 def read_interactions(path: Path) -> Interactions:
@@ -148,12 +187,13 @@ def read_interactions(path: Path) -> Interactions:
     Raises
     ------
     InputError
-        If the file is missing or has other columns.
+        If the file is missing, has other columns, or has one twice.
     """
     if not path.is_file():
-        raise InputError(f"data.known={path}: no such file; check the path")
+        raise InputError(f"data.known={path}: {absent(path)}; check the path")
     table = read_strings(path, separator="," if ".csv" in path.name.lower() else "\t")
     table = table.rename(columns=lambda name: str(name).strip().lower())
+    refuse_twice(table.columns, path)
     pair = edge_columns(table.columns)
     if pair is None:
         raise InputError(

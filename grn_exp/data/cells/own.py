@@ -15,6 +15,7 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.tables import Table
 from grn_exp.data.benchmark import Benchmark
 from grn_exp.data.cells import symbols
+from grn_exp.data.cells.files import require
 from grn_exp.data.cells.groups import without_matrix
 from grn_exp.data.cells.known import read_interactions
 from grn_exp.data.cells.prepare import Asked, Choices, Prepared, choose_cells, prepare
@@ -137,6 +138,7 @@ class OwnCells(Benchmark):
 
     def _asked(self) -> Asked:
         if self.regulator_choice is not None:
+            require(self.path)  # before a list is fetched
             return Asked(*symbols.read_regulators(self.regulator_choice))
         assert self.known_path is not None  # noqa: S101 - one of them is given
         found = read_interactions(self.known_path).regulators

@@ -245,6 +245,11 @@ def choose_genes(
     -------
     mask, reasons
         Shape ``(n_genes,)``; for each gene that is not used, why.
+
+    Raises
+    ------
+    InputError
+        If all genes vary alike, so that none are the most variable.
     """
     names = np.asarray(cells.var_names, dtype=np.str_)
     n_expressing = np.asarray((cells.X > 0).sum(axis=0)).ravel()
@@ -261,7 +266,9 @@ def choose_genes(
         names[rare & ~constant], f"filtered: expressed in fewer than {min_cells} cells"
     )
     if n_genes is not None and mask.sum() > n_genes:
-        variable = mask & (_most_variable(cells, mask, n_genes) | np.isin(names, list(kept)))
+        variable = mask & (
+            _most_variable(cells, mask, n_genes, source) | np.isin(names, list(kept))
+        )
         reasons |= dict.fromkeys(
             names[mask & ~variable], f"filtered: not among the {n_genes} most variable genes"
         )
@@ -270,14 +277,22 @@ def choose_genes(
     return mask, reasons
 
 
-def _most_variable(cells: Cells, mask: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+def _most_variable(
+    cells: Cells, mask: NDArray[np.bool_], n: int, source: str
+) -> NDArray[np.bool_]:
     """Mark the most variable genes, as scanpy's ``highly_variable_genes`` has them (Seurat's)."""
     import scanpy
 
     chosen = _with_x(cells, cells.X, cells.var)[:, mask].copy()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore")
-        scanpy.pp.highly_variable_genes(chosen, n_top_genes=n, flavor="seurat")
+        try:
+            scanpy.pp.highly_variable_genes(chosen, n_top_genes=n, flavor="seurat")
+        except (IndexError, ValueError) as error:  # no gene's dispersion differs from others'
+            raise InputError(
+                f"{source}: which {n} of {int(mask.sum())} genes are the most variable cannot be "
+                "said, they vary alike; use all genes (data.genes=null)"
+            ) from error
     marks = np.zeros(len(mask), dtype=np.bool_)
     marks[np.flatnonzero(mask)] = chosen.var["highly_variable"].to_numpy(dtype=np.bool_)
     return marks

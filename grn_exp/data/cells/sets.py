@@ -56,6 +56,7 @@ class CellSetsDataModule(OwnCells, SetDataModule):
         matrix or has a known set.
     """
 
+    for_sets: ClassVar[tuple[str, ...]] = ("targets",)
     _usual_sizes: ClassVar[tuple[int, ...]] = (2, 3, 4)
 
     def __init__(

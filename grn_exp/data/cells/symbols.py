@@ -2,16 +2,18 @@
 
 import logging
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grn_exp.core.errors import InputError, close_matches
-from grn_exp.core.genes import GeneIndex, stripped
+from grn_exp.core.errors import InputError, absent, close_matches
+from grn_exp.core.genes import MISSING, GeneIndex, stripped
 from grn_exp.core.home import expanded
 from grn_exp.storage import store
+from grn_exp.storage.delimited import opened, refuse_other_kinds
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +68,15 @@ def name_genes(cells: Cells, column: str | None, *, source: str) -> list[str]:
 
 
 def _strings(values: Iterable[object], source: str) -> list[str]:
-    missing = {"nan", "None", "<NA>"}
-    given = ["" if str(value) in missing else str(value) for value in values]
-    return stripped(given, name=source)
+    given = [str(value) for value in values]
+    missing = [value for value in given if value.strip() in MISSING]
+    if missing:
+        log.warning(
+            "%s: %d of %d genes have no symbol (%r stands for none) and were left out; give "
+            "such a gene another name if it is one",
+            *(source, len(missing), len(given), missing[0]),
+        )
+    return stripped(("" if value.strip() in MISSING else value for value in given), name=source)
 
 
 def _refuse_two_species(names: Sequence[str], source: str) -> None:
@@ -126,22 +134,29 @@ def read_symbols(choice: str | Sequence[str], *, option: str, others: str = "") 
     path = expanded(choice)
     if not path.is_file():
         raise InputError(
-            f"{option}={choice}: no such file; give {others}a file with a symbol a line"
+            f"{option}={choice}: {absent(path)}; give {others}a file with a symbol a line, or "
+            f"symbols as a list, {option}=[A,B]"
         )
     return _symbols_of(path, option, choice)
 
 
 def _symbols_of(path: Path, option: str, choice: str) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        refuse_other_kinds(path)
+        with opened(path) as stream:
+            lines = stream.read().splitlines()
+    except InputError as error:
+        raise InputError(f"{option}={choice}: {error}") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(
             f"{option}={choice}: cannot read it ({error}); give UTF-8 text, a symbol a line"
         ) from error
     if len(lines) == 1:
         lines = re.split(r"[,;\s]+", lines[0])
     first = [
-        re.split(r"[,;\t]", line)[0].strip('"') for line in lines if line[:1] not in ("#", "")
+        re.sub(r"^(['\"])(.*)\1$", r"\2", re.split(r"[,;\t]", line)[0])
+        for line in lines
+        if line[:1] not in ("#", "")
     ]
     if first and first[0].strip().lower() in _HEADERS:
         first = first[1:]

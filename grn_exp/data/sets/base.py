@@ -82,6 +82,7 @@ class SetDataModule(Benchmark):
     tasks: ClassVar[tuple[str, ...]] = ("edges", "sets")
     tested: ClassVar[tuple[str, ...]] = EVALUATED[1:]
     by_size: ClassVar[bool] = True  # are there few enough set sizes to report each
+    for_sets: ClassVar[tuple[str, ...]] = ()  # options that concern no method that scores pairs
 
     def __init__(
         self,
@@ -184,10 +185,15 @@ class SetDataModule(Benchmark):
         Raises
         ------
         InputError
-            If the benchmark is not for such methods, or candidates are still to be retrieved.
+            If the benchmark is not for such methods, candidates are still to be retrieved, or an
+            option is for retrievers and there is none.
         """
         if method.task != "sets" or "sets" not in self.tasks:
             return super().view_for(method)
+        if self.retriever_targets == "all" and not method.reads_pools:
+            raise InputError(
+                f"data.retriever_targets=all: {type(method).__name__} has no retriever; drop it"
+            )
         if method.reads_pools and self._retrieved is None:
             raise InputError(
                 f"{type(method).__name__} chooses from retrieved candidates: give the scores of a "

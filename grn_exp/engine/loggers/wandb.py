@@ -118,7 +118,7 @@ class WandbMirror:
             reason = " ".join(str(error).split())
             if reason == "<no message>":
                 reason = "the server refuses, without a reason"
-            if mode != "online":
+            if mode not in ("online", "shared"):
                 raise InputError(f"logger=wandb: {reason}") from error
             log.warning("W&B: %s; going offline (WANDB_MODE=offline saves the wait)", reason)
             wandb.teardown()  # or the run that did not start keeps the id
@@ -149,7 +149,8 @@ class WandbMirror:
         if self.mode == "offline":
             return self.mode
         if self.mode == "auto" and "WANDB_MODE" in os.environ:
-            return os.environ["WANDB_MODE"]
+            mode = os.environ["WANDB_MODE"]
+            return {"run": "online", "dryrun": "offline"}.get(mode, mode)  # what they once were
         try:
             has_key = wandb.login(verify=False, prompt=False)
         except (OSError, RuntimeError):  # a home folder that is not there, or not to be read

@@ -65,7 +65,7 @@ class PairScoring(NeuralSelector):
         with predicting(self), torch.autocast(self.device.type, enabled=False):
             scores = self.pair_scores(rows, pools)
         return [
-            pool[np.argsort(-score.cpu().numpy(), kind="stable")]
+            pool[np.argsort(-score.float().cpu().numpy(), kind="stable")]
             for pool, score in zip(pools, scores, strict=True)
         ]
 
@@ -98,7 +98,8 @@ class PairS2(PairScoring):
     Raises
     ------
     InputError
-        If the weight is not above 0, or is given for another loss.
+        If the weight is not above 0, or is given for another loss; if ``bce``, which has no near
+        misses, is given confusers.
     """
 
     decomposable: ClassVar[bool] = True
@@ -112,6 +113,13 @@ class PairS2(PairScoring):
     ) -> None:
         super().__init__(**options)
         self._is_ranked = loss == "ranking"
+        for name, usual in (("confusers", "score"), ("n_confusers", None)):
+            given = options.get(name, usual)
+            if not self._is_ranked and given != usual:
+                raise InputError(
+                    f"model.{name}={given}: model.loss=bce draws no sets that it could matter to; "
+                    "drop one of the two"
+                )
         if positive_weight is not None:
             require_in("(0, inf)", positive_weight=positive_weight)
             if self._is_ranked:
