@@ -171,7 +171,7 @@ def print_table(arguments: argparse.Namespace) -> None:
     if arguments.paper:
         rows, name = _rows_of_paper(arguments)
     else:
-        rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).rows)
+        rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).shown)
         name = arguments.experiment or "all experiments"
     frame, found = _asked_for(rows, arguments, name)
     if arguments.format == "csv":
@@ -191,7 +191,7 @@ def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
         if arguments.experiment or not arguments.outputs.is_dir():
             raise
         raise InputError(f"{arguments.outputs} holds no run of {title}; {how}") from error
-    rows = tables.like(collected.rows, entries, ("metric", "subset", "set_size", "k"))
+    rows = tables.like(collected.shown, entries, ("metric", "subset", "set_size", "k"))
     if arguments.experiment is None:  # one that is named may be of other data: a small one
         rows = tables.like(rows, entries, ("data", "network", "split_kind"))
     if rows.empty:
@@ -245,7 +245,7 @@ def draw_figures(arguments: argparse.Namespace) -> None:
     """Write each experiment's figures; say which no runs allow, and end so if one was named."""
     chosen = figures.asked_for(arguments, figures.FIGURES)
     found = by_experiment(read_runs(arguments.outputs, arguments.experiment))
-    usable = {name: tables.labelled(each.rows) for name, each in found.items() if each.runs}
+    usable = {name: tables.labelled(each.shown) for name, each in found.items() if each.runs}
     if not usable:
         raise _no_runs(arguments.outputs)
     impossible: list[str] = []

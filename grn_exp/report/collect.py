@@ -63,6 +63,19 @@ class Collected:
     problems: pd.DataFrame
     runs: dict[str, Run]
 
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The rows for tables and figures: without members of an ensemble that is here too.
+
+        Their mean and spread stand in the ensemble's own rows.
+        """
+        members = {
+            str(Path(folder).parent / name)
+            for folder, run in self.runs.items()
+            for name in run.facts.get("members", ())
+        }
+        return self.rows.loc[~self.rows["folder"].isin(members)]
+
 
 def collect(outputs: Path, experiment: str | None = None) -> Collected:
     """Read every run below an outputs folder.

@@ -301,3 +301,15 @@ def test_a_run_without_provenance_is_told_as_such(write_run, outputs):
     assert kinds(collected) == ["stale"]
     assert "no provenance.json" in collected.problems["reason"][0]
     assert "force=true" in collected.problems["reason"][0]
+
+
+def test_members_of_an_ensemble_are_collected_and_not_shown(write_run, outputs):
+    members = [write_run(seed=seed, key=f"member{seed}") for seed in range(2)]
+    alone = write_run(seed=2, key="alone")
+    ensemble = write_run(config={"ensemble": 2}, key="ensemble")
+    facts = json.loads((ensemble / "provenance.json").read_text())
+    facts["members"] = [folder.name for folder in members]
+    (ensemble / "provenance.json").write_text(json.dumps(facts))
+    found = collect(outputs)
+    assert len(found.rows) == 4
+    assert set(found.shown["folder"]) == {str(alone), str(ensemble)}

@@ -93,7 +93,7 @@ def _sections(
 ) -> list[Section]:
     runs = [run for each in of_experiment.values() for run in each.runs.values()]
     problems = pd.concat([each.problems for each in of_experiment.values()], ignore_index=True)
-    rows = {name: labelled(c.rows) for name, c in of_experiment.items() if len(c.rows)}
+    rows = {name: labelled(c.shown) for name, c in of_experiment.items() if len(c.rows)}
     what = [
         summary.experiments_table(of_experiment),
         *([summary.problems_table(problems, page)] if len(problems) else []),
