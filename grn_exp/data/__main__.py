@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import logging
 import sys
+from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -18,12 +19,19 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 140)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are the user's to mend, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; {self.prog} --help shows how it is called")
+
+
 def main() -> None:
     """Run the command; bad input ends in one line and exit code 2."""
     streams.protect()
     home.lend()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(prog="python -m grn_exp.data", description=__doc__)
+    parser = _Parser(prog="python -m grn_exp.data", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show each dataset and what of it is here")
     fetch = commands.add_parser("fetch", help="download what datasets need")
@@ -34,8 +42,8 @@ def main() -> None:
         help="as data= takes it; all; sergio_ds3_published with its authors' cells",
     )
     commands.add_parser("check", help="compare with the InfoSEM paper's tables B.1 and B.2")
-    arguments = parser.parse_args()
     try:
+        arguments = parser.parse_args()
         if arguments.command == "list":
             list_datasets()
         elif arguments.command == "fetch":

@@ -14,7 +14,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
+from pytorch_lightning.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
 
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
@@ -37,6 +37,12 @@ from grn_exp.runs.trainer_options import REFUSED
 from grn_exp.storage.atomic import write_with
 
 log = logging.getLogger(__name__)
+
+_PROFILERS: dict[str, Any] = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    "pytorch": PyTorchProfiler,
+}
 
 
 def resolve_accelerator(settings: TrainerSettings) -> str:
@@ -136,8 +142,8 @@ def _make_trainer(
     }
     if options["deterministic"] is None:
         own["deterministic"] = accelerator == "gpu"
-    if options["profiler"] in ("simple", "advanced") and folder is not None:
-        kind = SimpleProfiler if options["profiler"] == "simple" else AdvancedProfiler
+    kind = _PROFILERS.get(str(options["profiler"]).lower())
+    if kind is not None and folder is not None:  # else PyTorch's writes where the command began
         own["profiler"] = kind(dirpath=folder.path, filename="profile")
     with _as_input_error("trainer"):
         # a copy: Lightning adds its own callbacks to the list

@@ -24,6 +24,20 @@ def test_options_of_the_trainer_callbacks_and_debugging_go_together(command, met
     assert len(history(outcome)) == 1  # one batch of one epoch
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The PyTorch Profiler default schedule")
+@pytest.mark.parametrize("kind", ["simple", "pytorch"])
+def test_a_profiler_writes_into_the_run_folder_alone(command, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    outcome = command(*TRAINED, *TOY, "trainer.max_epochs=1", f"trainer.profiler={kind}")
+    assert outcome.code == 0, outcome.err
+    assert [path for path in outcome.folder.iterdir() if "profile" in path.name]
+    assert [
+        path for path in tmp_path.rglob("*profile*") if outcome.folder not in path.parents
+    ] == []
+    assert list(tmp_path.glob("*.json")) == []
+
+
 def test_early_stopping_ends_a_training(command):
     patient = ("callbacks=early_stopping", "callbacks.early_stopping.patience=1")
     often = ("trainer.check_val_every_n_epoch=1", "callbacks.early_stopping.min_delta=1")

@@ -113,6 +113,13 @@ def test_fetch_of_an_unknown_name_is_one_line(monkeypatch, capsys, no_data):
     assert re.search(naming("'mescc'", "'mesc'"), errors.strip())
 
 
+@pytest.mark.parametrize("words", [(), ("fetch",), ("fecth", "hesc")])
+def test_a_command_that_is_none_is_one_line(monkeypatch, capsys, words):
+    code, _, errors = run_command(monkeypatch, capsys, *words)
+    assert code == 2
+    assert len(errors.splitlines()) == 1
+
+
 def test_fetch_keeps_what_is_here(monkeypatch, capsys, real_data):
     real_data(
         "beeline/mDC/tfs500/ExpressionData.csv.gz", "beeline/mDC/tfs1000/ExpressionData.csv.gz"
