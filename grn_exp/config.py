@@ -27,6 +27,7 @@ from grn_exp.storage.conf import conf_dir
 
 _RESOLVING = "InputError raised while resolving interpolation: "
 _LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Lightning seeds too
+_MOST_MEMBERS = 10_000
 _PUBLISHED = "published"  # as many seeds as the method's published scores are of
 _FOLD_RUNS = ".folds"  # below the outputs: the report passes over hidden folders
 
@@ -186,9 +187,9 @@ def _check_root(config: Mapping[str, Any]) -> None:
     if not 0 <= seed <= _LARGEST_SEED:
         raise InputError(f"seed={seed}: give a whole number from 0 to {_LARGEST_SEED}")
     ensemble = check_value(config.get("ensemble"), int, "ensemble")
-    if not 1 <= ensemble <= _LARGEST_SEED - seed:
+    if not 1 <= ensemble <= min(_MOST_MEMBERS, _LARGEST_SEED - seed):
         raise InputError(
-            f"ensemble={ensemble}: give the number of seeds, 1 or more, or {_PUBLISHED}"
+            f"ensemble={ensemble}: give the number of seeds, 1 to {_MOST_MEMBERS}, or {_PUBLISHED}"
         )
     stability = check_value(config.get("stability"), int, "stability")
     if stability < 0 or stability == 1:
