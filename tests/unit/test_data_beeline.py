@@ -84,7 +84,8 @@ def test_every_held_dataset_loads_with_every_network(real_data, dataset, gene_se
         expression_key(dataset, gene_set), *(network_key(dataset, gene_set, k) for k in kinds)
     )
     for kind in kinds:
-        data = module(dataset=dataset, gene_set=gene_set, network=kind)
+        splitter = SeenUnseenSplitter(known_within="block")
+        data = module(dataset=dataset, gene_set=gene_set, network=kind, splitter=splitter)
         data.prepare_data()
         data.setup()
         expression, truth = data.expression, data.truth

@@ -14,12 +14,14 @@ from grn_exp.core.network import Network
 from grn_exp.core.scores import EdgeScores
 from grn_exp.data.edges.base import truth_of
 from grn_exp.data.edges.mccalla import McCallaDataModule, expression_key, network_key
+from grn_exp.data.edges.splitting import SeenUnseenSplitter
 from grn_exp.data.sets.retrieval import McCallaRetrieval
 from grn_exp.priors.uninformative import RandomPrior
 from grn_exp.storage import store
 from tests.messages import naming
 
 N_GENES, N_CELLS = 60, 30
+OF_THE_NETWORK = SeenUnseenSplitter(known_within="block")  # its targets alone
 GENES = [f"Gene{i:02d}" for i in range(N_GENES)]
 CHIP = sorted({(r, t) for r in range(8) for t in range(N_GENES) if (r * 7 + t * 3) % 5 == 0} - {
     (r, r) for r in range(8)
@@ -141,7 +143,7 @@ def test_variable_genes_are_scanpys_beside_the_regulators(files):
     cells.var_names = GENES
     scanpy.pp.highly_variable_genes(cells, n_top_genes=20, flavor="seurat")
     expected = {GENES[r] for r, _ in CHIP}.union(cells.var_names[cells.var["highly_variable"]])
-    data = McCallaDataModule("semrau", variable_genes=20)
+    data = McCallaDataModule("semrau", variable_genes=20, splitter=OF_THE_NETWORK)
     assert set(data.expression.genes) == expected
     assert 20 < len(expected) < 30
 
@@ -178,7 +180,7 @@ def test_retrieval_ranks_the_networks_regulators(files):
 @pytest.mark.slow
 def test_semrau_has_the_published_size(real_data, network, n_regulators, n_targets, n_edges):
     real_data(expression_key("semrau"), network_key("semrau", network))
-    data = McCallaDataModule("semrau", network=network)
+    data = McCallaDataModule("semrau", network=network, splitter=OF_THE_NETWORK)
     facts = data.describe()
     assert data.expression.values.shape == (384, 10243)
     assert facts["n_regulators"] == n_regulators

@@ -319,7 +319,7 @@ def test_a_matrix_without_ids_is_refused(files, tmp_path):
     path = tmp_path / "matrix.csv"
     rows = np.random.default_rng(0).random((28, 5))
     path.write_text("\n".join(",".join(map(str, row)) for row in rows))
-    with pytest.raises(InputError, match=naming("matrix.csv", "'0'", 28, "first column")):
+    with pytest.raises(InputError, match=naming("matrix.csv", "first line")):
         module(expression=str(path)).setup()
 
 
