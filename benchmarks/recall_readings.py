@@ -47,7 +47,8 @@ def main(given: Sequence[str] | None = None) -> None:
     ]
     table = Table("data", "method", "trainings", "splits", *READINGS, "paper")
     groups = pd.DataFrame(found).groupby(["data", "model", "ensemble"], sort=False)
-    for (data, model, ensemble), of in groups:
+    for key, of in groups:
+        data, model, ensemble = key  # type: ignore[misc]
         means = [f"{of[name].mean():.3f} ({of[name].sem():.3f})" for name in READINGS]
         name = display_name(str(model))
         table.add_row(data, name, str(ensemble), str(len(of)), *means, _published(data, model))

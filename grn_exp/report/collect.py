@@ -74,7 +74,7 @@ class Collected:
             for folder, run in self.runs.items()
             for name in run.facts.get("members", ())
         }
-        return self.rows.loc[~self.rows["folder"].isin(members)]
+        return self.rows.loc[~self.rows["folder"].isin(sorted(members))]
 
 
 def collect(outputs: Path, experiment: str | None = None) -> Collected:

@@ -53,7 +53,8 @@ def paired_regulators(rows: pd.DataFrame, *, reference: str | None = None) -> pd
     rows = labelled(rows.loc[rows["metric"] == _METRIC])
     require_method(reference, rows)
     found = []
-    for (dataset, subset), column in rows.groupby(["dataset", "subset"], sort=False):
+    for key, column in rows.groupby(["dataset", "subset"], sort=False):
+        dataset, subset = key  # type: ignore[misc]
         groups = column.groupby("method", sort=False)["folder"].unique()
         of = {str(name): _precisions(folders, str(subset)) for name, folders in groups.items()}
         for method, other in comparisons(list(of), reference):
@@ -79,7 +80,7 @@ def _precisions(folders: Sequence[str], subset: str) -> pd.Series:
         Indexed by ``split_seed`` and ``regulator``, of those with positive and negative pairs.
     """
     values = [_of_run(read_run(Path(folder)), subset) for folder in folders]
-    return pd.concat(values).groupby(level=["split_seed", "regulator"]).mean()
+    return pd.Series(pd.concat(values).groupby(level=["split_seed", "regulator"]).mean())
 
 
 def _of_run(run: ScoredRun, subset: str) -> pd.Series:
