@@ -56,7 +56,7 @@ def announce(spec: RunSpec, model: GRNModel, folder: RunFolder) -> None:
     if spec.trainer.resume_from is not None or any(path.is_file() for path in begun):
         return
     seconds = math.nan
-    with contextlib.suppress(InputError, ArithmeticError):  # the fit itself will say so
+    with contextlib.suppress(InputError, ArithmeticError, RuntimeError):  # the fit will say so
         seconds = _of_run(spec, spec.make_model().attach(model.view))
     if not math.isnan(seconds):
         log.info("about %s, by a few timed steps", timedelta(seconds=math.ceil(seconds)))
@@ -85,6 +85,8 @@ def seconds_of_fit(model: GRNModel, settings: TrainerSettings) -> float:
     n_epochs = settings.max_epochs or 0
     on_processor = resolve_accelerator(settings) == "cpu"
     if not isinstance(model, GradientModel) or n_epochs < 1 or not on_processor:
+        return math.nan
+    if model.task == "sets":  # its curriculum asks the Trainer, which is not there yet
         return math.nan
     with torch.random.fork_rng(devices=[]):
         return _of_training(model, n_epochs)
