@@ -331,7 +331,7 @@ def test_prior_scales_divide_all_terms_alike(scale, divisor):
     view = make_view(labels=make_labels(), embedding=make_vectors())
     model = wander(make_model(InfoSEMBC, view, prior_scale=scale, alpha=3.0))
     deviation = model.edge_effects - model.without_self_pairs(model.prior_mean())
-    logits = model.label_logits()[model.known_rows, model.known_columns]
+    logits = model.label_logits()[model.labelled_rows][model.known_rows, model.known_columns]
     sums = {
         "sparsity": 3.0 * deviation.abs().sum(),
         "gene_weights": model.gene_weights.square().sum() / (2 * 0.5**2),

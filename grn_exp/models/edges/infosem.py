@@ -80,6 +80,7 @@ class InfoSEM(DeepSEM):
 
     free_effects: ClassVar[bool] = False
     embedding: Tensor | None
+    labelled_rows: Tensor
     known_rows: Tensor
     known_columns: Tensor
     wanted_logits: Tensor
@@ -136,9 +137,10 @@ class InfoSEM(DeepSEM):
             return
         rows, columns = np.nonzero(view.labels != UNKNOWN)
         labels = view.labels[rows, columns]
-        if not self.known_only:
-            rows = view.regulator_positions[rows]
+        positions = view.regulator_positions
+        labelled = np.arange(len(positions)) if self.known_only else positions
         wanted = np.where(labels == 1, _LOGIT_95, -_LOGIT_95).astype(np.float32)
+        self.hold(labelled_rows=labelled)
         self.hold(known_rows=rows, known_columns=columns, wanted_logits=wanted)
         spread = (_INITIAL_LOGIT_SPREAD / self.options.h**0.5) ** 0.5
         self.logit_rows = nn.Parameter(spread * torch.randn(self.n_rows, self.options.h))
@@ -180,8 +182,9 @@ class InfoSEM(DeepSEM):
         if self.gene_weights is not None:
             scale = 2 * self.options.sigma_w**2 * divisor
             terms["gene_weights"] = self.gene_weights.square().sum() / scale
-        logits = self.label_logits()
-        if logits is not None:
+        if self.logit_rows is not None and self.logit_columns is not None:
+            # rows of A^l with labels are few, and another product of all would cost as much again
+            logits = self.logit_rows[self.labelled_rows] @ self.logit_columns
             error = logits[self.known_rows, self.known_columns] - self.wanted_logits
             terms["labels"] = error.square().sum() / (2 * self.options.sigma_l**2 * divisor)
         return terms
