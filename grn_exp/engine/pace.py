@@ -36,9 +36,10 @@ def forecast(spec: RunSpec) -> float:
     data = spec.make_data()
     data.prepare_data()
     data.setup()
-    if not check_needs(spec.identity.model, spec.make_model(), data).worth_a_line:
-        return math.nan
     model = spec.make_model()
+    worth_it = check_needs(spec.identity.model, model, data).worth_a_line
+    if not worth_it or _asks_the_trainer(model):
+        return math.nan
     model.attach(data.view_for(model))
     with limited_threads(spec.trainer.num_threads):
         return _of_run(spec, model)
@@ -86,10 +87,15 @@ def seconds_of_fit(model: GRNModel, settings: TrainerSettings) -> float:
     on_processor = resolve_accelerator(settings) == "cpu"
     if not isinstance(model, GradientModel) or n_epochs < 1 or not on_processor:
         return math.nan
-    if model.task == "sets":  # its curriculum asks the Trainer, which is not there yet
+    if _asks_the_trainer(model):
         return math.nan
     with torch.random.fork_rng(devices=[]):
         return _of_training(model, n_epochs)
+
+
+def _asks_the_trainer(model: GRNModel) -> bool:
+    """Say whether a step needs what only a run has: the epoch of a curriculum, candidates."""
+    return model.task == "sets"
 
 
 def _of_training(model: GradientModel, n_epochs: int) -> float:

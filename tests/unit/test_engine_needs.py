@@ -131,6 +131,18 @@ def test_a_run_that_goes_on_is_not_timed_again(own, tmp_path, monkeypatch):
     assert not timed
 
 
+@pytest.mark.parametrize("model", ["pairs2", "residual_hos2"])
+def test_methods_that_choose_sets_run_without_an_estimate(model, tmp_path, monkeypatch):
+    """What they learn from depends on the Trainer's epoch."""
+    monkeypatch.setattr(needs, "_WORTH_A_LINE", 0)
+    small = ("data.n_cells_per_type=12", "data.set_sizes=[1,2]", "pool=oracle", "pool.size=8")
+    epochs = ("trainer.max_epochs=2", "trainer.accelerator=cpu")
+    spec = make_spec(tmp_path, *small, *epochs, data="toy_sets", model=model)
+    assert math.isnan(pace.forecast(spec))
+    run(spec)
+    assert RunFolder(spec.identity.folder).state() == "finished"
+
+
 class Clock:
     """Time that passes in steps alone."""
 
