@@ -77,6 +77,7 @@ def _parser() -> Parser:
         command.add_argument("--experiment", help="a folder in OUTPUTS, or one of conf/experiment")
     _add_table_options(table)
     decide.add_argument("--checks", action="store_true", help="show every comparison")
+    decide.add_argument("--data", nargs="+", default=[], help="decide on these datasets alone")
     for command in (decide, table):
         command.add_argument("--format", choices=get_args(render.Format), default="text")
     return parser
@@ -136,7 +137,7 @@ def print_claims(arguments: argparse.Namespace) -> None:
     """Print which of the papers' claims hold."""
     collected = collect(arguments.outputs, arguments.experiment)
     _say_what_is_left_out(collected)
-    found = claims.verdicts(collected)
+    found = claims.verdicts(collected, arguments.data)
     table = claims.checks_table(found) if arguments.checks else claims.claims_table(found)
     if arguments.format == "csv":
         lines = [[cell.text for cell in line] for line in table.lines]

@@ -1,6 +1,7 @@
 """The values that a claim compares: one per split, of the runs that a description fits."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from grn_exp.report.names import dataset_name
 from grn_exp.runs.methods import display_name
 
 _KEY = ("data", "model", "metric", "subset")
+_EXPRESSION = "data.expression"
 _SETTING = [name for name in dict.fromkeys((*METHOD, *BENCHMARK)) if name not in _KEY]
 Description = Mapping[str, Any]
 
@@ -47,6 +49,12 @@ class Values:
     preferred
         Taken into account, entry by entry, while several settings are left; a dict has an entry
         for each dataset.
+
+    Attributes
+    ----------
+    stand_ins
+        By dataset, the user's own file that runs took in place of its cells, of all values that
+        were asked for since it was last cleared.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class Values:
     ) -> None:
         self._runs, self._usual, self._preferred = collected.runs, usual, preferred
         self._groups = collected.rows.groupby(list(_KEY), sort=False)
+        self.stand_ins: dict[str, str] = {}
 
     def of(self, description: Description, *, column: str = "value") -> pd.Series:
         """Return a value per split, its model seeds averaged.
@@ -71,7 +80,15 @@ class Values:
             As :meth:`rows`.
         """
         rows = self.rows(description)
-        return pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
+        values = pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
+        values.attrs["inputs"] = {description["data"]: self._input(rows)}
+        return values
+
+    def _input(self, rows: pd.DataFrame) -> str:
+        """Return what of a dataset runs of one setting read: its genes, or the user's file."""
+        first = rows.iloc[0]
+        own = self._runs[first["folder"]].parameters.get(_EXPRESSION)
+        return f"{_EXPRESSION}={Path(str(own)).name}" if own else str(first["gene_set"])
 
     def rows(self, description: Description) -> pd.DataFrame:
         """Return the tidy rows of the runs that a description fits, all of one setting.
@@ -99,6 +116,8 @@ class Values:
         settings = pd.DataFrame(rows[_SETTING]).drop_duplicates()
         if len(settings) > 1:
             raise NotHereError(f"{name} on {dataset_name(data)}: {_several(settings)}")
+        if (source := self._input(rows)).startswith(_EXPRESSION):
+            self.stand_ins[data] = source
         return rows
 
     def _fits(self, rows: pd.DataFrame, name: str, wanted: object) -> NDArray[np.bool_]:

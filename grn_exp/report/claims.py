@@ -4,25 +4,24 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import pandas as pd
 import yaml
 
+from grn_exp.core.errors import InputError, close_matches
 from grn_exp.report import claim_counts
 from grn_exp.report.claim_counts import Compared
+from grn_exp.report.claim_means import Outcome, common, linearised, mean, mean_change, outcome_of
 from grn_exp.report.claim_values import Description, NotHereError, Values
 from grn_exp.report.collect import Collected
-from grn_exp.report.layout import Cell, Table, line_of, with_error
+from grn_exp.report.layout import Cell, Table, line_of
 from grn_exp.report.names import dataset_name
 from grn_exp.runs.methods import display_name
 
-Outcome = Literal["holds", "within the error", "fails", "not here"]
 Decision = Literal[
     "holds",
     "does not hold",
@@ -49,7 +48,6 @@ RULE = (
     "clear of zero. Splits share data, and a target may be tested in several, so the intervals "
     "are too narrow; nothing is corrected for the number of comparisons."
 )
-_LEVEL = 0.975  # of one side of a 95 % interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +88,8 @@ class Verdict:
         How many comparisons have to hold.
     commands
         Arguments of ``python -m grn_exp`` that give the runs.
+    stand_ins
+        Datasets whose runs read the user's own file, and the file.
     """
 
     where: str
@@ -99,6 +99,7 @@ class Verdict:
     checks: tuple[Check, ...]
     needed: int
     commands: tuple[str, ...]
+    stand_ins: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +109,10 @@ class Verdict:
     @property
     def reason(self) -> str:
         """The decision's grounds in a line."""
+        own = (f"; {dataset_name(data)} is {source}" for data, source in self.stand_ins)
+        return self._grounds() + "".join(own)
+
+    def _grounds(self) -> str:
         if len(self.checks) == 1:
             return self.checks[0].numbers
         counts = Counter(check.outcome for check in self.checks)
@@ -126,18 +131,32 @@ class Verdict:
         return tuple(f"{check.name}: {check.outcome}: {check.numbers}" for check in shown)
 
 
-def verdicts(collected: Collected) -> list[Verdict]:
+def verdicts(collected: Collected, data: Sequence[str] = ()) -> list[Verdict]:
     """Decide every claim.
 
     Parameters
     ----------
     collected
         Runs, each configuration once.
+    data
+        Decide on these datasets alone, claims that are about some of them; all if empty. As many
+        comparisons as the claim says have to hold, or all that are left.
+
+    Raises
+    ------
+    InputError
+        If no claim is about a dataset.
     """
+    papers = _papers()
+    known = {name for paper in papers for claim in paper["claims"] for name in _datasets(claim)}
+    for name in set(data) - known:
+        choices = close_matches(name, known) or ", ".join(sorted(known))
+        raise InputError(f"--data {name}: no claim is about it; {choices}")
     found = []
-    for paper in _papers():
+    for paper in papers:
         values = Values(collected, usual=paper["settings"], preferred=paper["preferred"])
-        found += [_verdict(claim, paper["paper"], values) for claim in paper["claims"]]
+        claims = [_restricted(claim, data) if data else claim for claim in paper["claims"]]
+        found += [_verdict(claim, paper["paper"], values) for claim in claims if claim]
     return found
 
 
@@ -201,6 +220,29 @@ def _cells(claim: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield dict(zip(each, values, strict=True))
 
 
+def _is_data(name: str) -> bool:
+    return name.rpartition(".")[2] == "data"
+
+
+def _datasets(claim: dict[str, Any]) -> set[str]:
+    """Return what a claim is about."""
+    fixed = {name: [value] for name, value in claim["same"].items()}
+    each = {**fixed, **claim.get("each", {})}
+    return {value for name, of in each.items() if _is_data(name) for value in of}
+
+
+def _restricted(claim: dict[str, Any], data: Sequence[str]) -> dict[str, Any] | None:
+    """Return a claim on these datasets alone; None if nothing is left of it."""
+    each = {
+        name: [value for value in of if not _is_data(name) or value in data]
+        for name, of in claim.get("each", {}).items()
+    }
+    fixed = {value for name, value in claim["same"].items() if _is_data(name)}
+    if not all(each.values()) or not fixed <= {*data}:
+        return None
+    return {**claim, "each": each}
+
+
 def _described(part: Description, side: str, cell: Description, same: Description) -> Description:
     """Put a side's description together: the claim's, the cell's and its own."""
     of_cell = {
@@ -215,11 +257,12 @@ def _described(part: Description, side: str, cell: Description, same: Descriptio
 
 
 def _verdict(claim: dict[str, Any], paper: str, values: Values) -> Verdict:
+    values.stand_ins.clear()
     if "change" in claim:
         checks = (_change(claim, values),)
     else:
         checks = tuple(_comparison(claim, cell, values) for cell in _cells(claim))
-    needed = claim.get("needed", len(checks))
+    needed = min(claim.get("needed", len(checks)), len(checks))
     command = claim["command"]
     return Verdict(
         where=f"{paper}, {claim['where']}",
@@ -229,6 +272,7 @@ def _verdict(claim: dict[str, Any], paper: str, values: Values) -> Verdict:
         checks=checks,
         needed=needed,
         commands=tuple([command] if isinstance(command, str) else command),
+        stand_ins=tuple(values.stand_ins.items()),
     )
 
 
@@ -253,8 +297,8 @@ def _comparison(claim: dict[str, Any], cell: Description, values: Values) -> Che
         return Check(name, "not here", str(error), (error.missing,) if error.missing else ())
     margin = claim.get("margin", 0.0)
     if "less" in claim:
-        return Check(name, _outcome(-found.high, -found.low, -margin), found.text)
-    return Check(name, _outcome(found.low, found.high, margin), found.text)
+        return Check(name, outcome_of(-found.high, -found.low, -margin), found.text)
+    return Check(name, outcome_of(found.low, found.high, margin), found.text)
 
 
 def _gains(claim: dict[str, Any], cell: Description, values: Values) -> Compared:
@@ -267,9 +311,10 @@ def _gains(claim: dict[str, Any], cell: Description, values: Values) -> Compared
     counted = claim_counts.difference_of_gains(values, parts)
     if counted is not None:
         return counted
-    table = _common(values.of(part) for part in parts)
+    table = common(values.of(part) for part in parts)
     first, second = table[0] - table[1], table[2] - table[3]
-    return _mean(first - second, f"gains {first.mean():+.3f} and {second.mean():+.3f}; ")
+    gains = f"gains {first.mean():+.3f} and {second.mean():+.3f}; "
+    return mean(first - second, gains)
 
 
 def _difference(claim: dict[str, Any], cell: Description, values: Values) -> Compared:
@@ -289,37 +334,9 @@ def _difference(claim: dict[str, Any], cell: Description, values: Values) -> Com
         theirs = values.of(right)
     else:
         theirs = pd.Series(float(right), index=mine.index)
-    table = _common([mine, theirs])
+    table = common([mine, theirs])
     means = f"{table[0].mean():.3f} and {table[1].mean():.3f}; "
-    return _mean(table[0] - table[1], means)
-
-
-def _common(series: Iterable[pd.Series]) -> pd.DataFrame:
-    """Put values of the same splits beside each other, in columns 0, 1, ..."""
-    table = pd.concat(list(series), axis=1, join="inner", ignore_index=True)
-    if len(table) < 2:
-        raise NotHereError(f"common splits: {len(table)}; at least two are needed")
-    return table
-
-
-def _outcome(low: float, high: float, margin: float) -> Outcome:
-    """Say whether a difference is greater than ``margin``, by its interval."""
-    if low > margin:
-        return "holds"
-    return "fails" if high < margin else "within the error"
-
-
-def _mean(differences: pd.Series, means: str) -> Compared:
-    """Return the mean over splits with its 95 % interval."""
-    from scipy.stats import t
-
-    values = differences.to_numpy(dtype=np.float64)
-    n, mean = len(values), float(values.mean())
-    error = float(values.std(ddof=1)) / math.sqrt(n)
-    width = error * float(t.ppf(_LEVEL, n - 1))
-    low, high = mean - width, mean + width
-    text = f"difference {with_error(mean, error)}, interval {low:.3f} to {high:.3f} ({n} splits)"
-    return Compared(mean, low, high, means + text)
+    return mean(table[0] - table[1], means)
 
 
 def _top(claim: dict[str, Any], cell: Description, name: str, values: Values) -> Check:
@@ -330,12 +347,12 @@ def _top(claim: dict[str, Any], cell: Description, name: str, values: Values) ->
     missing: list[tuple[str, str, str]] = []
     for other in others:
         try:
-            table = _common([mine, values.of(other)])
+            table = common([mine, values.of(other)])
         except NotHereError as error:
             missing.append(error.missing or (other["model"], own["data"], str(error)))
         else:
-            compared = _mean(table[0] - table[1], "")
-            outcome = _outcome(compared.low, compared.high, 0.0)
+            compared = mean(table[0] - table[1], "")
+            outcome = outcome_of(compared.low, compared.high, 0.0)
             found[outcome].append(display_name(other["model"]))
     titles = {"fails": "better", "within the error": "about as good", "holds": "worse"}
     text = f"{display_name(own['model'])} {mine.mean():.3f}"
@@ -358,18 +375,18 @@ def _change(claim: dict[str, Any], values: Values) -> Check:
         parts = [_described(part, side, cell, claim["same"]) for side, part in sides]
         try:
             counted = None if len(cells) > 1 else claim_counts.change(values, *parts)
-            found.append(counted or _linearised(_common(values.of(part) for part in parts)))
+            found.append(counted or linearised(common(values.of(part) for part in parts)))
         except NotHereError as error:
             errors.append(error)
     try:
-        compared = None if errors else _mean_change(found)
+        compared = None if errors else mean_change(found)
     except NotHereError as error:
         compared, errors = None, [error]
     if compared is None:
         missing = tuple(error.missing for error in errors if error.missing)
         text = f"{len(found)} of {len(cells)} comparisons are here"
         with contextlib.suppress(NotHereError, IndexError):
-            of_these = _mean_change(found)
+            of_these = mean_change(found)
             text += f" (of these the mean change is {of_these.value:+.1%}, {of_these.text})"
         text += _absent(missing)
         reasons = dict.fromkeys(str(error) for error in errors if not error.missing)
@@ -380,22 +397,3 @@ def _change(claim: dict[str, Any], values: Values) -> Check:
     if sign * compared.value >= sign * wanted and nearest > 0:
         outcome = "holds"
     return Check("", outcome, text)
-
-
-def _mean_change(found: Sequence[Any]) -> Compared:
-    """Return the one change that was counted, or the mean of those of splits."""
-    if isinstance(found[0], Compared):
-        return found[0]
-    table = _common(found)
-    compared = _mean(pd.Series(table.to_numpy().mean(axis=1)), "")
-    text = f"interval {compared.low:+.1%} to {compared.high:+.1%} ({len(table)} splits)"
-    return compared._replace(text=text)
-
-
-def _linearised(table: pd.DataFrame) -> pd.Series:
-    """Return, per split, what the ratio of the means less 1 is the mean of (delta method)."""
-    left, right = table[0], table[1]
-    if right.mean() == 0:
-        raise NotHereError("what to compare with is 0")
-    ratio = left.mean() / right.mean()
-    return ratio - 1 + (left - ratio * right) / right.mean()

@@ -7,11 +7,13 @@ import pytest
 import yaml
 from scipy import stats
 
+from grn_exp.core.errors import InputError
 from grn_exp.report import claims
 from grn_exp.report.claims import DECISIONS, checks_table, claims_table, verdicts
 from grn_exp.report.collect import collect
 from grn_exp.report.published import published
 from grn_exp.storage.conf import conf_dir
+from tests.messages import naming
 
 UNSEEN = {"split_kind": "seen_unseen", "subset": "test_unseen", "metric": "ap"}
 
@@ -24,7 +26,7 @@ def decide(monkeypatch, tmp_path):
         paper = {
             "paper": "P",
             "settings": {"split.downsample": "none"},
-            "preferred": {"gene_set": "tfs500"},
+            "preferred": {"data.expression": None, "gene_set": "tfs500"},
             "claims": [
                 {"id": "x", "where": "table 1", "text": "A is better.", "command": "-m a", **claim}
             ],
@@ -189,6 +191,45 @@ def test_of_several_settings_none_is_taken_unasked(decide, write):
     found = decide(**GREATER)
     assert found.decision == "cannot be tested here"
     assert "model.alpha=1.0; model.alpha=2.0" in found.reason
+
+
+def test_runs_on_a_users_own_file_stand_in_for_a_dataset_and_are_named(decide, write):
+    own = {"config": {"data.expression": "/here/part.csv"}}
+    write([0.2, 0.3, 0.4], model="deepsem", **own)
+    write([0.3, 0.41, 0.5], model="infosem_b", **own)
+    found = decide(**GREATER)
+    assert found.decision == "holds"
+    assert dict(found.stand_ins) == {"hesc": "data.expression=part.csv"}
+    assert "data.expression=part.csv" in found.reason
+    write([0.5, 0.6, 0.7], model="deepsem")  # the dataset itself goes first
+    mixed = decide(**GREATER)
+    assert mixed.decision == "cannot be tested here"
+    assert "part.csv" in mixed.reason
+    write([0.4, 0.51, 0.6], model="infosem_b")
+    whole = decide(**GREATER)
+    assert (whole.decision, whole.stand_ins) == ("does not hold", ())
+
+
+def test_claims_are_decided_on_some_datasets_alone(write, tmp_path, monkeypatch):
+    for data, gain in (("hesc", 0.1), ("mdc", 0.1), ("mesc", -0.1)):
+        write([0.2, 0.3], model="deepsem", data=data)
+        write([0.2 + gain, 0.3 + gain], model="infosem_b", data=data)
+    base = {"where": "table 1", "text": "A is better.", "command": "-m a"}
+    each = {"data": ["hesc", "mdc", "mesc", "hhep"]}
+    of_all = {**base, "id": "x", "same": UNSEEN, "greater": [A, B], "each": each, "needed": 3}
+    of_one = {**base, "id": "y", "same": {**UNSEEN, "data": "mesc"}, "greater": [A, B]}
+    paper = {"paper": "P", "settings": {}, "preferred": {}, "claims": [of_all, of_one]}
+    monkeypatch.setattr(claims, "_papers", lambda: (paper,))
+    collected = collect(tmp_path / "outputs")
+
+    def decisions(*data):
+        return {verdict.name: verdict.decision for verdict in verdicts(collected, data)}
+
+    assert decisions() == {"x": "undecided", "y": "does not hold"}
+    assert decisions("hesc", "mdc") == {"x": "holds"}
+    assert decisions("mesc", "mdc") == {"x": "does not hold", "y": "does not hold"}
+    with pytest.raises(InputError, match=naming("--data mesk", "'mesc'")):
+        decisions("mesk")
 
 
 def test_left_out_runs_decide_nothing(decide, write, write_run):
