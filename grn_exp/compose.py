@@ -79,6 +79,11 @@ def identify(
         If a choice or an option does not exist, or several options have the name.
     """
     given = {**options, **keys}
+    for name in (each for each in (*options, *keys) if each in chosen):
+        raise InputError(
+            f"{name}={given[name]!r}: {name} is {chosen[name]!r} already, by the call's first "
+            "arguments; give it there"
+        )
     groups = {**chosen, **{name: given[name] for name in given if _is_group(name, given[name])}}
     for group, name in groups.items():
         known = config.choices(group)
@@ -94,6 +99,8 @@ def identify(
     for name, value in given.items():
         if name not in groups:
             key = name if name in keys else _key_of(name, cfg, sections)
+            if name in options and key in keys:
+                raise InputError(f"{name}: {key} is given twice, as {value!r} and {keys[key]!r}")
             _set(cfg, key, _plain(value))
     return config.identify(cfg, **names)
 

@@ -186,7 +186,7 @@ def _timed(job: Job) -> list[float]:
     """Return the seconds of a run of own cells by a few of its steps, if it is worth these."""
     assert job.identity is not None  # noqa: S101
     needs = _needs(job)
-    if needs is None or not needs.worth_a_line:
+    if needs is None or not needs.worth_timing:
         return []
     from grn_exp.config import build_spec
     from grn_exp.engine.pace import forecast

@@ -1,7 +1,7 @@
 """A benchmark by its name, and a network judged on it."""
 
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from grn_exp import compose
 from grn_exp.api.network import Network
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_Missing = Literal["refuse", "lowest"]
 _DIVIDED_ON_REQUEST = ("anndata", "anndata_sets")
 
 
@@ -51,7 +52,7 @@ def evaluate(
     network: Network | EdgeScores | RegulatorSets,
     benchmark: Benchmark,
     *,
-    missing: Literal["refuse", "lowest"] = "refuse",
+    missing: _Missing = "refuse",
 ) -> "pd.DataFrame":
     """Judge a network on the held-out pairs of a benchmark: one row a metric and subset.
 
@@ -74,7 +75,21 @@ def evaluate(
     if not isinstance(network, Network | EdgeScores | RegulatorSets):
         kind = type(network).__name__
         raise InputError(f"network: {kind}; give a Network, as infer or load returns it")
+    if missing not in get_args(_Missing):
+        choices = ", ".join(get_args(_Missing))
+        raise InputError(f"missing={missing!r}: choose from {choices}")
     if missing == "lowest" and isinstance(network, Network):
         truth = benchmark.truth
         network = network.to_scores(truth.regulators, truth.genes)
-    return pd.DataFrame([row.as_dict() for row in benchmark.evaluate(network)])
+    try:
+        rows = [row.as_dict() for row in benchmark.evaluate(network)]
+    except InputError as error:
+        if missing == "refuse" and "missing" in str(error):
+            raise InputError(f"{error}; missing='lowest' scores such pairs below all") from error
+        raise
+    if not rows:
+        raise InputError(
+            "benchmark: it has no held-out pairs to judge by; load_benchmark(..., "
+            'split="seen_unseen") holds some back'
+        )
+    return pd.DataFrame(rows)

@@ -81,6 +81,12 @@ def infer(
     InputError
         If anything that was given cannot be used.
     """
+    if not isinstance(overrides, Mapping | None):
+        raise InputError(f"overrides={overrides!r}: give values by key, {{'split.seed': 1}}")
+    if not isinstance(groupby, str | None):
+        raise InputError(f"groupby={groupby!r}: give the name of one column of obs")
+    if "half" in options:
+        raise InputError("half: that is for the fits of stability=...; give stability=20")
     with tempfile.TemporaryDirectory(prefix="grn_exp-") as name, _as_a_guest():
         folder = Path(name)
         path = _written(cells, folder)
@@ -129,7 +135,7 @@ def _infer(method: str, options: Mapping[str, Any], keys: Mapping[str, Any]) -> 
     groups_of.cache_clear()  # a file may have been written again since
     groups, left_out = groups_of(data["path"], data["groupby"], data["obs_filter"])
     if left_out:
-        log.warning("%s", left_out)
+        log.warning("%s", left_out.replace(data["path"], Path(data["path"]).name))
     runs = {group: identify(group=group) for group in groups}
     return joined({group: _run(identity) for group, identity in runs.items()})
 
@@ -151,6 +157,8 @@ def _symbols(regulators: str | os.PathLike[str] | Iterable[str] | None) -> str |
         return regulators
     if isinstance(regulators, os.PathLike):
         return os.fspath(regulators)
+    if not isinstance(regulators, Iterable):
+        raise InputError(f"regulators={regulators!r}: give human, mouse, a file, or symbols")
     return [str(symbol) for symbol in regulators]
 
 
@@ -181,14 +189,31 @@ def _written(cells: "AnnData | str | os.PathLike[str]", folder: Path) -> str | o
     given: Any = cells.to_memory() if cells.isbacked else cells
     own: Any = AnnData(given.X, given.obs.copy(), given.var.copy(), layers=dict(given.layers))
     own.raw = None if given.raw is None else given.raw.to_adata()
+    _leave_out_unwritable(own, folder / _CELLS)
     try:
         own.write_h5ad(folder / _CELLS)
     except Exception as error:  # h5py's and anndata's own errors have no common base
-        raise InputError(
-            f"cells: they cannot be written as h5ad ({brief(error)}); keep plain columns alone in "
-            "obs and var"
-        ) from error
+        raise InputError(f"cells: they cannot be written as h5ad ({brief(error)})") from error
     return folder / _CELLS
+
+
+def _leave_out_unwritable(cells: Any, path: Path) -> None:
+    """Take out columns of obs and var that h5ad has no form for, such as dates."""
+    from anndata import AnnData
+
+    for name in ("obs", "var"):
+        table = getattr(cells, name)
+        for column in table.columns[[kind.kind not in "biuf" for kind in table.dtypes]]:
+            try:
+                AnnData(obs=table[[column]]).write_h5ad(path)
+            except Exception as error:  # noqa: BLE001 - as above
+                log.warning(
+                    "cells: %s[%r] is left out, it cannot be written as h5ad (%s); "
+                    ".astype(str) makes it a column that can be used",
+                    *(name, column, brief(error)),
+                )
+                table = table.drop(columns=column)
+        setattr(cells, name, table)
 
 
 @contextlib.contextmanager

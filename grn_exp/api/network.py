@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -102,10 +103,19 @@ class Network:
         Raises
         ------
         InputError
-            If ``top`` is below 1.
+            If ``top`` is no whole number from 1, or ``stability`` none from 0 to 1, or if no
+            stability was computed.
         """
-        if top is not None and top < 1:
-            raise InputError(f"top={top}: give 1 or more")
+        if top is not None and (not isinstance(top, int | np.integer) or top < 1):
+            raise InputError(f"top={top!r}: give a whole number, 1 or more")
+        if stability is not None:
+            if not isinstance(stability, int | float | np.number) or not 0 <= stability <= 1:
+                raise InputError(f"stability={stability!r}: give a number from 0 to 1")
+            if bool(self.edges["stability"].isna().all()):
+                raise InputError(
+                    f"stability={stability:g}: none was computed; infer(..., stability=20) does, "
+                    "or choose by top="
+                )
         if not self.groups:
             return short_list(self.edges, top=top, stability=stability)
         of_groups = (_of_group(self.edges, group) for group in self.groups)
@@ -212,13 +222,18 @@ class Network:
         Raises
         ------
         InputError
-            If there is one already, or the folder cannot be written.
+            If there is one already, or the folder cannot be written, or holds something else.
         """
+        if not isinstance(folder, str | os.PathLike):
+            raise InputError(f"folder={folder!r}: give the path of a folder")
         path = expanded(folder)
-        if not overwrite and path.exists() and (path.is_file() or any(path.iterdir())):
-            raise InputError(f"{path}: it exists; give another folder, or overwrite=True")
         if (path / STATUS).is_file():
             raise InputError(f"{path}: that is the folder of a run; give another folder")
+        if path.exists() and (path.is_file() or any(path.iterdir())):
+            if not overwrite:
+                raise InputError(f"{path}: it exists; give another folder, or overwrite=True")
+            if not (path / ALL_EDGES).is_file():
+                raise InputError(f"{path}: it holds no network to overwrite; give another folder")
         with replacing(path / ALL_EDGES) as temporary:
             self.edges.to_parquet(temporary, index=False)
         with replacing(path / AUDIT) as temporary:
@@ -257,7 +272,12 @@ def _pairs(given: Any) -> Any:
             has = ", ".join(map(str, given.columns))
             raise InputError(f"pairs: the columns are {has}; give source and target")
         return given[_ENDS].astype(str)
-    pairs = [tuple(map(str, pair)) for pair in given]
+    try:
+        pairs = [tuple(map(str, pair)) for pair in given]
+    except TypeError as error:
+        raise InputError(
+            f"pairs={given!r}: give a regulator and a gene each, as in [('SPI1', 'CD14')]"
+        ) from error
     if any(len(pair) != len(_ENDS) for pair in pairs):
         raise InputError("pairs: give a regulator and a gene each, as in [('SPI1', 'CD14')]")
     return pd.DataFrame(pairs, columns=pd.Index(_ENDS), dtype=object)
@@ -289,7 +309,8 @@ def load(folder: str | Path) -> Network:
     """
     path = expanded(folder)
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder; give that of a run, or of a saved network")
+        what = "a file" if path.is_file() else "no such folder"
+        raise InputError(f"{path}: {what}; give the folder of a run, or of a saved network")
     run = RunFolder(path)
     try:
         state = run.status().get("state", "finished")  # a saved network has none

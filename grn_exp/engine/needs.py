@@ -10,6 +10,7 @@ from grn_exp.models.base import GRNModel
 
 _EDGE_TABLE = 8  # numbers for each pair of a regulator and a gene
 _WORTH_A_LINE = 10**8  # bytes beside what Python and its libraries take
+_WORTH_TIMING = 2 * 10**6  # cells times pairs
 _FEWER_GENES = (10_000, 5_000, 3_000, 2_000, 1_000, 500)
 
 
@@ -35,6 +36,11 @@ class Needs:
     def worth_a_line(self) -> bool:
         """Whether anybody would want to know."""
         return self.n_bytes - self.beside >= _WORTH_A_LINE
+
+    @property
+    def worth_timing(self) -> bool:
+        """Whether a fit may take long enough for an estimate of its time."""
+        return self.worth_a_line or self.sizes.n_cells * self.sizes.pairs >= _WORTH_TIMING
 
     def __str__(self) -> str:
         return (

@@ -37,7 +37,7 @@ def forecast(spec: RunSpec) -> float:
     data.prepare_data()
     data.setup()
     model = spec.make_model()
-    worth_it = check_needs(spec.identity.model, model, data).worth_a_line
+    worth_it = check_needs(spec.identity.model, model, data).worth_timing
     if not worth_it or _asks_the_trainer(model):
         return math.nan
     model.attach(data.view_for(model))
@@ -45,13 +45,15 @@ def forecast(spec: RunSpec) -> float:
         return _of_run(spec, model)
 
 
-def announce(spec: RunSpec, model: GRNModel, folder: RunFolder) -> None:
+def announce(spec: RunSpec, model: GRNModel, folder: RunFolder, *, least: float = 0.0) -> None:
     """Log how long a run will take, unless it goes on from where it was cut off.
 
     Parameters
     ----------
     model
         With the run's data; it is not touched.
+    least
+        Seconds that are worth a line.
     """
     begun = (folder.checkpoint, folder.unfinished)
     if spec.trainer.resume_from is not None or any(path.is_file() for path in begun):
@@ -59,7 +61,7 @@ def announce(spec: RunSpec, model: GRNModel, folder: RunFolder) -> None:
     seconds = math.nan
     with contextlib.suppress(InputError, ArithmeticError, RuntimeError):  # the fit will say so
         seconds = _of_run(spec, spec.make_model().attach(model.view))
-    if not math.isnan(seconds):
+    if seconds >= least:  # not if it is missing
         log.info("about %s, by a few timed steps", timedelta(seconds=math.ceil(seconds)))
 
 

@@ -42,6 +42,8 @@ from grn_exp.storage.atomic import write_npz, write_text
 
 log = logging.getLogger(__name__)
 
+_WORTH_SAYING = 10.0  # seconds that a fit will take
+
 
 @contextlib.contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
@@ -106,7 +108,8 @@ def run(spec: RunSpec, *, force: bool = False, wait: bool = False) -> list[dict[
             with limited_threads(spec.trainer.num_threads):
                 if needs.worth_a_line:
                     log.info(str(needs))
-                    announce(spec, model, folder)
+                if needs.worth_timing:
+                    announce(spec, model, folder, least=0 if needs.worth_a_line else _WORTH_SAYING)
                 return _run_in(folder, spec, data, model, seconds, force=force)
     finally:
         del model, data

@@ -217,6 +217,8 @@ def _why_not(folder: RunFolder) -> str:
         state = folder.status().get("state", "new")
     except UnreadableError as error:
         return f"{error}; {_AGAIN}"
+    if state == "new" and (folder.path / ALL_EDGES).is_file():
+        return "a network that was saved, not a run; grn_exp.load(folder) reads it"
     if state != "finished":
         return f"the run has not finished ({state}); run it again"
     if not any((folder / name).is_file() for name in (EDGES, ALL_EDGES)):

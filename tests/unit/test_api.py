@@ -244,6 +244,16 @@ def test_options_go_where_they_belong():
         ({"cells": 5}, ("cells", "int")),
         ({"cells": "nowhere.h5ad"}, ("data.path=nowhere.h5ad",)),
         ({"path": "x.h5ad", "overrides": {"data.path": "y.h5ad"}}, ("y.h5ad",)),
+        ({"path": "x.h5ad"}, ("path", "data.path")),
+        ({"model": "spearman"}, ("model='spearman'", "'pearson'")),
+        ({"data": "toy"}, ("data='toy'", "'anndata'")),
+        ({"overrides": {"model": "spearman"}}, ("model='spearman'", "'pearson'")),
+        ({"overrides": ["split.seed=1"]}, ("overrides", "split.seed=1")),
+        ({"groupby": ["kind"]}, ("groupby", "kind")),
+        ({"groupby": "kind", "group": ""}, ("data.group=", "B cell")),
+        ({"regulators": 5}, ("regulators=5",)),
+        ({"half": 1}, ("half", "stability=20")),
+        ({"unlisted": "negative"}, ("data.unlisted=negative", "data.known")),
     ],
 )
 def test_what_cannot_be_used_is_one_line(cells, options, parts, tmp_path):
@@ -285,15 +295,22 @@ def test_pairs_are_looked_up_in_their_order(network, kind):
         ([("SPI1", "GENE99")], ("'GENE99'", "'GENE9'")),
         ([("SPI1",)], ("pairs",)),
         (pd.DataFrame({"tf": ["SPI1"]}), ("pairs", "tf", "source")),
+        (None, ("pairs=None",)),
+        ([1, 2], ("pairs=[1, 2]",)),
     ],
 )
 def test_pairs_that_it_lacks_are_one_line(network, pairs, parts):
     refused(lambda: network.score(pairs), *parts)
 
 
-@pytest.mark.parametrize("top", [0, -1])
+@pytest.mark.parametrize("top", [0, -1, 1.5, "5"])
 def test_a_short_list_has_an_edge_at_least(network, top):
-    refused(lambda: network.short_list(top=top), f"top={top}")
+    refused(lambda: network.short_list(top=top), f"top={top!r}")
+
+
+@pytest.mark.parametrize("stability", [0.8, 80, "x"])
+def test_a_short_list_by_stability_needs_one(network, stability):
+    refused(lambda: network.short_list(stability), f"stability={stability!r}")
 
 
 def test_a_graph_has_what_stands_beside_an_edge(network, tmp_path):
@@ -321,6 +338,10 @@ def test_what_was_saved_is_loaded(cells, groupby, tmp_path):
     assert repr(again) == repr(network)
     refused(lambda: network.save(tmp_path / "own"), tmp_path / "own", "overwrite=True")
     network.save(tmp_path / "own", overwrite=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
+    refused(lambda: network.save(tmp_path / "other", overwrite=True), tmp_path / "other")
+    refused(lambda: network.save(None), "folder=None")
 
 
 def test_a_folder_without_a_network_is_one_line(network, tmp_path):
@@ -377,6 +398,9 @@ def test_a_network_is_judged_as_its_scores_are(caplog):
     refused(lambda: grn_exp.evaluate(foreign, benchmark, missing="lowest"), "0")
     refused(lambda: grn_exp.evaluate(edges, benchmark), "network", "DataFrame")
     refused(lambda: grn_exp.evaluate(network, "toy"), "benchmark", "str")
+    refused(lambda: grn_exp.evaluate(network, benchmark, missing="x"), "missing='x'", "lowest")
+    few = grn_exp.Network(edges[edges["target"] != edges["target"][0]], pd.DataFrame(), {})
+    refused(lambda: grn_exp.evaluate(few, benchmark), "missing='lowest'")
 
 
 def test_own_cells_are_a_benchmark_too(cells, tmp_path):
@@ -393,6 +417,21 @@ def test_own_cells_are_a_benchmark_too(cells, tmp_path):
     )
     network = grn_exp.infer(tmp_path / "x.h5ad", "pearson", regulators=GENES[:12])
     assert "test_unseen" in set(grn_exp.evaluate(network, benchmark)["subset"])
+    own = {"path": tmp_path / "x.h5ad", "known": tmp_path / "known.csv"}
+    undivided = grn_exp.load_benchmark("anndata", **own)
+    refused(lambda: grn_exp.evaluate(network, undivided), "split=")
+
+
+def test_a_column_that_h5ad_has_no_form_for_is_left_out_by_name(network, cells, caplog):
+    cells.obs["when"] = pd.to_datetime(["2020-01-01"] * cells.n_obs)
+    cells.obs["mixed"] = [1, "a"] * (cells.n_obs // 2)
+    with caplog.at_level(logging.WARNING, "grn_exp"):
+        found = grn_exp.infer(cells, "pearson", regulators=REGULATORS)
+    pd.testing.assert_frame_equal(found.edges, network.edges)
+    assert "obs['when']" in caplog.text
+    assert "obs['mixed']" in caplog.text
+    assert "'kind'" not in caplog.text
+    assert {"when", "mixed"} <= set(cells.obs)
 
 
 # -- the classes -----------------------------------------------------------------------------

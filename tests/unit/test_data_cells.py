@@ -516,6 +516,18 @@ def _two_species(cells):
     cells.var_names = [f"hg19_{g}" if i % 2 else f"mm10_{g}" for i, g in enumerate(GENES)]
 
 
+def _some_prefixed(cells):
+    cells.var_names = [f"mm10_{g}" if i % 2 else g for i, g in enumerate(GENES)]
+
+
+def _some_ids(cells):
+    cells.var_names = [f"ENSG{i:011d}" if i % 3 == 2 else g for i, g in enumerate(GENES)]
+
+
+def _two_spellings(cells):
+    cells.var_names = [g.title() if i % 2 else g for i, g in enumerate(GENES)]
+
+
 def _fractions(cells):
     cells.X = cells.X * 100 + 0.5
 
@@ -543,6 +555,24 @@ def file_of(counts, tmp_path):
         return written(counts, tmp_path / "x.h5ad")
 
     return write
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (_some_prefixed, ["mm10_GATA1"]),
+        (_some_ids, ["Ensembl", "data.gene_column"]),
+        (_two_spellings, ["'SPI1'", "'Gata1'"]),
+    ],
+)
+def test_genes_that_are_called_otherwise_than_most_are_warned_of(file_of, caplog, change, parts):
+    module(file_of(change), GENES)
+    assert lines_naming(caplog.text, *parts)
+
+
+def test_a_matrix_the_wrong_way_round_is_said_to_be(file_of, tmp_path):
+    turned = sc.read_h5ad(file_of(None)).T
+    refused(written(turned, tmp_path / "turned.h5ad"), GENES[:4], "data.regulators", ".T")
 
 
 @pytest.mark.parametrize(

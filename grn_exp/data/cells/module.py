@@ -70,6 +70,10 @@ class CellsDataModule(OwnCells, EdgeDataModule):
         if half is not None:
             require_in("[0, inf)", "data", half=half)
         self.divides = splitter is not None
+        if unlisted == "negative" and self.known_path is None:
+            raise InputError(
+                "data.unlisted=negative: there is no list; give data.known=..., known interactions"
+            )
         self.unlisted = unlisted
         self.half = half
         self.top_edges = top_edges

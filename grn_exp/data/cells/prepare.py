@@ -131,7 +131,7 @@ def _prepare(path: Path, choices: Choices, asked: Asked) -> Prepared:
     genes = GeneIndex(cells.var_names, name=name)
     found = symbols.find(asked.symbols, genes)
     if not any(found):
-        symbols.refuse_unfound(asked.symbols, genes, source=asked.source)
+        symbols.refuse_unfound(asked.symbols, genes, source=asked.source, cells=cells.obs_names)
     mask, reasons = preprocess.choose_genes(
         cells,
         n_genes=choices.genes,

@@ -47,8 +47,8 @@ def choose_cells(
         if groupby is None:
             raise InputError(f"data.group={group}: give data.groupby=..., the column of obs")
         values = column_of_obs(cells, groupby, "groupby", source)
-        if group not in set(values):
-            known = sorted({*values.tolist()} - {""})
+        known = sorted({*values.tolist()} - {""})
+        if group not in known:
             raise InputError(
                 f"data.group={group}: no cell of {source} has it in {groupby}; "
                 f"{close_matches(group, known)}choose from {', '.join(known[:20])}"

@@ -27,6 +27,7 @@ _USUAL_COLUMNS = (
 )
 _ENSEMBL = re.compile(r"(ENS[A-Z]*?)G\d{11}(\.\d+)?$")
 _GENOME = re.compile(r"(hg19|hg38|GRCh37|GRCh38|mm9|mm10|mm39|GRCm38|GRCm39)_+")
+_FEW_NAMES = 0.1  # share of genes that may be called otherwise without a word
 _HEADERS = {"tf", "gene", "genes", "gene1", "source", "symbol", "regulator", "regulators"}
 
 
@@ -55,6 +56,7 @@ def name_genes(cells: Cells, column: str | None, *, source: str) -> list[str]:
     _refuse_two_species(names, source)
     n_ids = sum(_ENSEMBL.match(name) is not None for name in names)
     if column is not None or n_ids <= len(names) / 2:
+        _warn_of_other_names(names, n_ids, source)
         return names
     usual = next((name for name in _USUAL_COLUMNS if name in columns), None)
     if usual is None:
@@ -88,6 +90,33 @@ def _refuse_two_species(names: Sequence[str], source: str) -> None:
                 f"{' and '.join(map(repr, list(found.values())[:2]))}); keep the cells and genes "
                 "of one"
             )
+
+
+def _warn_of_other_names(names: Sequence[str], n_ids: int, source: str) -> None:
+    """Warn of genes that are called otherwise than most."""
+    n_prefixed = sum(_GENOME.match(name) is not None for name in names)
+    letters = [name for name in names if re.match(r"[A-Za-z]{3}", name)]
+    upper = [name for name in letters if name.isupper()]
+    title = [name for name in letters if name[1:].islower()]
+    least = _FEW_NAMES * len(names)
+    if n_ids > least:
+        log.warning(
+            "%s: %d of %d genes have Ensembl ids in place of symbols; data.gene_column=... names "
+            "the column of var with the symbols",
+            *(source, n_ids, len(names)),
+        )
+    if n_prefixed > least:
+        log.warning(
+            "%s: %d of %d genes have a genome before the symbol (such as %r), by which no list "
+            "knows them; take it away",
+            *(source, n_prefixed, len(names), next(filter(_GENOME.match, names))),
+        )
+    elif min(len(upper), len(title)) > least:
+        log.warning(
+            "%s: %d genes are spelt as human ones are (such as %r) and %d as those of mice (such "
+            "as %r); keep one species, if these are two",
+            *(source, len(upper), upper[0], len(title), title[0]),
+        )
 
 
 def read_regulators(choice: str | Sequence[str]) -> tuple[list[str], str]:
@@ -174,10 +203,15 @@ def find(asked: Sequence[str], genes: GeneIndex) -> list[str | None]:
     return [symbol if symbol in genes else by_upper.get(symbol.upper()) for symbol in asked]
 
 
-def refuse_unfound(asked: Sequence[str], genes: GeneIndex, *, source: str) -> None:
+def refuse_unfound(
+    asked: Sequence[str], genes: GeneIndex, *, source: str, cells: Iterable[str]
+) -> None:
     """Refuse to go on without a single regulator, and say why there may be none."""
+    named = {symbol.upper() for symbol in asked} & {str(cell).upper() for cell in cells}
     ids = sum(_ENSEMBL.match(symbol) is not None for symbol in asked) > len(asked) / 2
     cause = "the list has Ensembl ids; give symbols" if ids else "use the same kind of symbols"
+    if named:
+        cause = f"{len(named)} are among the cells: transpose the matrix, adata.T"
     raise InputError(
         f"data.regulators: none of the {len(asked)} of {source} (such as "
         f"{', '.join(map(repr, asked[:3]))}) is among the {len(genes)} genes (such as "
