@@ -288,6 +288,11 @@ def _one_line(error: Exception) -> str:
     words = [w for w in sys.argv if group and w.lstrip("+").startswith(f"{group[1] or group[2]}=")]
     if words and words[0].startswith("+"):
         text = f"{words[0]}: there is one already; write it without +, {words[0].lstrip('+')}"
+    listed = re.search(r"Ambiguous value for argument '(([^']*?)=([^']*))'", text)
+    if listed:
+        whole, name, values = listed.groups()
+        text = f"{whole}: several values are a sweep, add --multirun (-m)"
+        text += f"; one list is {name}=[{values}]"
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         text = f"Hydra cannot read this command, {type(error).__name__}: {text}"
     text = text.split(" Set the environment variable")[0][:400]

@@ -244,10 +244,10 @@ def time_left(lines: Sequence[PlanLine], n_at_once: int) -> str:
         return "nothing left to do"
     if n_unknown == n_left:
         return f"{counted(n_left)} left; none like them has been done, so no estimate of the time"
-    seconds = sum(line.n_left * line.seconds for line in known) / n_at_once
-    text = (
-        f"{counted(n_left)} left, {n_at_once} at a time: about {timedelta(seconds=round(seconds))}"
-    )
+    n_together = min(n_at_once, n_left)
+    seconds = sum(line.n_left * line.seconds for line in known) / n_together
+    together = f"{n_together} at a time: about {timedelta(seconds=round(seconds))}"
+    text = f"{counted(n_left)} left, {together}"
     return text + (f", and {counted(n_unknown)} without an example so far" * (n_unknown > 0))
 
 

@@ -100,7 +100,8 @@ class OwnCells(Benchmark):
             require_in("[2, inf)", "data", genes=genes)
         if regulators is None and known is None:
             raise InputError(
-                "data.regulators: no value; give human, mouse, or a file with a symbol a line"
+                "data.regulators: no value; give human, mouse, a file with a symbol a line, or "
+                "data.known=..., whose regulators are taken"
             )
         self.path = expanded(path)
         self.regulator_choice = regulators
