@@ -37,7 +37,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("outputs", type=Path)
     parser.add_argument("--experiment", help="a folder in OUTPUTS")
     arguments = parser.parse_args(given)
-    rows = collect(arguments.outputs, arguments.experiment).rows
+    rows = collect(arguments.outputs, arguments.experiment).shown
     rows = rows.loc[(rows["network"] == "non_specific") & (rows["metric"] == "recall_at_half")]
     rows = rows.loc[rows["subset"] == "test_unseen"]
     found = [
