@@ -135,7 +135,7 @@ def _infer(method: str, options: Mapping[str, Any], keys: Mapping[str, Any]) -> 
     groups_of.cache_clear()  # a file may have been written again since
     groups, left_out = groups_of(data["path"], data["groupby"], data["obs_filter"])
     if left_out:
-        log.warning("%s", left_out.replace(data["path"], Path(data["path"]).name))
+        log.warning("%s", left_out)
     runs = {group: identify(group=group) for group in groups}
     return joined({group: _run(identity) for group, identity in runs.items()})
 
@@ -189,10 +189,13 @@ def _written(cells: "AnnData | str | os.PathLike[str]", folder: Path) -> str | o
     given: Any = cells.to_memory() if cells.isbacked else cells
     own: Any = AnnData(given.X, given.obs.copy(), given.var.copy(), layers=dict(given.layers))
     own.raw = None if given.raw is None else given.raw.to_adata()
-    _leave_out_unwritable(own, folder / _CELLS)
     try:
-        own.write_h5ad(folder / _CELLS)
-    except Exception as error:  # h5py's and anndata's own errors have no common base
+        try:
+            own.write_h5ad(folder / _CELLS)
+        except Exception:  # noqa: BLE001 - h5py's and anndata's own errors have no common base
+            _leave_out_unwritable(own, folder / _CELLS)
+            own.write_h5ad(folder / _CELLS)
+    except Exception as error:
         raise InputError(f"cells: they cannot be written as h5ad ({brief(error)})") from error
     return folder / _CELLS
 

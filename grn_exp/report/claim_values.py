@@ -14,7 +14,6 @@ from grn_exp.report.names import dataset_name
 from grn_exp.runs.methods import display_name
 
 _KEY = ("data", "model", "metric", "subset")
-_EXPRESSION = "data.expression"
 _SETTING = [name for name in dict.fromkeys((*METHOD, *BENCHMARK)) if name not in _KEY]
 Description = Mapping[str, Any]
 
@@ -81,14 +80,14 @@ class Values:
         """
         rows = self.rows(description)
         values = pd.Series(rows.groupby("split_seed")[column].mean()).dropna()
-        values.attrs["inputs"] = {description["data"]: self._input(rows)}
+        read = self._own_file(rows) or str(rows["gene_set"].iloc[0])
+        values.attrs["inputs"] = {description["data"]: read}
         return values
 
-    def _input(self, rows: pd.DataFrame) -> str:
-        """Return what of a dataset runs of one setting read: its genes, or the user's file."""
-        first = rows.iloc[0]
-        own = self._runs[first["folder"]].parameters.get(_EXPRESSION)
-        return f"{_EXPRESSION}={Path(str(own)).name}" if own else str(first["gene_set"])
+    def _own_file(self, rows: pd.DataFrame) -> str:
+        """Return the user's file that runs of one setting read; "" if the dataset's own."""
+        own = self._runs[rows["folder"].iloc[0]].parameters.get("data.expression")
+        return f"data.expression={Path(str(own)).name}" if own else ""
 
     def rows(self, description: Description) -> pd.DataFrame:
         """Return the tidy rows of the runs that a description fits, all of one setting.
@@ -116,8 +115,8 @@ class Values:
         settings = pd.DataFrame(rows[_SETTING]).drop_duplicates()
         if len(settings) > 1:
             raise NotHereError(f"{name} on {dataset_name(data)}: {_several(settings)}")
-        if (source := self._input(rows)).startswith(_EXPRESSION):
-            self.stand_ins[data] = source
+        if own := self._own_file(rows):
+            self.stand_ins[data] = own
         return rows
 
     def _fits(self, rows: pd.DataFrame, name: str, wanted: object) -> NDArray[np.bool_]:

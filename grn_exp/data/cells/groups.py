@@ -51,7 +51,7 @@ def groups_of(path: str, groupby: str, obs_filter: str | None) -> tuple[list[str
         *([f"groups with fewer than {FEWEST_CELLS} cells: {', '.join(small)}"] if small else []),
         *([f"{n_without} cells without a value of {groupby}"] if n_without else []),
     ]
-    return kept, f"{path}: left out: {'; '.join(left_out)}" if left_out else ""
+    return kept, f"{expanded(path).name}: left out: {'; '.join(left_out)}" if left_out else ""
 
 
 def without_matrix(path: Path) -> "AnnData":
