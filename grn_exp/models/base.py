@@ -19,7 +19,7 @@ from grn_exp.core.tables import Table
 from grn_exp.core.views import UNKNOWN, Items, TrainView
 from grn_exp.metrics.titles import key_of
 from grn_exp.metrics.wrappers import Judge, Judged
-from grn_exp.models.optimisers import Optimizer, Scheduler, configured, try_a_step
+from grn_exp.models.optimisers import Optimizer, Scheduler, clip_gradients, configured, try_a_step
 from grn_exp.models.state import pack, unpack
 from grn_exp.nn.batches import ShuffledIndices, epoch_seed, one_batch
 
@@ -317,9 +317,8 @@ class GradientModel(GRNModel):
 
         Here: all parameters at the options' ``learning_rate`` and ``learning_rate_decay``.
         """
-        own = self.options
-        decay = own.get("learning_rate_decay", 1.0)
-        return [{"params": list(self.parameters()), "lr": own.learning_rate, "decay": decay}]
+        rate, decay = self.options.learning_rate, self.options.get("learning_rate_decay", 1.0)
+        return [{"params": list(self.parameters()), "lr": rate, "decay": decay}]
 
     @property
     def n_items(self) -> int:
@@ -378,9 +377,13 @@ class GradientModel(GRNModel):
     def configure_optimizers(self) -> Any:
         """Make the optimiser, and the scheduler or the groups' own decay."""
         nodes = self.options.optimizer, self.options.scheduler
-        # Lightning clips no gradient of a fused optimiser in mixed precision
-        mixed = self._trainer is not None and str(self._trainer.precision).endswith("mixed")
-        return configured(self.parameter_groups(), *nodes, self.decay_interval, fused=not mixed)
+        # float16's gradients are scaled, and a fused optimiser would take the scale off itself
+        fused = self._trainer is None or self._trainer.precision != "16-mixed"
+        return configured(self.parameter_groups(), *nodes, self.decay_interval, fused=fused)
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **options: Any) -> None:
+        """Clip by the Trainer's options; those of a fused optimiser too, in bfloat16."""
+        clip_gradients(self, optimizer, *args, **options)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the view, so that the checkpoint alone is enough to predict."""

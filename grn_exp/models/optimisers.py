@@ -4,7 +4,10 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins import MixedPrecision, Precision
+from pytorch_lightning.utilities import GradClipAlgorithmType
 
 from grn_exp.core import construct
 from grn_exp.core.errors import InputError
@@ -79,6 +82,26 @@ def try_a_step(configuration: dict[str, Any]) -> None:
         raise InputError(
             f"model.scheduler: {name}: {error}; correct the option or leave it out"
         ) from error
+
+
+def clip_gradients(
+    module: pl.LightningModule,
+    optimizer: torch.optim.Optimizer,
+    gradient_clip_val: float | None = None,
+    gradient_clip_algorithm: str | None = None,
+) -> None:
+    """Clip as ``LightningModule.clip_gradients``, in bfloat16 whatever the optimiser.
+
+    Lightning's mixed precision refuses to clip for a fused optimiser, because that takes off the
+    scale of float16's gradients by itself. In bfloat16 nothing is scaled.
+    """
+    plugin = module.trainer.precision_plugin
+    unscaled = isinstance(plugin, MixedPrecision) and plugin.scaler is None
+    if gradient_clip_val and unscaled:
+        by = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+        Precision.clip_gradients(plugin, optimizer, gradient_clip_val, by)
+    else:
+        module.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
 
 def _made(path: str, node: dict[str, Any], argument: Any) -> Any:

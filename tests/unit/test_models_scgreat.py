@@ -75,7 +75,7 @@ def make(view, **changes):
     return SCGREAT(**(SETTINGS | changes)).attach(view)
 
 
-def fit(model, epochs, checkpoint=None):
+def fit(model, epochs, checkpoint=None, **trainer_options):
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
@@ -83,6 +83,7 @@ def fit(model, epochs, checkpoint=None):
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **trainer_options,
     )
     trainer.fit(model, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     return trainer
@@ -270,6 +271,18 @@ def test_mixed_precision_rounds_but_trains(view, monkeypatch):
     model = make(view)
     fit(model, 3)
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("by", ["norm", "value"])
+def test_gradients_are_clipped_in_every_precision(view, precision, by):
+    """By an optimiser in one kernel, whose gradients Lightning itself clips in float32 alone."""
+    plain_steps = {"_target_": "torch.optim.SGD", "fused": True}
+    model = make(view, optimizer=plain_steps, learning_rate=1.0, gradient_clip=1e-6)
+    before = [p.detach().clone() for p in model.parameters()]
+    fit(model, 1, precision=precision, gradient_clip_algorithm=by)
+    moved = [(p - b).abs().max() for p, b in zip(model.parameters(), before, strict=True)]
+    assert 0 < max(moved) < 1e-5
 
 
 # -- options -------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ class SCGREAT(PairClassifier):
     ) -> None:
         """Cut the gradient's length, as the Trainer says or else at ``gradient_clip``."""
         value = self.options.gradient_clip if gradient_clip_val is None else gradient_clip_val
-        self.clip_gradients(optimizer, value, gradient_clip_algorithm or "norm")
+        super().configure_gradient_clipping(optimizer, value, gradient_clip_algorithm or "norm")
 
 
 def _rows(matrix: Tensor, index: Tensor) -> Tensor:
