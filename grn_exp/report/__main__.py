@@ -75,6 +75,9 @@ def _parser() -> Parser:
     )
     for command in (page, decide, table, draw, upload):
         command.add_argument("--experiment", help="a folder in OUTPUTS, or one of conf/experiment")
+    for command in (table, draw):
+        command.add_argument("--data", nargs="+", default=[], help="show these datasets alone")
+        command.add_argument("--model", nargs="+", default=[], help="show these methods alone")
     _add_table_options(table)
     decide.add_argument("--checks", action="store_true", help="show every comparison")
     decide.add_argument("--data", nargs="+", default=[], help="decide on these datasets alone")
@@ -172,8 +175,10 @@ def print_table(arguments: argparse.Namespace) -> None:
     if arguments.paper:
         rows, name = _rows_of_paper(arguments)
     else:
-        rows = tables.labelled(_with_runs(arguments.outputs, arguments.experiment).shown)
+        rows = _with_runs(arguments.outputs, arguments.experiment).shown
         name = arguments.experiment or "all experiments"
+    alone = tables.only({name: rows}, data=arguments.data, models=arguments.model)
+    rows = tables.labelled(alone.get(name, rows))
     frame, found = _asked_for(rows, arguments, name)
     if arguments.format == "csv":
         write_csv(frame)
@@ -197,7 +202,7 @@ def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
         rows = tables.like(rows, entries, ("data", "network", "split_kind"))
     if rows.empty:
         raise InputError(f"none of these runs measured what {title} shows; {how}")
-    return tables.labelled(rows), title
+    return rows, title
 
 
 def _asked_for(
@@ -246,9 +251,11 @@ def draw_figures(arguments: argparse.Namespace) -> None:
     """Write each experiment's figures; say which no runs allow, and end so if one was named."""
     chosen = figures.asked_for(arguments, figures.FIGURES)
     found = by_experiment(read_runs(arguments.outputs, arguments.experiment))
-    usable = {name: tables.labelled(each.shown) for name, each in found.items() if each.runs}
-    if not usable:
+    shown = {name: each.shown for name, each in found.items() if each.runs}
+    if not shown:
         raise _no_runs(arguments.outputs)
+    chosen_rows = tables.only(shown, data=arguments.data, models=arguments.model)
+    usable = {name: tables.labelled(rows) for name, rows in chosen_rows.items()}
     impossible: list[str] = []
     for name, draw in chosen.items():
         errors: list[str] = []

@@ -4,7 +4,7 @@ Two sources of spread are kept apart: the values of a split's model seeds are av
 standard error is over splits; :func:`spread_over_seeds` tells the other one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,22 +48,43 @@ def select(
     ):
         if not wanted:
             continue
-        name = column.removesuffix("_seed")
-        known = sorted(rows[column].dropna().unique())
-        for value in wanted:
-            if value not in known:
-                texts = [str(item) for item in known]
-                raise InputError(
-                    f"--{name} {value}: {close_matches(str(value), texts)}"
-                    f"these runs have {', '.join(texts) or 'none'}"
-                )
+        _require_known(rows, column, wanted)
         kept = rows[column].isin(list(wanted))
-        if name == "k":
+        if column == "k":
             kept |= ~rows["metric"].str.endswith("_at_k")  # another metric's k is no choice
         rows = rows.loc[kept]
     if rows.empty:
         raise InputError("no rows with this metric, subset and k together; drop one of them")
     return rows
+
+
+def only(
+    tables: Mapping[str, pd.DataFrame], *, data: Sequence[str] = (), models: Sequence[str] = ()
+) -> dict[str, pd.DataFrame]:
+    """Keep some datasets and methods, and the tables that have such; none given keeps all.
+
+    Raises
+    ------
+    InputError
+        If a dataset or method occurs in none of the tables.
+    """
+    found = dict(tables)
+    for column, wanted in (("data", data), ("model", models)):
+        if wanted:
+            _require_known(pd.concat(found.values()), column, wanted)
+            found = {name: rows.loc[rows[column].isin(wanted)] for name, rows in found.items()}
+    return {name: rows for name, rows in found.items() if len(rows)}
+
+
+def _require_known(rows: pd.DataFrame, column: str, wanted: Sequence[Any]) -> None:
+    known = sorted(rows[column].dropna().unique())
+    for value in wanted:
+        if value not in known:
+            texts = [str(item) for item in known]
+            raise InputError(
+                f"--{column.removesuffix('_seed')} {value}: {close_matches(str(value), texts)}"
+                f"these runs have {', '.join(texts) or 'none'}"
+            )
 
 
 def like(rows: pd.DataFrame, entries: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

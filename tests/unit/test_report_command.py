@@ -65,6 +65,8 @@ def test_table(command, outputs):
     assert "**0.410 ± 0.006**" in command(*options, "--format", "markdown")[0]
     frame = pd.read_csv(io.StringIO(command(*options, "--format", "csv")[0]))
     assert frame["mean"].tolist() == pytest.approx([0.31, 0.41])
+    alone = (*options, "--data", "hesc", "--model", "deepsem", "--format", "csv")
+    assert pd.read_csv(io.StringIO(command(*alone)[0]))["model"].tolist() == ["deepsem"]
 
 
 def test_other_tables(command, outputs, write_run):
@@ -120,6 +122,8 @@ def test_only_the_figures_that_the_rows_allow(command, write_run, tmp_path):
     [
         (("table", "missing"), ["missing", "paths.outputs"]),
         (("table", "outputs", "--metric", "app"), ["--metric app", "'ap'"]),
+        (("table", "outputs", "--data", "hescc"), ["--data hescc", "'hesc'"]),
+        (("figures", "outputs", "-o", "f", "--model", "deepsm"), ["--model deepsm", "'deepsem'"]),
         (("table", "outputs", "--experiment", "table_3"), ["--experiment table_3", "'table_2'"]),
         (("collect", "missing"), ["missing", "paths.outputs"]),
         (("collect", "outputs", "-o", "outputs"), ["-o outputs", ".parquet"]),

@@ -272,7 +272,7 @@ def test_each_experiment_has_its_own_figures(write_run, tmp_path):
     names = ["seen_against_unseen", "embeddings_compared"]
     given = argparse.Namespace(
         outputs=outputs, experiment=None, output=target, only=names, run_key=None, dataset=None,
-        gene=None,
+        gene=None, data=[], model=[],
     )  # fmt: skip
     with pytest.raises(InputError, match=naming("embeddings_compared", "infosem_b", "ap")):
         draw_figures(given)

@@ -9,7 +9,14 @@ from grn_exp.core.errors import InputError
 from grn_exp.report.collect import collect
 from grn_exp.report.layout import Table, paper_table, plain_table
 from grn_exp.report.render import latex, markdown, rich_tables
-from grn_exp.report.tables import labelled, per_split, select, spread_over_seeds, summarise
+from grn_exp.report.tables import (
+    labelled,
+    only,
+    per_split,
+    select,
+    spread_over_seeds,
+    summarise,
+)
 from tests.messages import naming
 
 
@@ -158,6 +165,23 @@ def test_choosing(rows):
         select(rows, metrics=["app"])
     with pytest.raises(InputError, match=naming("--k 80")):
         select(rows, ks=[80])
+
+
+def test_choosing_datasets_and_methods(rows):
+    elsewhere = rows.assign(data="mdc", model=rows["model"].replace("deepsem", "mine"))
+    both = {"a": rows, "b": elsewhere}
+    assert only(both) == both
+    assert list(only(both, data=["mdc"])) == ["b"]
+    found = only(both, models=["mine", "infosem_b"])
+    assert {name: set(part["model"]) for name, part in found.items()} == {
+        "a": {"infosem_b"},
+        "b": {"infosem_b", "mine"},
+    }
+    with pytest.raises(InputError, match=naming("--data mdcc", "'mdc'")):
+        only(both, data=["mdcc"])
+    # of that dataset there is no such method
+    with pytest.raises(InputError, match=naming("--model mine", "infosem_b")):
+        only(both, data=["hesc"], models=["mine"])
 
 
 def test_the_laid_out_table(rows):
