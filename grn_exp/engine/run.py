@@ -201,6 +201,7 @@ def _run_in(
     *,
     force: bool,
 ) -> list[dict[str, Any]]:
+    """Fit in a folder that says how it goes, before, after and where it fails."""
     mirror: Mirror = spec.mirror
     folder.set_state("running")
     logger, rows, exit_code = None, [], 1
@@ -208,38 +209,7 @@ def _run_in(
         write_text(folder / CONFIG, yaml.safe_dump(spec.identity.config, sort_keys=False))
         write_npz(folder / SPLIT, {**data.split.arrays(), "labels": data.truth.labels})
         logger = mirror.open(spec.identity)
-        halves = []
-        if spec.halves:
-            with _timed(seconds, "stability"):
-                halves = _fit_halves(spec, force=force)
-        with _timed(seconds, "fit"):
-            outcome = _outcome(folder, spec, data, model, logger, force=force)
-        with _timed(seconds, "evaluate"):
-            rows = [row.as_dict() for row in data.evaluate(outcome.prediction)]
-        if outcome.members:
-            rows = with_spread(rows, outcome.members)
-        seconds |= outcome.seconds
-        found = {}
-        if isinstance(outcome.prediction, EdgeScores):
-            found = _write_network(folder, data, outcome.prediction, halves)
-        facts = provenance(
-            data=data.describe(), seconds=seconds, device=outcome.device, model=outcome.model
-        )
-        write_results(
-            folder,
-            prediction=outcome.prediction,
-            tables={**data.tables(outcome.prediction), **outcome.tables},
-            history=outcome.history,
-            facts={
-                **facts,
-                "fit_key": spec.fit_key,
-                "choices": dict(spec.identity.choices),
-                "method_source": method_source(spec.identity.config),
-                **outcome.origin,
-                **found,
-            },
-            rows=rows,
-        )
+        rows = _fit_and_write(folder, spec, data, model, logger, seconds=seconds, force=force)
         folder.set_state("finished")
         exit_code = 0
         log.info("finished: %s, fitted in %.1f s", folder.path, seconds["fit"])
@@ -257,6 +227,50 @@ def _run_in(
         except Exception as error:  # noqa: BLE001 - a service's client may raise anything
             # the run's files are complete without it
             log.warning("the logger did not close: %s", error)
+    return rows
+
+
+def _fit_and_write(
+    folder: RunFolder,
+    spec: RunSpec,
+    data: Benchmark,
+    model: GRNModel,
+    logger: EpochLogger | None,
+    *,
+    seconds: dict[str, float],
+    force: bool,
+) -> list[dict[str, Any]]:
+    """Fit, judge and write the results; return the metric rows."""
+    halves = []
+    if spec.halves:
+        with _timed(seconds, "stability"):
+            halves = _fit_halves(spec, force=force)
+    with _timed(seconds, "fit"):
+        outcome = _outcome(folder, spec, data, model, logger, force=force)
+    with _timed(seconds, "evaluate"):
+        rows = [row.as_dict() for row in data.evaluate(outcome.prediction)]
+    if outcome.members:
+        rows = with_spread(rows, outcome.members)
+    seconds |= outcome.seconds
+    found = {}
+    if isinstance(outcome.prediction, EdgeScores):
+        found = _write_network(folder, data, outcome.prediction, halves)
+    facts = provenance(
+        data=data.describe(), seconds=seconds, device=outcome.device, model=outcome.model
+    )
+    own: dict[str, Any] = {
+        "fit_key": spec.fit_key,
+        "choices": dict(spec.identity.choices),
+        "method_source": method_source(spec.identity.config),
+    }
+    write_results(
+        folder,
+        prediction=outcome.prediction,
+        tables={**data.tables(outcome.prediction), **outcome.tables},
+        history=outcome.history,
+        facts={**facts, **own, **outcome.origin, **found},
+        rows=rows,
+    )
     return rows
 
 

@@ -113,30 +113,38 @@ def _panels(
     circles = None if beside is None or beside.empty else summarise(beside)
     room = style.letters(0.6 * width / len(subsets))
     for (dataset, of_line), line in zip(lines.items(), panels, strict=True):
-        places = {name: place for place, name in enumerate(of_line["shown"].unique())}
-        for axes, (subset, genes) in zip(line, subsets.items(), strict=True):
-            here = of_line.loc[of_line["subset"] == subset]
-            here = here.assign(place=here["shown"].map(places))
-            axes.barh(
-                here["place"].to_numpy(),
-                here["mean"].to_numpy(),
-                xerr=here["standard_error"].fillna(0.0).to_numpy(),
-                color=[colour(model) for model in here["model"]],
-                height=0.7,
-                error_kw={"linewidth": 0.8, "capsize": 1.5, "capthick": 0.8},
-            )
-            axes.tick_params(axis="y", length=0)
-            if circles is not None:
-                _beside(axes, here, circles)
+        titles = [style.wrapped(f"{dataset}, {genes}", room) for genes in subsets.values()]
+        for axes, subset, text in zip(line, subsets, titles, strict=True):
+            _draw_panel(axes, of_line, subset, circles)
             axes.axvline(levels[dataset, subset], **style.DASHED)
-            axes.set_title(style.wrapped(f"{dataset}, {genes}", room), loc="left")
-        line[0].set_yticks(list(places.values()), list(places))
-        line[0].set_ylim(len(places) - 0.4, -0.6)  # the first one on top
+            axes.set_title(text, loc="left")
     panels[0, 0].set_xlim(left=0.0)
     panels[0, 0].xaxis.set_major_locator(style.few_ticks())
     notes = ["mean and standard error over splits", *notes, few_datasets, few_methods]
     style.caption(figure, title(metric), notes)
     return figure
+
+
+def _draw_panel(
+    axes: "Axes", of_line: pd.DataFrame, subset: str, circles: pd.DataFrame | None
+) -> None:
+    """Draw the bars of a subset, each at its method's place among all of the line."""
+    places = {name: place for place, name in enumerate(of_line["shown"].unique())}
+    here = of_line.loc[of_line["subset"] == subset]
+    here = here.assign(place=here["shown"].map(places))
+    axes.barh(
+        here["place"].to_numpy(),
+        here["mean"].to_numpy(),
+        xerr=here["standard_error"].fillna(0.0).to_numpy(),
+        color=[colour(model) for model in here["model"]],
+        height=0.7,
+        error_kw={"linewidth": 0.8, "capsize": 1.5, "capthick": 0.8},
+    )
+    if circles is not None:
+        _beside(axes, here, circles)
+    axes.tick_params(axis="y", length=0)
+    axes.set_yticks(list(places.values()), list(places))
+    axes.set_ylim(len(places) - 0.4, -0.6)  # the first one on top
 
 
 def _best_of_each(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
