@@ -6,6 +6,7 @@ import re
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.container import BarContainer, ErrorbarContainer
@@ -403,6 +404,17 @@ def test_run_time(write_run, tmp_path):
     assert axes.get_xscale() == "log"
     with pytest.raises(InputError, match=naming("two methods", "fit_seconds", "ap")):
         run_time(rows[rows["model"] == "deepsem"])
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_a_long_legend_leaves_the_panels_their_height(rows, width):
+    def height(some):
+        (axes, *_) = run_time(some, width=width).axes
+        return axes.get_window_extent().height / axes.figure.dpi
+
+    long = [rows["model"] + f"_that_has_a_long_name_{i}" for i in range(5)]
+    many = [rows, *(rows.assign(model=names) for names in long)]
+    assert height(pd.concat(many)) > 0.8 * height(rows)
 
 
 def test_no_more_methods_than_fit(write_run, tmp_path):

@@ -94,9 +94,8 @@ def run_time(rows: pd.DataFrame, *, width: float = style.PAGE) -> "Figure":
     times = found.groupby(["dataset", "method"])["fit_seconds"].agg(["min", "median", "max"])
     points = summarise(found).merge(times.reset_index(), on=["dataset", "method"])
     datasets = sorted(found["dataset"].unique())
-    figure, panels = style.grid(
-        width, len(datasets), height=1.7, extra=style.line_height(5 + len(look) / 3)
-    )
+    around = style.line_height(5 + 1.1 * style.legend_lines(look, width))
+    figure, panels = style.grid(width, len(datasets), height=1.7, extra=around)
     for axes, dataset in zip(panels, datasets, strict=True):
         for point in points.loc[points["dataset"] == dataset].to_dict("records"):
             median, error = point["median"], np.nan_to_num(point["standard_error"])

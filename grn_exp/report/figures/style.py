@@ -4,7 +4,7 @@ import functools
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -168,10 +168,15 @@ def legend_above(figure: "Figure", panels: Sequence["Axes"], *, title: str = "")
     legend(figure, found, title=title)
 
 
+def legend_lines(names: Collection[str], width: float) -> int:
+    """Return how many lines a legend of these names has in a figure of a width."""
+    fit = letters(width) // (max(map(len, names)) + 6)
+    return -(-len(names) // max(1, fit))
+
+
 def legend(figure: "Figure", handles: Mapping[str, Any], *, title: str = "") -> None:
     """Put a legend above all panels, in as many columns as fit."""
-    fit = letters(figure.get_figwidth()) // (max(map(len, handles)) + 6)
-    n_lines = -(-len(handles) // max(1, fit))
+    n_lines = legend_lines(handles, figure.get_figwidth())
     place: dict[str, Any] = {"loc": "outside upper center", "ncols": -(-len(handles) // n_lines)}
     look: dict[str, Any] = {"handlelength": 1.6, "columnspacing": 1.2, "labelspacing": 0.3}
     figure.legend([*handles.values()], [*handles], title=title or None, **place, **look)
