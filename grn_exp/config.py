@@ -193,9 +193,7 @@ def _check_root(config: Mapping[str, Any]) -> None:
         )
     stability = check_value(config.get("stability"), int, "stability")
     if stability < 0 or stability == 1:
-        raise InputError(
-            f"stability={stability}: give the number of half-samples, 2 or more, or 0"
-        )
+        raise InputError(f"stability={stability}: give 0, or 2 or more half-samples")
     check_value(config.get("force"), bool, "force")
     paths_of = config.get("paths") or {}
     experiment, outputs = paths_of.get("experiment"), paths_of.get("outputs")
@@ -239,7 +237,7 @@ def build_spec(identity: RunIdentity) -> RunSpec:
         fold_retrievers=_fold_retrievers(retriever, parts) if retriever else (),
         fit_key=_fit_key(config, model_class),
         members=_members(identity) if config["ensemble"] > 1 else (),
-        halves=_halves(identity, data_class, model_class) if config["stability"] else (),
+        halves=_halves(identity, data_class, model_class),
     )
 
 
@@ -280,16 +278,20 @@ def _members(identity: RunIdentity) -> tuple[RunSpec, ...]:
 
 
 def _halves(identity: RunIdentity, data_class: Any, model_class: Any) -> tuple[RunSpec, ...]:  # noqa: ANN401
-    """Return the runs on half-samples of the cells."""
+    """Return the runs on half-samples of the cells, if they are asked for."""
     config, n = identity.config, identity.config["stability"]
+    half, sample = config["data"].get("half"), config["data"].get("sample")
+    if n == 0:
+        if half is None and sample is not None:
+            raise InputError(f"data.sample={sample} is for stability=20; give both or neither")
+        return ()
     if model_class.task != "edges" or "half" not in inspect.signature(data_class).parameters:
         raise InputError(
             f"stability={n}: half-samples are drawn of own cells (data=anndata), for methods that "
             "score edges; drop stability=..."
         )
-    given = config["data"].get("half")
-    if given is not None:
-        raise InputError(f"stability={n} and data.half={given}: give one of them")
+    if half is not None:
+        raise InputError(f"stability={n} and data.half={half}: give one of them")
     return _with_configs(
         identity,
         [{**config, "stability": 0, "data": {**config["data"], "half": i}} for i in range(n)],
@@ -297,10 +299,8 @@ def _halves(identity: RunIdentity, data_class: Any, model_class: Any) -> tuple[R
 
 
 def _with_configs(identity: RunIdentity, configs: Sequence[dict[str, Any]]) -> tuple[RunSpec, ...]:
-    return tuple(
-        build_spec(dataclasses.replace(identity, run_key=run_key(own), config=own))
-        for own in configs
-    )
+    own = (dataclasses.replace(identity, run_key=run_key(each), config=each) for each in configs)
+    return tuple(map(build_spec, own))
 
 
 def _parts_of_data(identity: RunIdentity, data_class: type) -> dict[str, Any]:

@@ -230,6 +230,7 @@ def test_options_go_where_they_belong():
         ({"trainer": "cpus"}, ("trainer=cpus", "'cpu'")),
         ({"seed": "x"}, ("seed='x'",)),
         ({"stability": 1}, ("stability=1",)),
+        ({"sample": "donor"}, ("data.sample=donor", "stability=20")),
         ({"overrides": {"data.laeyr": 1}}, ("data.laeyr", "'layer'")),
         ({"overrides": {"dtaa.layer": 1}}, ("dtaa.layer", "'data'")),
         ({"overrides": {"split.seed": 1}}, ("split.seed",)),
