@@ -78,7 +78,8 @@ class SCGREAT(PairClassifier):
         Largest length of the gradient.
     mixed_precision
         Compute in bfloat16 where that is safe, on a GPU only. On a processor that has bfloat16
-        the Trainer's ``precision="bf16-mixed"`` does so, in about two thirds of the time.
+        the Trainer's ``precision="bf16-mixed"`` does so, in about two thirds of the time, and
+        with ``batch_size=256`` in a quarter (docs/results.md).
     learning_rate, learning_rate_decay, batch_size, optimizer, scheduler, seed
         As in :class:`PairClassifier`.
 
