@@ -24,8 +24,10 @@ from grn_exp.core.splits import Mask
 from grn_exp.report.bias.run import ScoredRun, read_run
 from grn_exp.report.collect import collect
 from grn_exp.report.published import table_of
+from grn_exp.report.tables import labelled
 from grn_exp.runs.methods import display_name
 
+_PUBLISHED = ("biobert", "biobert_published")  # the paper's priors
 READINGS = ("of the best", "of its regulator", "z", "rank")
 
 
@@ -39,19 +41,19 @@ def main(given: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(given)
     rows = collect(arguments.outputs, arguments.experiment).shown
     rows = rows.loc[(rows["network"] == "non_specific") & (rows["metric"] == "recall_at_half")]
-    rows = rows.loc[rows["subset"] == "test_unseen"]
+    rows = labelled(rows.loc[rows["subset"] == "test_unseen"])
+    keys = ["data", "model", "method", "prior", "ensemble"]
     found = [
-        {"data": row["data"], "model": row["model"], "ensemble": row["ensemble"]}
-        | recalls(read_run(Path(row["folder"])))
+        {key: row[key] for key in keys} | recalls(read_run(Path(row["folder"])))
         for row in rows.to_dict("records")
     ]
     table = Table("data", "method", "trainings", "splits", *READINGS, "paper")
-    groups = pd.DataFrame(found).groupby(["data", "model", "ensemble"], sort=False)
-    for key, of in groups:
-        data, model, ensemble = key  # type: ignore[misc]
+    for key, of in pd.DataFrame(found).groupby(keys, sort=False):
+        data, model, method, prior, ensemble = key  # type: ignore[misc]
         means = [f"{of[name].mean():.3f} ({of[name].sem():.3f})" for name in READINGS]
-        name = display_name(str(model))
-        table.add_row(data, name, str(ensemble), str(len(of)), *means, _published(data, model))
+        name = display_name(model) + method.removeprefix(model)
+        paper = _published(data, model) if prior in ("", *_PUBLISHED) else ""
+        table.add_row(data, name, str(ensemble), str(len(of)), *means, paper)
     Console(width=140).print(table)
 
 
