@@ -17,8 +17,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from grn_exp.models.base import epoch_seed
 from grn_exp.models.edges.deepsem import DeepSEM
+from grn_exp.nn.batches import epoch_seed
 
 
 @dataclasses.dataclass

@@ -14,8 +14,9 @@ from grn_exp.core.errors import InputError
 from grn_exp.engine.fit import limited_threads, resolve_accelerator
 from grn_exp.engine.needs import check_needs
 from grn_exp.engine.spec import RunSpec, TrainerSettings
-from grn_exp.models.base import GradientModel, GRNModel
+from grn_exp.models.base import GRNModel
 from grn_exp.models.closed_form import ClosedFormModel
+from grn_exp.models.gradient import GradientModel
 from grn_exp.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)

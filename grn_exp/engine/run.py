@@ -34,7 +34,8 @@ from grn_exp.engine.pace import announce
 from grn_exp.engine.provenance import provenance
 from grn_exp.engine.spec import RunSpec
 from grn_exp.engine.stability import stability_of
-from grn_exp.models.base import GradientModel, GRNModel
+from grn_exp.models.base import GRNModel
+from grn_exp.models.gradient import GradientModel
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.runs.folder import CONFIG, SPLIT, RunFolder
 from grn_exp.runs.source import method_source, warn_if_changed

@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from grn_exp import config
 from grn_exp.core.construct import load_class
 from grn_exp.core.errors import InputError
-from grn_exp.models.base import GradientModel, GRNModel
+from grn_exp.models.base import GRNModel
 from grn_exp.models.closed_form import ClosedFormModel
+from grn_exp.models.gradient import GradientModel
 from grn_exp.storage.conf import contents
 from hydra_plugins.grn_exp_plugins import _source
 from tests.messages import naming

@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_dir
 from grn_exp import config
 from grn_exp.data.edges.base import EVALUATED
 from grn_exp.engine.run import run
-from grn_exp.models.base import GradientModel
 from grn_exp.models.closed_form import ClosedFormModel
+from grn_exp.models.gradient import GradientModel
 from tests.contract.lightning import check_plain_trainer
 
 # one run of each method is measured, which a fixture makes; tracing the rest doubles its time

@@ -13,8 +13,8 @@ from grn_exp.core.network import Network
 from grn_exp.core.sets import TargetSets
 from grn_exp.engine.artefacts import read_scores
 from grn_exp.engine.run import run
-from grn_exp.models.base import GradientModel
 from grn_exp.models.closed_form import ClosedFormModel
+from grn_exp.models.gradient import GradientModel
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.runs.folder import RunFolder
 from tests.contract.lightning import check_plain_trainer

@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 
 from grn_exp import config
 from grn_exp.engine.run import run
-from grn_exp.models.base import GradientModel
+from grn_exp.models.gradient import GradientModel
 from grn_exp.models.sets.base import PooledSelector
 
 # other tests of the same code are measured; tracing these doubles their time

@@ -8,10 +8,10 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.expression import Expression
 from grn_exp.core.genes import GeneIndex
 from grn_exp.core.views import TrainView
-from grn_exp.models.base import ShuffledIndices, epoch_seed
 from grn_exp.models.edges.degree import Degree
 from grn_exp.models.edges.oracle import Oracle
 from grn_exp.models.edges.random import Random
+from grn_exp.nn.batches import ShuffledIndices, epoch_seed
 from tests.messages import naming
 
 GENES = GeneIndex("ABCDE")

@@ -12,7 +12,8 @@ from grn_exp.core.errors import InputError
 from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
-from grn_exp.models.base import GradientModel, Optimizer
+from grn_exp.models.gradient import GradientModel
+from grn_exp.models.optimisers import Optimizer
 from grn_exp.nn.dropout import predicting
 
 

@@ -11,7 +11,9 @@ from grn_exp.core.memory import Sizes
 from grn_exp.core.ranges import require_in
 from grn_exp.core.scores import EdgeScores
 from grn_exp.core.views import Items, TrainView
-from grn_exp.models.base import GradientModel, Optimizer, epoch_seed
+from grn_exp.models.gradient import GradientModel
+from grn_exp.models.optimisers import Optimizer
+from grn_exp.nn.batches import epoch_seed
 from grn_exp.nn.gaussian_noise import sample, squared_error
 from grn_exp.nn.scalar_network import ConstantNetwork, FrozenTable, ScalarNetwork, look_up
 from grn_exp.nn.structural import FullMixing, RegulatorMixing

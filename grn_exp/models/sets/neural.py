@@ -13,7 +13,8 @@ from grn_exp.core.ranges import require_in
 from grn_exp.core.sets import Positions, RegulatorSets
 from grn_exp.core.views import Items, TrainView
 from grn_exp.decode.base import PooledScore
-from grn_exp.models.base import GradientModel, Optimizer
+from grn_exp.models.gradient import GradientModel
+from grn_exp.models.optimisers import Optimizer
 from grn_exp.models.sets.base import PooledSelector
 from grn_exp.models.sets.negatives import Confusers, NegativeSets
 from grn_exp.nn.dropout import predicting
