@@ -24,6 +24,13 @@ def test_options_of_the_trainer_callbacks_and_debugging_go_together(command, met
     assert len(history(outcome)) == 1  # one batch of one epoch
 
 
+@pytest.mark.parametrize("method", [TRAINED, ("model=degree",)])  # few batches, and one
+def test_a_short_run_needs_no_number_of_batches(command, method):
+    outcome = command(*method, *TOY, "debug=limit")
+    assert outcome.code == 0, outcome.err
+    assert len(history(outcome)) == (2 if method is TRAINED else 0)  # epochs
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The PyTorch Profiler default schedule")
 @pytest.mark.parametrize("kind", ["simple", "pytorch"])
