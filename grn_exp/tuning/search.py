@@ -51,9 +51,11 @@ class Axis:
             raise InputError(f"{self.key}: a logarithmic interval begins above 0")
 
     @property
-    def first(self) -> str:
-        """One of the values."""
-        return self.choices[0] if self.choices else self.text(self.low)
+    def example(self) -> str:
+        """One of the values; of an interval, one that is as a rule no whole number."""
+        if self.choices:
+            return self.choices[0]
+        return self.text(self.low if self.whole else self.low + (self.high - self.low) / math.pi)
 
     def text(self, value: Any) -> str:  # noqa: ANN401 - a text or a number
         """Return what Optuna proposes as it is written on a command line."""

@@ -173,9 +173,10 @@ class _CrossValidation(GridSweeper):
         axes = [_axis(override) for override in tuned]
         search = self._search(axes) if axes else None
         # composed with a value of each, so a wrong key ends the command before it begins
-        base = self._job([*combination, *(f"{axis.key}={axis.first}" for axis in axes)])
+        base = self._job([*combination, *(f"{axis.key}={axis.example}" for axis in axes)])
         if base.identity is None:
             raise InputError(base.problem)
+        _check_intervals(axes, base)
         who = f"{base.identity.model} on {base.identity.data}"
         return Study(
             title=f"{who}, {title}" if title else who,
@@ -299,6 +300,23 @@ class TuneOptuna(_CrossValidation):
     def _how(self) -> dict[str, object]:
         # more trials go on from those that there are
         return {"search": "optuna", "n_jobs": self.n_jobs, "seed": self.seed}
+
+
+def _check_intervals(axes: Sequence["Axis"], job: "Job") -> None:
+    """Refuse an interval whose values the method refuses, by those that the job has of them."""
+    from grn_exp.config import build_spec
+
+    intervals = [axis for axis in axes if not axis.choices and not axis.whole]
+    try:
+        if intervals and job.identity is not None:
+            build_spec(job.identity).make_model()
+    except InputError as error:
+        text = str(error)
+        for axis in intervals:
+            if text.startswith(f"{axis.key}="):
+                whole = f"{axis.key}=int(interval({axis.low:g},{axis.high:g}))"
+                text += f"; {whole} takes whole numbers alone"
+        raise InputError(text) from error
 
 
 def _place(job: "Job") -> object:

@@ -305,6 +305,12 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_written(command, ove
     assert_refused(command(*GRID, *NEAREST, *overrides), *words)
 
 
+def test_an_interval_of_fractions_is_refused_where_whole_numbers_are_wanted(command, tmp_path):
+    outcome = command(*OPTUNA, *NEAREST, "model.k=interval(1,9)")
+    assert_refused(outcome, "model.k=", "model.k=int(interval(1,9))")
+    assert not list(tmp_path.rglob("trials.csv"))
+
+
 @pytest.mark.parametrize(
     ("sweeper", "option"),
     [
