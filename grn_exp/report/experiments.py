@@ -15,6 +15,7 @@ from grn_exp.storage.conf import conf_dir, contents
 
 _PAPERS = {"infosem": "InfoSEM", "hos2": "Residual HOS2"}
 _SEEDS = ("seed", "split.seed")  # more of them are no other experiment
+_FILE = "data.expression"  # nor is a dataset's matrix that had to come from a file of one's own
 _CHOICES = ("prior", "retriever")  # that have a column
 _COUNTED_IF_SET = ("trainer.", "retriever.trainer.", "ensemble", "ckpt_path")
 
@@ -54,7 +55,7 @@ class Experiment:
             of_run = str(run.names[key]).partition("(")[0]
         elif key == "ensemble":
             of_run = run.names[key]
-        if key in _SEEDS or of_run == TUNED or (key == "retriever" and not of_run):
+        if key in (*_SEEDS, _FILE) or of_run == TUNED or (key == "retriever" and not of_run):
             return True
         if key in self.wanted:
             known = tuple(resolved(value, key, run) for value in self.wanted[key])

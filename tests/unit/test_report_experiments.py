@@ -97,6 +97,7 @@ def test_an_experiment_finds_its_runs_in_a_folder_that_others_share(shared):
         ({"split.validation_fraction": 0.1}, 1),
         ({"data.gene_set": "tfs500"}, 2),
         ({"data.gene_set": "tfs1000"}, 1),
+        ({"data.expression": "own.csv"}, 2),
         ({"split.seed": 7, "seed": 3, "trainer.accelerator": "gpu"}, 2),
     ],
 )
