@@ -42,6 +42,7 @@ _WAYS_OUT = {  # of what Hydra says without one
     "Config group override": "give the name of a choice for each group, or leave the group out",
     "Expecting one subcommand": "as in --shell-completion install=bash",
     "Interpolation key 'paths.": "--cfg all --resolve knows them all",
+    "requires --multirun": "add -m, and for an interval hydra/sweeper=tune_optuna",
     "cannot read this command": "HYDRA_FULL_ERROR=1 shows where",
 }
 _FLAGS_THAT_SHOW = ("--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
@@ -280,8 +281,11 @@ def _one_line(error: Exception) -> str:
         return f"{key.group(1)}: no such key; {_nearby_keys(key.group(1))}"
     if isinstance(error, OverrideParseException):
         key, _, value = str(error.override).partition("=")
-        quoted = f"'{key}=\"{value}\"'"  # the outer quotes are the shell's
-        return f"{error.override}: does not parse; a value with special characters is {quoted}"
+        # the outer quotes are the shell's
+        way = f"a value with special characters is '{key}=\"{value}\"'"
+        if "interval(" in value:
+            way = f"an interval is {key}=interval(0.1,10)"
+        return f"{error.override}: does not parse; {way}"
     if isinstance(error.__cause__, OmegaConfBaseException):
         text += f": {error.__cause__}".partition("\n")[0]  # why it could not be merged
     group = re.search(r"Multiple values for ([\w/]+)\.|force-add .*: '\+\+([\w/]+)=", text)

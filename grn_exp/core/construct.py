@@ -206,11 +206,14 @@ def _as_sequence(value: list[Any], kind: Any, origin: Any, path: str) -> tuple[b
     return True, tuple(checked) if origin is tuple else checked
 
 
+WHOLE = "a whole number"  # what an int is in messages
+
+
 def _describe(kind: Any) -> str:
     if kind in (None, types.NoneType):
         return "none"
     known = {
-        int: "a whole number",
+        int: WHOLE,
         float: "a number",
         str: "a string",
         bool: "true or false",

@@ -6,7 +6,9 @@
 
 import argparse
 import sys
-from pathlib import Path
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import get_args
 
 import pandas as pd
@@ -139,7 +141,7 @@ def publish_runs(arguments: argparse.Namespace) -> None:
 def print_claims(arguments: argparse.Namespace) -> None:
     """Print which of the papers' claims hold."""
     collected = collect(arguments.outputs, arguments.experiment)
-    _say_what_is_left_out(collected)
+    _say_what_is_left_out(collected, arguments.data)
     found = claims.verdicts(collected, arguments.data)
     table = claims.checks_table(found) if arguments.checks else claims.claims_table(found)
     if arguments.format == "csv":
@@ -175,7 +177,7 @@ def print_table(arguments: argparse.Namespace) -> None:
     if arguments.paper:
         rows, name = _rows_of_paper(arguments)
     else:
-        rows = _with_runs(arguments.outputs, arguments.experiment).shown
+        rows = _with_runs(arguments.outputs, arguments.experiment, arguments).shown
         name = arguments.experiment or "all experiments"
     alone = tables.only({name: rows}, data=arguments.data, models=arguments.model)
     rows = tables.labelled(alone.get(name, rows))
@@ -192,7 +194,8 @@ def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     title = f"{entries['paper'].iloc[0]}, table {arguments.table}"
     how = f"python -m grn_exp -m experiment={experiment} makes the runs of {title}"
     try:
-        collected = _with_runs(arguments.outputs, arguments.experiment or experiment)
+        own = arguments.experiment or experiment
+        collected = _with_runs(arguments.outputs, own, arguments)
     except InputError as error:
         if arguments.experiment or not arguments.outputs.is_dir():
             raise
@@ -286,12 +289,14 @@ def write_biases(arguments: argparse.Namespace) -> None:
 # -- what the commands have in common ----------------------------------------------------------
 
 
-def _with_runs(outputs: Path, experiment: str | None) -> Collected:
-    """Collect for what needs a run at least; say what was left out."""
+def _with_runs(
+    outputs: Path, experiment: str | None, only: argparse.Namespace | None = None
+) -> Collected:
+    """Collect for what needs a run at least; say what was left out of ``--data``, ``--model``."""
     collected = collect(outputs, experiment)
     if not collected.runs:
         raise _no_runs(outputs)
-    _say_what_is_left_out(collected)
+    _say_what_is_left_out(collected, *(() if only is None else (only.data, only.model)))
     return collected
 
 
@@ -302,10 +307,16 @@ def _no_runs(outputs: Path) -> InputError:
     )
 
 
-def _say_what_is_left_out(collected: Collected) -> None:
-    if len(collected.problems):
-        kinds = collected.problems["kind"].value_counts().to_dict()
-        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+def _say_what_is_left_out(
+    collected: Collected, data: Sequence[str] = (), models: Sequence[str] = ()
+) -> None:
+    kinds: Counter[str] = Counter()
+    for folder, kind in collected.problems[["folder", "kind"]].itertuples(index=False):
+        of_data, of_model = PurePosixPath(folder).parts[-3:-1]
+        if (not data or of_data in data) and (not models or of_model in models):
+            kinds[kind] += 1
+    if kinds:
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         sys.stderr.write(f"left out: {counts}; python -m grn_exp.report collect lists them\n")
 
 

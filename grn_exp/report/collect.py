@@ -140,7 +140,7 @@ def _folder_of(outputs: Path, experiment: str | None) -> tuple[str | None, Exper
     names = [*folders, *experiments.experiments_in(folders)]
     raise InputError(
         f"--experiment {experiment}: {close_matches(experiment, names)}"
-        f"{outputs} holds {', '.join(names) or 'none'}"
+        f"{outputs} holds the runs of {', '.join(names) or 'none'}"
     )
 
 

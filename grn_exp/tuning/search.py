@@ -46,7 +46,11 @@ class Axis:
         if not math.isfinite(self.high - self.low):
             raise InputError(f"{self.key}: an interval has two ends that are finite numbers")
         if not self.low < self.high or (self.whole and math.ceil(self.low) > self.high):
-            raise InputError(f"{self.key}: nothing to choose from; give values, or two ends")
+            what = "whole number" if self.whole else "number"
+            raise InputError(
+                f"{self.key}: there is no {what} from {self.low:g} up to {self.high:g} to choose; "
+                "give the lower end first, or values"
+            )
         if self.log and self.low <= 0:
             raise InputError(f"{self.key}: a logarithmic interval begins above 0")
 

@@ -225,7 +225,7 @@ def values_of(override: Override) -> list[str]:
     """Return the values of a sweep, which an interval does not have."""
     if not override.is_discrete_sweep():
         raise InputError(
-            f"{override.input_line}: an interval is for what is tuned; give values, or name the "
-            "key in hydra.sweeper.tune"
+            f"{override.input_line}: an interval is for what is tuned; give values, or take "
+            "hydra/sweeper=tune_optuna with the key in hydra.sweeper.tune"
         )
     return list(override.sweep_string_iterator())

@@ -305,6 +305,7 @@ class TuneOptuna(_CrossValidation):
 def _check_intervals(axes: Sequence["Axis"], job: "Job") -> None:
     """Refuse an interval whose values the method refuses, by those that the job has of them."""
     from grn_exp.config import build_spec
+    from grn_exp.core.construct import WHOLE
 
     intervals = [axis for axis in axes if not axis.choices and not axis.whole]
     try:
@@ -313,9 +314,10 @@ def _check_intervals(axes: Sequence["Axis"], job: "Job") -> None:
     except InputError as error:
         text = str(error)
         for axis in intervals:
-            if text.startswith(f"{axis.key}="):
-                whole = f"{axis.key}=int(interval({axis.low:g},{axis.high:g}))"
-                text += f"; {whole} takes whole numbers alone"
+            if text.startswith(f"{axis.key}=") and text.endswith(WHOLE):
+                interval = f"interval({axis.low:g},{axis.high:g})"
+                interval = f"tag(log,{interval})" if axis.log else interval
+                text += f"; {axis.key}=int({interval}) takes whole numbers alone"
         raise InputError(text) from error
 
 

@@ -305,9 +305,12 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_written(command, ove
     assert_refused(command(*GRID, *NEAREST, *overrides), *words)
 
 
-def test_an_interval_of_fractions_is_refused_where_whole_numbers_are_wanted(command, tmp_path):
-    outcome = command(*OPTUNA, *NEAREST, "model.k=interval(1,9)")
-    assert_refused(outcome, "model.k=", "model.k=int(interval(1,9))")
+@pytest.mark.parametrize("text", ["interval(1,9)", "tag(log,interval(1,9))"])
+def test_an_interval_of_fractions_is_refused_where_whole_numbers_are_wanted(
+    command, tmp_path, text
+):
+    outcome = command(*OPTUNA, *NEAREST, f"model.k={text}")
+    assert_refused(outcome, "model.k=", f"model.k=int({text})")
     assert not list(tmp_path.rglob("trials.csv"))
 
 

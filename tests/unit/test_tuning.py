@@ -47,7 +47,7 @@ def test_axes_in_hydras_grammar():
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("model.a=interval(3,1)", ["model.a"]),
+        ("model.a=interval(3,1)", ["model.a", 3, 1]),
         ("model.a=interval(1,inf)", ["model.a", "finite"]),
         ("model.a=interval(nan,1)", ["model.a", "finite"]),
         ("model.a=tag(int,interval(1.2,1.8))", ["model.a"]),
