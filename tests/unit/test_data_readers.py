@@ -157,7 +157,7 @@ def test_a_truncated_gz_is_refused(tmp_path, cut):
         ("m.csv.gz", gzip.compress(b"<html>", mtime=0), ["web page"]),
         ("m.csv", "<?xml version='1.0'?><Error/>", ["XML"]),
         ("m.csv", '{"message": "Not Found"}', ["JSON"]),
-        ("m.csv.gz", gzip.compress(gzip.compress(MATRIX.encode()), mtime=0), ["twice"]),
+        ("m.csv.gz", gzip.compress(gzip.compress(MATRIX.encode(), mtime=0), mtime=0), ["twice"]),
         ("m.csv", bytes(257) + b"ustar", ["tar"]),
         ("m.csv", "a\n,\n", ["no rows"]),
         # its header is lost
