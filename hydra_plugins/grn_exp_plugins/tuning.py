@@ -21,6 +21,7 @@ from hydra_plugins.grn_exp_plugins._options import require_mapping, require_whol
 from hydra_plugins.grn_exp_plugins.sweeper import GridSweeper, values_of
 
 if TYPE_CHECKING:  # Hydra imports this module at every start, so it imports little itself
+    from grn_exp.engine.spec import RunIdentity
     from grn_exp.sweep import Job
     from grn_exp.tuning.search import Axis, Search, Setting
     from grn_exp.tuning.study import Study
@@ -176,7 +177,7 @@ class _CrossValidation(GridSweeper):
         base = self._job([*combination, *(f"{axis.key}={axis.example}" for axis in axes)])
         if base.identity is None:
             raise InputError(base.problem)
-        _check_intervals(axes, base)
+        _check_intervals(axes, base.identity)
         who = f"{base.identity.model} on {base.identity.data}"
         return Study(
             title=f"{who}, {title}" if title else who,
@@ -302,15 +303,15 @@ class TuneOptuna(_CrossValidation):
         return {"search": "optuna", "n_jobs": self.n_jobs, "seed": self.seed}
 
 
-def _check_intervals(axes: Sequence["Axis"], job: "Job") -> None:
-    """Refuse an interval whose values the method refuses, by those that the job has of them."""
+def _check_intervals(axes: Sequence["Axis"], run: "RunIdentity") -> None:
+    """Refuse an interval whose values the method refuses, by those that the run has of them."""
     from grn_exp.config import build_spec
     from grn_exp.core.construct import WHOLE
 
     intervals = [axis for axis in axes if not axis.choices and not axis.whole]
     try:
-        if intervals and job.identity is not None:
-            build_spec(job.identity).make_model()
+        if intervals:
+            build_spec(run).make_model()
     except InputError as error:
         text = str(error)
         for axis in intervals:
