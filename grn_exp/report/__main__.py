@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import get_args
 
 import pandas as pd
@@ -29,6 +29,7 @@ from grn_exp.report.bias import files as bias_files
 from grn_exp.report.collect import Collected, by_experiment, collect, read_runs
 from grn_exp.report.html.page import write_report
 from grn_exp.report.terminal import Parser, run, say, write_csv, write_tables
+from grn_exp.runs.folder import place_of
 from grn_exp.storage.atomic import write_with
 
 # what --show is about where no --metric is named; of sets, of pairs
@@ -177,7 +178,8 @@ def print_table(arguments: argparse.Namespace) -> None:
     if arguments.paper:
         rows, name = _rows_of_paper(arguments)
     else:
-        rows = _with_runs(arguments.outputs, arguments.experiment, arguments).shown
+        only = (arguments.data, arguments.model)
+        rows = _with_runs(arguments.outputs, arguments.experiment, *only).shown
         name = arguments.experiment or "all experiments"
     alone = tables.only({name: rows}, data=arguments.data, models=arguments.model)
     rows = tables.labelled(alone.get(name, rows))
@@ -194,8 +196,8 @@ def _rows_of_paper(arguments: argparse.Namespace) -> tuple[pd.DataFrame, str]:
     title = f"{entries['paper'].iloc[0]}, table {arguments.table}"
     how = f"python -m grn_exp -m experiment={experiment} makes the runs of {title}"
     try:
-        own = arguments.experiment or experiment
-        collected = _with_runs(arguments.outputs, own, arguments)
+        own, only = arguments.experiment or experiment, (arguments.data, arguments.model)
+        collected = _with_runs(arguments.outputs, own, *only)
     except InputError as error:
         if arguments.experiment or not arguments.outputs.is_dir():
             raise
@@ -290,13 +292,13 @@ def write_biases(arguments: argparse.Namespace) -> None:
 
 
 def _with_runs(
-    outputs: Path, experiment: str | None, only: argparse.Namespace | None = None
+    outputs: Path, experiment: str | None, data: Sequence[str] = (), models: Sequence[str] = ()
 ) -> Collected:
-    """Collect for what needs a run at least; say what was left out of ``--data``, ``--model``."""
+    """Collect for what needs a run at least; say what was left out."""
     collected = collect(outputs, experiment)
     if not collected.runs:
         raise _no_runs(outputs)
-    _say_what_is_left_out(collected, *(() if only is None else (only.data, only.model)))
+    _say_what_is_left_out(collected, data, models)
     return collected
 
 
@@ -310,10 +312,11 @@ def _no_runs(outputs: Path) -> InputError:
 def _say_what_is_left_out(
     collected: Collected, data: Sequence[str] = (), models: Sequence[str] = ()
 ) -> None:
+    """Count what was left out of some datasets and methods; none given is all."""
     kinds: Counter[str] = Counter()
     for folder, kind in collected.problems[["folder", "kind"]].itertuples(index=False):
-        of_data, of_model = PurePosixPath(folder).parts[-3:-1]
-        if (not data or of_data in data) and (not models or of_model in models):
+        place = place_of(folder)
+        if (not data or place.data in data) and (not models or place.model in models):
             kinds[kind] += 1
     if kinds:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())

@@ -17,6 +17,7 @@ from grn_exp.report import experiments
 from grn_exp.report.experiments import Experiment
 from grn_exp.report.tuned import with_tuned
 from grn_exp.report.usual import is_equal, usual
+from grn_exp.runs.folder import place_of
 from grn_exp.runs.reading import Problem, Run, read_run
 from grn_exp.runs.rows import COUNTS, NUMBERS, TEXTS
 
@@ -158,7 +159,7 @@ def by_experiment(found: Iterable[Run | Problem]) -> dict[str, Collected]:
     parts: dict[str, list[Run | Problem]] = defaultdict(list)
     for item in found:
         folder = item.names["folder"] if isinstance(item, Run) else item.folder
-        parts[Path(folder).parts[-4]].append(item)
+        parts[place_of(folder).experiment].append(item)
     return {name: assemble(part) for name, part in parts.items()}
 
 

@@ -4,10 +4,10 @@ import dataclasses
 import functools
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from grn_exp.report.tuned import TUNED
 from grn_exp.report.usual import is_equal, resolved, usual
+from grn_exp.runs.folder import place_of
 from grn_exp.runs.key import flattened
 from grn_exp.runs.reading import Problem, Run
 from grn_exp.runs.trainer_options import counted_callbacks
@@ -42,8 +42,9 @@ class Experiment:
         default where it gives none.
         """
         if isinstance(item, Problem):
-            names = zip(("data", "model"), PurePosixPath(item.folder).parts[-3:-1], strict=True)
-            return all(value in self.wanted.get(key, (value,)) for key, value in names)
+            place = place_of(item.folder)
+            names = {"data": place.data, "model": place.model}
+            return all(value in self.wanted.get(key, (value,)) for key, value in names.items())
         keys = {*item.parameters, *_CHOICES, "data", "model"}
         if "ensemble" in self.wanted:  # or a member would be taken for the mean
             keys.add("ensemble")

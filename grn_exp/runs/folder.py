@@ -5,14 +5,29 @@ import datetime as dt
 import logging
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal, get_args
+from pathlib import Path, PurePath
+from typing import Any, Literal, NamedTuple, get_args
 
 from grn_exp.core.errors import InputError
 from grn_exp.core.versions import METRICS_SCHEMA
 from grn_exp.runs.files import ForeignError, UnreadableError, read_mapping
 from grn_exp.runs.rows import Columns, columns_of
 from grn_exp.storage.atomic import locked, unwritable, write_json
+
+
+class Place(NamedTuple):
+    """What the path of a run's folder says: ``<experiment>/<data>/<model>/<run key>``."""
+
+    experiment: str
+    data: str
+    model: str
+    run_key: str
+
+
+def place_of(folder: str | PurePath) -> Place:
+    """Return what the last four parts of a run folder's path say."""
+    return Place(*PurePath(folder).parts[-4:])
+
 
 State = Literal["new", "running", "stopped", "failed", "finished"]
 

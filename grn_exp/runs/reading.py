@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeGuard
 from grn_exp.core.versions import RESULTS_VERSION
 from grn_exp.runs.choices import choice_name
 from grn_exp.runs.files import ForeignError, UnreadableError, part
-from grn_exp.runs.folder import HISTORY, LOG, METRICS, STATUS, RunFolder
+from grn_exp.runs.folder import HISTORY, LOG, METRICS, STATUS, RunFolder, place_of
 from grn_exp.runs.key import parameters, without
 from grn_exp.runs.rows import Columns
 
@@ -131,7 +131,7 @@ def _names(config: dict[str, Any], choices: dict[str, Any], path: Path) -> dict[
     """Return the identifying columns; an empty string where one does not apply."""
     data, split, prior = part(config, "data"), part(config, "split"), part(config, "prior")
     retriever = part(part(config, "retriever"), "model")
-    experiment, data_name, model, run_key = path.parts[-4:]
+    experiment, data_name, model, run_key = place_of(path)
     return {
         "experiment": experiment,
         "data": data_name,

@@ -11,7 +11,7 @@ from grn_exp.engine.loggers.tensorboard import TensorBoardMirror
 from grn_exp.engine.loggers.trackio import TrackioMirror
 from grn_exp.engine.loggers.wandb import WandbMirror
 from grn_exp.engine.spec import RunIdentity
-from grn_exp.runs.folder import RunFolder
+from grn_exp.runs.folder import RunFolder, place_of
 
 _MIRRORS = {"wandb": WandbMirror, "trackio": TrackioMirror, "tensorboard": TensorBoardMirror}
 
@@ -42,9 +42,8 @@ def publish(folders: Sequence[Path], to: str, **options: str | None) -> None:
     logging.getLogger("grn_exp").setLevel(logging.INFO)
     for folder in folders:
         run = RunFolder(folder)
-        experiment, data, model, key = folder.parts[-4:]
         outputs, config = folder.parents[3], run.config()
-        logger = mirror.open(RunIdentity(experiment, data, model, key, outputs, config))
+        logger = mirror.open(RunIdentity(*place_of(folder), outputs, config))
         for row in read_history(run):
             logger.log_metrics({name: float(value) for name, value in row.items() if value})
         mirror.close(logger, run, exit_code=0)
